@@ -1,0 +1,1 @@
+"""Tiffin stores, versions, moves, runs and serves machine-learning models."""

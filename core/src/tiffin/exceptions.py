@@ -1,0 +1,169 @@
+"""Every error and warning that Tiffin raises on purpose.
+
+All errors derive from `TiffinError`. A message has up to three parts: what failed with the actual value, why it
+matters, and what to do. The parts stay readable as attributes, and so do the facts an error is about.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TiffinError(Exception):
+    """Base class of all of Tiffin's errors.
+
+    Args:
+        what: What failed, with the actual value, as a sentence without its full stop.
+        why: Why it matters or why it is so; may be empty.
+        fix: What the reader can do about it; may be empty.
+        facts: Values that the error is about, kept as attributes of the same names.
+    """
+
+    what: str
+    why: str
+    fix: str
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", **facts: Any) -> None:
+        self.what, self.why, self.fix = what, why, fix
+        self.__dict__.update(facts)
+        super().__init__(" ".join(_sentence(part) for part in (what, why, fix) if part))
+
+
+def _sentence(part: str) -> str:
+    return part if part.endswith((".", "!", "?", ":")) else part + "."
+
+
+class InvalidTagError(TiffinError, ValueError):
+    """A name, version, alias or tag breaks the naming rules. Attribute: `value`."""
+
+    value: object
+
+
+class ModelNotFoundError(TiffinError, LookupError):
+    """No stored model answers to the tag. Attribute: `tag`."""
+
+    tag: str
+
+
+class AmbiguousTagError(TiffinError, LookupError):
+    """A version prefix fits several versions. Attributes: `tag`, `versions`."""
+
+    tag: str
+    versions: tuple[str, ...]
+
+
+class ModelExistsError(TiffinError, FileExistsError):
+    """The explicit version to save is already in the store. Attribute: `tag`."""
+
+    tag: str
+
+
+class StoreError(TiffinError):
+    """The store cannot do what was asked. Attribute: `path`, the file or folder concerned."""
+
+    path: str
+
+
+class StoreFormatError(StoreError):
+    """The store was written by a newer Tiffin, or its format file is not readable."""
+
+
+class ReadOnlyStoreError(StoreError):
+    """A change was asked of a store that may only be read."""
+
+
+class StorageFullError(StoreError, OSError):
+    """The disk or quota is exhausted; nothing was published."""
+
+
+class RecordError(StoreError):
+    """A model's record (model.yaml) is missing, invalid or damaged."""
+
+
+class LabelError(TiffinError, ValueError):
+    """A label's key or value is not allowed."""
+
+
+class MetadataError(TiffinError, TypeError):
+    """A metadata value has no plain form. Attribute: `where`, the path inside the metadata."""
+
+    where: str
+
+
+class SignatureError(TiffinError, ValueError):
+    """A signature contradicts itself, the model, or the model's real output. Attribute: `method`."""
+
+    method: str
+
+
+class PartialKwargsError(SignatureError):
+    """Partial kwargs name a method or an argument that the model does not have."""
+
+
+class PicklingError(TiffinError):
+    """An object cannot be pickled, or pickled files cannot be read back."""
+
+
+class PluginError(TiffinError):
+    """Base class of what can be wrong with plugins. Attribute: `plugin`, the plugin's name."""
+
+    plugin: str
+
+
+class AdapterNotFoundError(PluginError, LookupError, AttributeError):
+    """No installed adapter has the name, or none claims the object.
+
+    An `AttributeError` too, because `tiffin.<framework>` is an attribute to Python.
+    """
+
+
+class BrokenPluginError(PluginError, ImportError):
+    """A plugin is installed but cannot be used; the cause is chained."""
+
+
+class PluginConflictError(PluginError):
+    """Two plugins have one name, or two adapters claim one type. Attribute: `distributions`."""
+
+    distributions: tuple[str, ...]
+
+
+class HookError(PluginError):
+    """A plugin implements a hook that does not exist, with arguments it does not have, or answers wrongly."""
+
+
+class EmptyAnswerError(HookError):
+    """A hook that must answer returned `None`."""
+
+
+class ModelTypeError(TiffinError, TypeError):
+    """The object is not of a kind that the adapter stores. Attributes: `framework`, `type_name`."""
+
+    framework: str
+    type_name: str
+
+
+class WrongFrameworkError(TiffinError, ValueError):
+    """A framework's own function was asked for another framework's model. Attributes: `tag`, `framework`."""
+
+    tag: str
+    framework: str
+
+
+class TiffinWarning(UserWarning):
+    """Base class of Tiffin's warnings."""
+
+
+class VersionMismatchWarning(TiffinWarning):
+    """The framework's version differs from the one that saved the model."""
+
+
+class EditedRecordWarning(TiffinWarning):
+    """A model's record was edited by hand, or is damaged."""
+
+
+class StoreWarning(TiffinWarning):
+    """A folder in the store is not a readable model, and was passed over."""
+
+
+class PluginWarning(TiffinWarning):
+    """A plugin could not be used, where that does not stop what was asked."""
