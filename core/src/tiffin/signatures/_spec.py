@@ -104,14 +104,16 @@ def _join(one: Spec, other: Spec) -> Spec:
     if kind == "list":
         items = join_specs(spec["items"] for spec in (one, other) if "items" in spec)
         return {"type": "list"} if items is None else {"type": "list", "items": items}
-    if kind == "tuple" and len(one["items"]) == len(other["items"]):
-        return {"type": "tuple", "items": [_join(*pair) for pair in zip(one["items"], other["items"], strict=True)]}
+    # What was joined before may already have given up a field.
+    mine, theirs = one.get("items"), other.get("items")
+    if kind == "tuple" and mine is not None and theirs is not None and len(mine) == len(theirs):
+        return {"type": "tuple", "items": [_join(*pair) for pair in zip(mine, theirs, strict=True)]}
     mine, theirs = one.get("properties"), other.get("properties")
     if kind == "dict" and mine is not None and theirs is not None and mine.keys() == theirs.keys():
         return {"type": "dict", "properties": {key: _join(spec, theirs[key]) for key, spec in mine.items()}}
     # Otherwise each field in which they agree stays, and a shape gives up only the lengths that differ.
     joined: Spec = {key: value for key, value in one.items() if other.get(key) == value}
-    if kind == "array" and len(one["shape"]) == len(other["shape"]):
-        pairs = zip(one["shape"], other["shape"], strict=True)
-        joined["shape"] = [length if length == others else None for length, others in pairs]
+    mine, theirs = one.get("shape"), other.get("shape")
+    if kind == "array" and mine is not None and theirs is not None and len(mine) == len(theirs):
+        joined["shape"] = [length if length == others else None for length, others in zip(mine, theirs, strict=True)]
     return joined
