@@ -121,6 +121,37 @@ def test_specs_of_users_become_plain():
         normalise_signatures({"predict": {"output_spec": {"type": "aray"}}})
 
 
+@pytest.mark.parametrize(
+    ("signature", "says"),
+    [
+        ({"input_spec": {"type": "array", "shape": [5, 4]}}, "The input_spec of method 'f' has the shape (5, 4)"),
+        ({"output_spec": {"type": "array", "shape": []}}, "The output_spec of method 'f' has the shape ()"),
+        ({"batch_dim": (0, 1), "output_spec": {"type": "array", "shape": [None, 4]}}, "length of batch axis 1 differs"),
+        (
+            {"input_spec": {"type": "dict", "properties": {"x": {"type": "array", "shape": [3]}}}},
+            "The input_spec.properties['x'] of method 'f' has the shape (3,)",
+        ),
+        (
+            {"input_spec": {"type": "tuple", "items": [{"type": "any"}, {"type": "array", "shape": [3]}]}},
+            "The input_spec.items[1] of method 'f' has the shape (3,)",
+        ),
+    ],
+)
+def test_a_spec_that_fixes_the_batch_axis_contradicts_its_signature(signature, says):
+    """A batchable method whose spec allows one batch size only is refused; it is fine when not batchable."""
+    with pytest.raises(SignatureError) as caught:
+        normalise_signatures({"f": {"batchable": True, **signature}})
+    assert says in str(caught.value)
+    assert normalise_signatures({"f": signature})["f"].batchable is False
+
+
+def test_a_spec_with_a_free_batch_axis_agrees_with_its_signature():
+    """Only the batch axis must be free; specs without a shape say nothing of it."""
+    spec = {"type": "tuple", "items": [{"type": "array", "shape": [4, None]}, {"type": "array"}, {"type": "frame"}]}
+    signature = normalise_signatures({"f": {"batchable": True, "batch_dim": 1, "input_spec": spec}})["f"]
+    assert signature.input_spec == spec
+
+
 @pytest.mark.parametrize("name", ["", "a b", "a.b", "class", "1st", 3, None])
 def test_a_name_that_no_method_can_have_is_refused(name):
     """Method names are identifiers."""

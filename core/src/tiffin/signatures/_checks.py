@@ -11,7 +11,7 @@ import attrs
 from tiffin.exceptions import SignatureError
 from tiffin.signatures._methods import check_argument, find_method
 from tiffin.signatures._signature import ModelSignature
-from tiffin.signatures._spec_form import plain_spec
+from tiffin.signatures._spec_form import Spec, describe_shape, plain_spec
 
 SignatureLike = ModelSignature | Mapping[str, Any] | None
 """What stands for one signature."""
@@ -27,7 +27,8 @@ def normalise_signatures(
         defaults: The adapter's, used only when `signatures` is `None`.
 
     Raises:
-        SignatureError: Something is not a signature, a name cannot be a method's, or a spec is not a spec.
+        SignatureError: Something is not a signature, a name cannot be a method's, a spec is not a spec, or gives the
+            batch axis of a batchable method a fixed length.
     """
     given = signatures if signatures is not None else defaults if defaults is not None else {}
     if not isinstance(given, Mapping):
@@ -58,7 +59,33 @@ def _normalise(value: SignatureLike, method: str) -> ModelSignature:
         for field, spec in (("input_spec", signature.input_spec), ("output_spec", signature.output_spec))
         if spec is not None
     }
+    if signature.batchable:
+        given = signature.batch_dim[0]
+        # A spec describes the first argument; which name that has, only the method itself can tell.
+        if "input_spec" in specs and not isinstance(given, dict):
+            _check_free(specs["input_spec"], given, "input_spec", method)
+        if "output_spec" in specs:
+            _check_free(specs["output_spec"], signature.output_batch_dim, "output_spec", method)
     return attrs.evolve(signature, **specs) if specs else signature
+
+
+def _check_free(spec: Spec, axis: int, where: str, method: str) -> None:
+    if spec["type"] == "tuple":
+        for i, item in enumerate(spec.get("items", ())):
+            _check_free(item, axis, f"{where}.items[{i}]", method)
+    if spec["type"] == "dict":
+        for key, item in spec.get("properties", {}).items():
+            _check_free(item, axis, f"{where}.properties[{key!r}]", method)
+    if "shape" not in spec:
+        return
+    shape = spec["shape"]
+    if not -len(shape) <= axis < len(shape) or shape[axis] is not None:
+        raise SignatureError(
+            f"The {where} of method {method!r} has the shape {describe_shape(shape)}, but the method is batchable",
+            why=f"The length of batch axis {axis} differs from batch to batch",
+            fix=f"Write None for the length of axis {axis}, or set batch_dim or batchable otherwise",
+            method=method,
+        )
 
 
 def check_signatures(obj: Any, signatures: Mapping[str, ModelSignature]) -> None:
