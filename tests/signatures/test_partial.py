@@ -278,3 +278,8 @@ def test_asynchronous_and_streaming_functions_stay_recognisable():
 
     assert asyncio.run(first()) == 0
     assert closed == [2]
+
+
+def test_a_positional_only_parameter_leaves_its_name_to_the_rest():
+    """With f(p, /, **more), a default named p belongs to more, and a positional argument does not take it away."""
+    assert bind_partial(strict, {"p": 1})(0) == (0, "b", {"p": 1})
