@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 import tiffin.pickling._write as writing
 from tiffin import pickling
 
@@ -104,7 +103,9 @@ def large(folder: Path, mib: int, rounds: int) -> None:
     print(f"\n{mib} MiB in {ARRAYS} arrays of float32, best of {rounds}; limit: 1.30 x, 64 MiB")
     for name in cases:
         best, middle = min(times[name]), statistics.median(times[name])
-        print(f"  {name:36} {best:6.3f} s (median {middle:.3f})  {best / base:5.2f} x  +{memory[name] / MIB:.0f} MiB RSS")
+        print(
+            f"  {name:36} {best:6.3f} s (median {middle:.3f})  {best / base:5.2f} x  +{memory[name] / MIB:.0f} MiB RSS"
+        )
 
     (folder / "big").mkdir()
     pickling.dump(model, folder / "big")
@@ -146,7 +147,9 @@ def small(folder: Path) -> None:
     print(f"small model ({type(model).__name__}, {len(content)} bytes), best and median of 300")
     print(f"  write + fsync {best['write']:.3f} ms ({middle['write']:.3f})")
     print(f"  dump          {best['dump']:.3f} ms ({middle['dump']:.3f}); limit: the above + 1 ms")
-    print(f"  load          {best['load']:.3f} ms ({middle['load']:.3f}); limit: 0.2 ms; pickle.loads {best['loads']:.3f}")
+    print(
+        f"  load          {best['load']:.3f} ms ({middle['load']:.3f}); limit: 0.2 ms; pickle.loads {best['loads']:.3f}"
+    )
 
 
 def shared(folder: Path, mib: int) -> None:
@@ -173,7 +176,9 @@ def pss(folder: Path, what: str) -> int:
     with contextlib.ExitStack() as stack:
         children = []
         for _ in range(4):
-            child = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            child = stack.enter_context(
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
             children.append(child)
         for child in children:
             assert child.stdout is not None

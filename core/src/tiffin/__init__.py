@@ -85,14 +85,19 @@ def __dir__() -> list[str]:
 
 
 class _FrameworkFinder:
-    """Stands at the end of Python's import path for `import tiffin.<framework>`; asks the real finder when that happens."""
+    """Stands at the end of Python's import path, for `import tiffin.<framework>`."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
+        """Return a spec for `tiffin.<framework>`; for what is neither a part of Tiffin nor a framework, say what to do.
+
+        Raises:
+            ModuleNotFoundError: `fullname` is a name in this package that no adapter has.
+        """
         if not fullname.startswith("tiffin.") or fullname.count(".") > 1 or fullname.startswith("tiffin._"):
             return None
-        from tiffin.frameworks import FrameworkFinder
+        from tiffin.frameworks import find_spec
 
-        return FrameworkFinder().find_spec(fullname, path, target)
+        return find_spec(fullname)
 
 
 sys.meta_path.append(_FrameworkFinder())

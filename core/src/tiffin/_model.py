@@ -342,7 +342,8 @@ class Model:
                 why="It has " + (", ".join(info.signatures) or "none"),
                 method=min(unknown),
             )
-        assert self._info is not None and self._stamp is not None
+        assert self._info is not None
+        assert self._stamp is not None
         return Model(
             self._source, self.name, self.version, row=self._row, record=(self._info, self._stamp), options=changed
         )

@@ -1,14 +1,13 @@
 """`tiffin.<framework>`: save_model, load_model, get and get_runnable for every adapter, made from its hooks.
 
-`import tiffin.<framework>` and `from tiffin.<framework> import save_model` work as well: a finder at the end of Python's
-import path makes the module when an adapter of that name is there.
+`import tiffin.<framework>` and `from tiffin.<framework> import save_model` work as well.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.abc import Loader, MetaPathFinder
+from collections.abc import Iterable, Mapping
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -109,24 +108,25 @@ class Framework(ModuleType):
         return self.get(tag).to_runnable()
 
 
-class FrameworkFinder(MetaPathFinder, Loader):
-    """Makes `tiffin.<framework>` when it is imported and an adapter of that name is there."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Return a spec for `tiffin.<framework>`, `None` for every other module."""
-        name = fullname.removeprefix(_PREFIX)
-        if name == fullname or "." in name or name.startswith("_") or not registry().has(name):
-            return None
-        return ModuleSpec(fullname, self)
-
+class _FrameworkLoader(Loader):
     def create_module(self, spec: ModuleSpec) -> Framework:
-        """Make the module."""
         return Framework(spec.name, spec.name.removeprefix(_PREFIX))
 
     def exec_module(self, module: ModuleType) -> None:
         """Do nothing: the module is complete when made."""
+
+
+def find_spec(fullname: str) -> ModuleSpec:
+    """Return the spec of the module `tiffin.<framework>`.
+
+    Raises:
+        ModuleNotFoundError: there is no such adapter. What to install is said.
+    """
+    name = fullname.removeprefix(_PREFIX)
+    if not registry().has(name):
+        # Without a module's name in it: with one, `from tiffin import name` would hide this message.
+        raise ModuleNotFoundError(str(_not_found(name)))
+    return ModuleSpec(fullname, _FrameworkLoader())
 
 
 def framework(name: str) -> Framework:
@@ -139,14 +139,18 @@ def framework(name: str) -> Framework:
     adapters = registry()
     if not adapters.has(name):
         sys.modules.pop(_PREFIX + name, None)  # of an adapter that was unregistered
-        raise AdapterNotFoundError(
-            f"'tiffin.{name}' is neither a part of Tiffin nor an installed adapter "
-            f"(installed: {', '.join(adapters.names()) or 'none'})",
-            fix=f"If it is a framework, try: pip install tiffin-{name.replace('_', '-')}",
-            plugin=name,
-        )
+        raise _not_found(name)
     adapters.adapter(name)  # a broken one says so here, not at the first call
     module = sys.modules.get(_PREFIX + name)
     if not isinstance(module, Framework):
         module = sys.modules[_PREFIX + name] = Framework(_PREFIX + name, name)
     return module
+
+
+def _not_found(name: str) -> AdapterNotFoundError:
+    return AdapterNotFoundError(
+        f"'tiffin.{name}' is neither a part of Tiffin nor an installed adapter "
+        f"(installed: {', '.join(registry().names()) or 'none'})",
+        fix=f"If it is a framework, try: pip install tiffin-{name.replace('_', '-')}",
+        plugin=name,
+    )

@@ -57,7 +57,9 @@ class Tag:
             return tag
         if not isinstance(tag, str):
             raise InvalidTagError(
-                f"A tag must be a string or a Tag, not {type(tag).__name__}", fix="Write 'name' or 'name:version'", value=tag
+                f"A tag must be a string or a Tag, not {type(tag).__name__}",
+                fix="Write 'name' or 'name:version'",
+                value=tag,
             )
         name, colon, version = tag.partition(":")
         return cls(name, version if colon else None)
@@ -138,6 +140,7 @@ def new_version() -> tuple[str, int]:
 
 
 if hasattr(os, "register_at_fork"):  # a lock that was held while another thread forked stays held in the child
+
     def _renew_lock() -> None:
         global _lock
         _lock = Lock()

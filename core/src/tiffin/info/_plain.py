@@ -48,7 +48,9 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     if value is None or kind in (bool, int, float, str):
         return value
     if depth > MAX_DEPTH:
-        raise MetadataError(f"{where} is nested more than {MAX_DEPTH} levels deep", why="It may contain itself", where=where)
+        raise MetadataError(
+            f"{where} is nested more than {MAX_DEPTH} levels deep", why="It may contain itself", where=where
+        )
     if isinstance(value, Mapping):
         return {_key(key, where): _plain(item, f"{where}[{key!r}]", depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -100,7 +102,9 @@ def _from_datetime(value: datetime.datetime, where: str) -> datetime.datetime:
 def _key(key: Any, where: str) -> str:
     if isinstance(key, str):
         return str.__str__(key)
-    raise MetadataError(f"A key of {where} is {_article(type(key).__name__)} ({key!r})", fix="Keys must be strings", where=where)
+    raise MetadataError(
+        f"A key of {where} is {_article(type(key).__name__)} ({key!r})", fix="Keys must be strings", where=where
+    )
 
 
 def _article(noun: str) -> str:

@@ -42,7 +42,7 @@ def parse_record(text: bytes, path: str) -> ModelInfo:
         raise RecordError(f"The record {path} has {len(text)} bytes", why=f"At most {MAX_RECORD} are read", path=path)
     try:
         # The safe loaders build plain data only; nothing in the file can name code to run.
-        data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise RecordError(
             f"The record {path} is not YAML: {' '.join(str(error).split())}",

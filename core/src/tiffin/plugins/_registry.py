@@ -252,7 +252,9 @@ class Registry:
             HookError: a hook is misspelled, has wrong arguments, or is missing.
         """
         if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
-            raise PluginError(f"{name!r} cannot be a plugin's name", fix="Use letters, digits and '_'", plugin=str(name))
+            raise PluginError(
+                f"{name!r} cannot be a plugin's name", fix="Use letters, digits and '_'", plugin=str(name)
+            )
         with self._lock:
             self._refuse_taken(name)
             hooks = implemented_hooks(plugin, name)
@@ -312,7 +314,9 @@ class Registry:
         rows = []
         for kind, group in (("adapter", _discovery.ADAPTERS), ("plugin", _discovery.PLUGINS)):
             found = self.installed(group)
-            for plugin in sorted({p for plugins in found.values() for p in plugins}, key=lambda p: (p.name, p.distribution)):
+            for plugin in sorted(
+                {p for plugins in found.values() for p in plugins}, key=lambda p: (p.name, p.distribution)
+            ):
                 row = PluginDescription(plugin.name, kind, plugin.distribution, plugin.version, aliases=plugin.aliases)
                 rows.append(self._judge(row, plugin, found))
         for name, adapter in sorted(self._running.items()):
@@ -357,7 +361,7 @@ def _load(plugin: InstalledPlugin) -> object:
     try:
         return plugin.entry_point.load()
     # A plugin's module may fail in any way, and must not take others down with it; the cause is kept and shown.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         missing = isinstance(error, ModuleNotFoundError)
         raise BrokenPluginError(
             f"The plugin {plugin.name!r} of {plugin.distribution} {plugin.version} cannot be imported: "

@@ -16,7 +16,7 @@ def read(layout: Layout, name: str, alias: str) -> str | None:
     if not is_part(alias):
         return None
     try:
-        with open(f"{layout.aliases}/{name}/{alias}", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+        with open(f"{layout.aliases}/{name}/{alias}", encoding="ascii", errors="replace") as file:
             version = file.read(256).strip()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
@@ -44,7 +44,7 @@ def write(layout: Layout, name: str, alias: str, version: str) -> None:
     """Let the alias mean the version; readers see the old one or the new one."""
     with staged(layout, "alias") as folder:
         temporary = f"{folder}/{alias}"
-        with open(temporary, "w", encoding="ascii") as file:  # noqa: PTH123
+        with open(temporary, "w", encoding="ascii") as file:
             file.write(version + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -52,7 +52,9 @@ def write(layout: Layout, name: str, alias: str, version: str) -> None:
         parent = f"{layout.aliases}/{name}"
         while True:
             os.makedirs(parent, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):  # another process removed the name's last alias, and the folder
+            with contextlib.suppress(
+                FileNotFoundError
+            ):  # another process removed the name's last alias, and the folder
                 os.replace(temporary, f"{parent}/{alias}")
                 break
         step("alias", "renamed")

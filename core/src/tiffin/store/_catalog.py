@@ -33,7 +33,9 @@ CREATE TABLE records (
     name TEXT, version TEXT, mtime INTEGER, size INTEGER, inode INTEGER, record TEXT, PRIMARY KEY (name, version)
 ) WITHOUT ROWID;
 """
-_REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "afs"})
+_REMOTE = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "afs"}
+)
 
 
 class Entry(NamedTuple):
@@ -81,7 +83,9 @@ class Catalog:
 
     def newest(self, name: str) -> str | None:
         """Return the newest version of a name."""
-        found = self._read("SELECT version FROM versions WHERE name = ? ORDER BY created DESC, version DESC LIMIT 1", name)
+        found = self._read(
+            "SELECT version FROM versions WHERE name = ? ORDER BY created DESC, version DESC LIMIT 1", name
+        )
         return found[0][0] if found else None
 
     def stamps(self, name: str) -> dict[str, Stamp]:
@@ -91,7 +95,9 @@ class Catalog:
 
     def record(self, name: str, version: str, stamp: Stamp) -> str | None:
         """Return the record as JSON if the one on disk still has this stamp."""
-        found = self._read("SELECT mtime, size, inode, record FROM records WHERE name = ? AND version = ?", name, version)
+        found = self._read(
+            "SELECT mtime, size, inode, record FROM records WHERE name = ? AND version = ?", name, version
+        )
         return found[0][3] if found and found[0][:3] == stamp else None
 
     def _read(self, query: str, *arguments: object) -> list:  # type: ignore[type-arg]  # rows of any columns
@@ -127,7 +133,9 @@ class Catalog:
             for table in ("versions", "records"):
                 connection.executemany(f"DELETE FROM {table} WHERE name = ? AND version = ?", gone)
             _insert(connection, entries)
-            connection.execute("INSERT OR REPLACE INTO names VALUES (?, ?)", (name, _UNSURE if mtime_ns is None else mtime_ns))
+            connection.execute(
+                "INSERT OR REPLACE INTO names VALUES (?, ?)", (name, _UNSURE if mtime_ns is None else mtime_ns)
+            )
 
         self._write(change)
 
@@ -289,7 +297,7 @@ def _remove(path: str) -> None:
 def _is_local(path: str) -> bool:
     """Tell whether a folder is on a disk of this machine, where SQLite's locks and shared memory work."""
     try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as file:
             mounts = [line.split(" ", 3)[1:3] for line in file]
     except OSError:
         return True

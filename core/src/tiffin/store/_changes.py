@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from tiffin.info import ModelInfo
 
 
-def edit(
-    layout: Layout, name: str, version: str, change: Callable[[ModelInfo], ModelInfo]
-) -> tuple[ModelInfo, Stamp]:
+def edit(layout: Layout, name: str, version: str, change: Callable[[ModelInfo], ModelInfo]) -> tuple[ModelInfo, Stamp]:
     """Replace a version's record by a changed one; readers see the old one or the new one.
 
     Args:

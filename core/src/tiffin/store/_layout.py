@@ -55,7 +55,7 @@ class Layout:
         if self._ready:
             return
         try:
-            with open(self.format, encoding="ascii", errors="replace") as file:  # noqa: PTH123 (pathlib is slower here)
+            with open(self.format, encoding="ascii", errors="replace") as file:
                 text = file.read(64).strip()
         except FileNotFoundError:
             return
@@ -96,7 +96,7 @@ class Layout:
             os.makedirs(self.staging, mode=0o700, exist_ok=True)
             if not os.path.exists(self.format):
                 temporary = f"{self.staging}/format.{os.getpid()}"
-                with open(temporary, "w", encoding="ascii") as file:  # noqa: PTH123
+                with open(temporary, "w", encoding="ascii") as file:
                     file.write(f"{FORMAT}\n")
                     file.flush()
                     os.fsync(file.fileno())

@@ -32,7 +32,7 @@ def write(layout: Layout, folder: str, content_digest: str, how: str) -> None:
         return
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     temporary = folder + ".origin"
-    with open(temporary, "w", encoding="utf-8") as file:  # noqa: PTH123 (pathlib is slower, and this is on every save)
+    with open(temporary, "w", encoding="utf-8") as file:
         file.write(json.dumps({"how": how, "time": now}) + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -47,7 +47,7 @@ def read(layout: Layout, content_digest: str) -> dict[str, Any] | None:
     """
     path = _path(layout, content_digest)
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        with open(path, encoding="utf-8") as file:
             origin = json.loads(file.read())
     except FileNotFoundError:
         return None

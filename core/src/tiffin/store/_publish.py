@@ -75,7 +75,9 @@ def publish(
     _place(layout, folder, info, overwrite=overwrite)
     step(operation, "renamed")
     parent = f"{layout.models}/{info.name}"
-    with contextlib.suppress(FileNotFoundError):  # another process has deleted the version already, and the name with it
+    with contextlib.suppress(
+        FileNotFoundError
+    ):  # another process has deleted the version already, and the name with it
         sync_file(parent)
     sync_file(layout.models)
     step(operation, "parent-synced")

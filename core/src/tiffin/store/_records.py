@@ -33,7 +33,7 @@ def read(layout: Layout, name: str, version: str) -> tuple[ModelInfo, Stamp]:
 
     path = layout.record(name, version)
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 (pathlib is slower, and a rebuild reads thousands)
+        with open(path, "rb") as file:
             text = file.read()
             stat = os.fstat(file.fileno())
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
@@ -64,7 +64,7 @@ def write(path: str, info: ModelInfo) -> None:
 
     text = render_record(info)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    with open(descriptor, "wb") as file:  # noqa: PTH123
+    with open(descriptor, "wb") as file:
         file.write(text)
         file.flush()
         os.fsync(descriptor)

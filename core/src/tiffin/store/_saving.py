@@ -142,11 +142,15 @@ def save_object(
         return publish(layout, folder, info, ledger, origin="saved here", overwrite=overwrite)
 
 
-def publish_folder(layout: Layout, folder: str, description: Description, *, overwrite: bool) -> tuple[ModelInfo, Stamp]:
+def publish_folder(
+    layout: Layout, folder: str, description: Description, *, overwrite: bool
+) -> tuple[ModelInfo, Stamp]:
     """Publish a staged folder of a user's own files."""
     if os.path.lexists(f"{folder}/{RECORD_NAME}"):
         raise StoreError(
-            f"The folder holds a file {RECORD_NAME!r}", why="Tiffin writes its record there", path=f"{folder}/{RECORD_NAME}"
+            f"The folder holds a file {RECORD_NAME!r}",
+            why="Tiffin writes its record there",
+            path=f"{folder}/{RECORD_NAME}",
         )
     return publish(layout, folder, description.info(), WriteLedger(), origin="saved here", overwrite=overwrite)
 

@@ -100,7 +100,9 @@ def refresh_name(layout: Layout, catalog: Catalog, name: str) -> bool:
         except RecordError as error:
             # Mending it does not touch the name's folder, so look again next time.
             settled = False
-            warnings.warn(f"Passed over {name}/{version}: {error.what}. 'tiffin models verify' explains", StoreWarning, 3)
+            warnings.warn(
+                f"Passed over {name}/{version}: {error.what}. 'tiffin models verify' explains", StoreWarning, 3
+            )
     if entries or settled or known is None or keep != stamps.keys():
         catalog.replace(name, mtime if settled else None, keep, entries)
     return True

@@ -211,7 +211,11 @@ class ModelStore:
         else:
             names = self.names()
             close = get_close_matches(tag.name, names, 3)
-            fix = "Did you mean " + " or ".join(repr(name) for name in close) + "?" if close else "Try: tiffin models list"
+            fix = (
+                "Did you mean " + " or ".join(repr(name) for name in close) + "?"
+                if close
+                else "Try: tiffin models list"
+            )
         return ModelNotFoundError(
             f"Model '{tag}' was not found", why=f"The store is {self.path}", fix=fix, tag=str(tag)
         )
@@ -490,9 +494,7 @@ class ModelStore:
     def aliases(self, name: str) -> dict[str, str]:
         """Return alias → version of a name; aliases whose version is gone are left out."""
         found = _aliases.of_name(self.layout, check_part(name, "model name"))
-        return {
-            alias: version for alias, version in found.items() if os.path.exists(self.layout.record(name, version))
-        }
+        return {alias: version for alias, version in found.items() if os.path.exists(self.layout.record(name, version))}
 
 
 def _has_labels(labels: Mapping[str, str], wanted: Iterable[tuple[str, str | None]]) -> bool:

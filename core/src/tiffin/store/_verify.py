@@ -101,7 +101,9 @@ class _Checker:
                 yield entry.name, entry.path
             elif not entry.name.startswith("."):
                 tag = f"{name}:{entry.name}" if name else entry.name
-                self._add(tag, entry.path, f"It is not the folder of {what}", "Move it elsewhere, or delete it", "foreign")
+                self._add(
+                    tag, entry.path, f"It is not the folder of {what}", "Move it elsewhere, or delete it", "foreign"
+                )
 
     def version(self, name: str, version: str) -> None:
         """Check one version's record and files."""
@@ -178,7 +180,9 @@ class _Checker:
             return  # released meanwhile
         except OSError as error:
             moved = f"It could not be moved aside ({error.strerror}): later saves may use it"
-        self._add("", path, f"The blob's content does not have its digest. {moved}", "See the versions above", "damaged")
+        self._add(
+            "", path, f"The blob's content does not have its digest. {moved}", "See the versions above", "damaged"
+        )
 
     def _origin(self, tag: str, info: ModelInfo) -> None:
         try:

@@ -53,4 +53,6 @@ def _works_by_row(model: Any) -> bool:
     from sklearn.preprocessing import FunctionTransformer
 
     parts = [model, *(part for part in model.get_params(deep=True).values() if isinstance(part, BaseEstimator))]
-    return all(type(part).__module__.startswith("sklearn.") and not isinstance(part, FunctionTransformer) for part in parts)
+    return all(
+        type(part).__module__.startswith("sklearn.") and not isinstance(part, FunctionTransformer) for part in parts
+    )
