@@ -100,7 +100,8 @@ class Model:
         self.name = name
         self.version = version
         self._row = row
-        self._info, self._stamp = record if record is not None else (None, None)
+        self._info: ModelInfo | None = record[0] if record is not None else None
+        self._stamp: Stamp | None = record[1] if record is not None else None
         self._options = options
         self._objects: CustomObjects | None = None
 

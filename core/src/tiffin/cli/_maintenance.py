@@ -25,7 +25,9 @@ def verify(context: click.Context, tag: str | None, accept: bool, output: str) -
     problems = api.verify(tag, accept=accept)
     open_problems = [problem for problem in problems if problem.state != "repaired"]
     if output != "table":
-        show_data([{field: getattr(problem, field) for field in problem.__slots__[:5]} for problem in problems], output)
+        import attrs
+
+        show_data([attrs.asdict(problem) for problem in problems], output)
     else:
         for problem in problems:
             colour = "green" if problem.state == "repaired" else "red"

@@ -159,8 +159,10 @@ def delete(tags: tuple[str, ...], keep: int | None, yes: bool) -> None:
         raise click.UsageError("Name at least one version to delete.")
     store = api.default_store()
     chosen: list[Tag] = []
-    for tag in tags:
-        found = [Tag(Tag.parse(tag).name, store.resolve(tag))] if keep is None else api.prune(tag, keep, dry_run=True)
+    for text in tags:
+        found = (
+            [Tag(Tag.parse(text).name, store.resolve(text))] if keep is None else api.prune(text, keep, dry_run=True)
+        )
         chosen += [candidate for candidate in found if candidate not in chosen]
     if not chosen:
         click.echo("Nothing to delete.", err=True)

@@ -30,7 +30,8 @@ class ModelOptions:
         Raises:
             SignatureError: a name is not an option of this class.
         """
-        return options_from(type(self), {**options_to_dict(self), **changes})
+        changed: Self = options_from(type(self), {**options_to_dict(self), **changes})
+        return changed
 
 
 Declared = type[ModelOptions] | Mapping[str, Any] | None

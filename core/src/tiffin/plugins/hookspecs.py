@@ -128,7 +128,7 @@ def model_deleted(tag: Tag) -> None:
 
 
 @hookspec
-def commands() -> Mapping[str, Any] | None:  # type: ignore[empty-body]
+def commands() -> Mapping[str, Any] | None:
     """Add commands to the command line.
 
     Called for a command that core does not have, and for `tiffin --help`.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tiffin.info import ModelInfo
 
 _MISSING: Any = object()
+List = list  # within the class below, `list` is a method
 
 
 class NewFolder:
@@ -102,7 +103,7 @@ class ModelStore:
         *,
         labels: Mapping[str, str | None] | None = None,
         framework: str | None = None,
-    ) -> list[Model]:
+    ) -> List[Model]:
         """Return handles on the versions in the store, by name, newest first.
 
         Args:
@@ -194,11 +195,11 @@ class ModelStore:
             return wanted  # not a model; whoever reads its record says why
         raise self._not_found(tag)
 
-    def versions(self, name: str) -> list[str]:  # type: ignore[valid-type]  # `list` is a method here
+    def versions(self, name: str) -> List[str]:
         """Return the versions of a name, newest first; none where the name is not in the store."""
         return [row[1] for row in self._up_to_date(name).rows(name)]
 
-    def names(self) -> list[str]:  # type: ignore[valid-type]
+    def names(self) -> List[str]:
         """Return the names of the models in the store."""
         return sorted({row[0] for row in self._up_to_date().rows()})
 
@@ -431,7 +432,7 @@ class ModelStore:
         registry().broadcast().model_deleted(tag=deleted)
         return deleted
 
-    def prune(self, name: str, keep: int, *, dry_run: bool = False) -> list[Tag]:  # type: ignore[valid-type]
+    def prune(self, name: str, keep: int, *, dry_run: bool = False) -> List[Tag]:
         """Delete all but the newest versions of a name; versions that have an alias stay.
 
         Args:
