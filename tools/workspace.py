@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from packaging.requirements import Requirement
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -69,3 +72,23 @@ def third_party(chosen: list[Package]) -> list[str]:
     own = {normalized(package.name) for package in packages()}
     requirements = [line for package in chosen for line in package.dependencies]
     return sorted({line for line in requirements if normalized(line) not in own})
+
+
+def pins(requirements: list[str]) -> str:
+    """Return the part of requirements.lock, hashes included, that these requirements and all below them need.
+
+    What is needed below is read from the running environment's installed packages, so it holds for this Python.
+    """
+    entries = re.findall(r"^(\S+)==(\S+)(.*(?:\n    --hash.*)+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    hashes = {(normalized(name), version): rest for name, version, rest in entries}
+    needed: dict[str, str] = {}
+    pending = [normalized(line) for line in requirements]
+    while pending:
+        name = pending.pop()
+        if name in needed:
+            continue
+        found = metadata.distribution(name)
+        needed[name] = f"{name}=={found.version}{hashes[name, found.version]}\n"
+        below = [Requirement(line) for line in found.requires or []]
+        pending += [normalized(line.name) for line in below if not line.marker or line.marker.evaluate({"extra": ""})]
+    return "".join(needed[name] for name in sorted(needed))
