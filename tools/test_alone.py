@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from workspace import ROOT, Package, group, packages, pins, third_party
@@ -22,9 +23,9 @@ def environment(core: Package, package: Package) -> Path:
     """Return the Python of the environment that has `core` and `package` alone, made or updated if need be."""
     folder = ROOT / f".venv-alone-{package.name}"
     python = folder / "bin" / "python"
-    installed = dict.fromkeys([core, package])
+    installed = [core] if package is core else [core, package]
     # hatchling and editables build the editable installs; that they are there hides nothing, as core needs neither.
-    text = pins(third_party(list(installed)) + group("test") + group("data") + ["hatchling", "editables"])
+    text = pins(third_party(installed) + group("test") + group("data") + ["hatchling", "editables"])
     projects = "".join((own.folder / "pyproject.toml").read_text(encoding="utf-8") for own in installed)
     wanted = f"{sys.version}\n{folder}\n{text}\n{projects}"
     stamp = folder / "stamp"
@@ -32,20 +33,20 @@ def environment(core: Package, package: Package) -> Path:
         venv.create(folder, clear=True, with_pip=True)
         requirements = folder / "requirements.lock"
         requirements.write_text(text, encoding="utf-8")
-        pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
+        pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
         subprocess.run([*pip, "--require-hashes", "-r", requirements], check=True)
-        editable = [option for own in installed for option in ("-e", own.folder)]
+        editable: list[str | Path] = [option for own in installed for option in ("-e", own.folder)]
         subprocess.run([*pip, "--no-deps", "--no-build-isolation", *editable], check=True)
         stamp.write_text(wanted, encoding="utf-8")
     return python
 
 
-def run_tests(core: Package, package: Package) -> int:
-    """Run the tests of `package`, and return pytest's exit code."""
+def run_tests(core: Package, package: Package, python: Path) -> int:
+    """Run the tests of `package` with this Python, and return pytest's exit code."""
     print(f"\n== {package.name} alone", flush=True)
     folder = ROOT / "tests" if package is core else package.folder / "tests"
     ignored = [f"--ignore={ROOT / path}" for path in NOT_ALONE]
-    command = [environment(core, package), "-m", "pytest", "-q", "-m", "not slow", *ignored, folder]
+    command: list[str | Path] = [python, "-m", "pytest", "-q", "-m", "not slow", *ignored, folder]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
@@ -53,7 +54,10 @@ def main() -> None:
     """Run what the command line names; exit with the number of packages whose tests fail."""
     core, *plugins = packages()
     chosen = [package for package in (core, *plugins) if package.name in sys.argv[1:] or not sys.argv[1:]]
-    failed = [package.name for package in chosen if run_tests(core, package)]
+    with ThreadPoolExecutor(2) as pool:  # unpacking keeps one core busy, and the index is waited for
+        pythons = list(pool.map(lambda package: environment(core, package), chosen))
+    made = zip(chosen, pythons, strict=True)
+    failed = [package.name for package, python in made if run_tests(core, package, python)]
     if failed:
         print(f"tools/test_alone.py: failed alone: {', '.join(failed)}", file=sys.stderr)
     sys.exit(len(failed))

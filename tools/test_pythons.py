@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from workspace import ROOT
@@ -37,12 +38,15 @@ def works(python: str, version: str) -> bool:
     return result.returncode == 0 and result.stdout.split() == ["CPython", version]
 
 
-def run_tests(version: str, python: str) -> int:
+def set_up(version: str, python: str) -> None:
+    """Make the environment of this Python, or bring it up to date."""
+    subprocess.run(["tools/setup.sh", f".venv-{version}"], cwd=ROOT, check=True, env={**os.environ, "PYTHON": python})
+
+
+def run_tests(version: str) -> int:
     """Run the tests on this Python, and return pytest's exit code."""
-    print(f"\n== Python {version} ({python})", flush=True)
-    folder = f".venv-{version}"
-    subprocess.run(["tools/setup.sh", folder], cwd=ROOT, check=True, env={**os.environ, "PYTHON": python})
-    command = [f"{folder}/bin/python", "-m", "pytest", "-q", "-m", "not slow"]
+    print(f"\n== Python {version}", flush=True)
+    command = [f".venv-{version}/bin/python", "-m", "pytest", "-q", "-m", "not slow"]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
@@ -50,11 +54,14 @@ def main() -> None:
     """Run on each Python; exit with the number of those on which tests fail."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     wanted = sys.argv[1:] or [version for version in VERSIONS if version != here]
-    found = {version: [python for python in candidates(version) if works(python, version)] for version in wanted}
+    working = {version: [python for python in candidates(version) if works(python, version)] for version in wanted}
     for version in wanted:
-        if not found[version]:
+        if not working[version]:
             print(f"Python {version}: not on this machine, left out", flush=True)
-    failed = [version for version in wanted if found[version] and run_tests(version, found[version][0])]
+    found = {version: pythons[0] for version, pythons in working.items() if pythons}
+    with ThreadPoolExecutor(2) as pool:  # unpacking keeps one core busy, and the index is waited for
+        list(pool.map(set_up, found.keys(), found.values()))
+    failed = [version for version in found if run_tests(version)]
     if failed:
         print(f"tools/test_pythons.py: failed on Python {', '.join(failed)}", file=sys.stderr)
     sys.exit(len(failed))

@@ -39,7 +39,8 @@ class Package(NamedTuple):
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file."""
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def packages() -> list[Package]:
