@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from packaging.requirements import Requirement
+
 from workspace import LOCK, ROOT, Package, group, normalized, packages, read_toml, third_party
 
 CORE, *PLUGINS = packages()

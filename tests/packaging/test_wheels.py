@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from workspace import Package, normalized, packages, pins, third_party
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
