@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 import pandas as pd
 import pytest
+
 from tiffin.exceptions import SignatureError
 from tiffin.signatures import ModelSignature, infer_signature_specs
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tiffin.exceptions import PartialKwargsError, SignatureError
 from tiffin.signatures import bind_partial, check_partial_kwargs, merge_partial_kwargs
 

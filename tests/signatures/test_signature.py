@@ -7,6 +7,7 @@ import sys
 import attrs
 import pytest
 import yaml
+
 from tiffin.exceptions import SignatureError
 from tiffin.signatures import ModelSignature, check_signatures, find_method, normalise_signatures
 

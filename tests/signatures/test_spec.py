@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from tiffin.exceptions import SignatureError
 from tiffin.signatures import check_spec, infer_spec, plain_spec
 
