@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import tiffin.pickling._write as writing
 from tiffin import pickling
 

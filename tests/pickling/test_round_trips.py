@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from tiffin import pickling
 from tiffin.pickling import _layout, _pickler
 
@@ -243,6 +243,7 @@ def test_pickle_buffers_come_back_with_their_content(count: int, tmp_path: Path)
 
 def test_data_frames_come_back(tmp_path: Path) -> None:
     """Pandas frames with columns of every usual type, small and large, come back equal."""
+    pd = pytest.importorskip("pandas")
     rows = 300_000
     frame = pd.DataFrame(
         {
