@@ -1,0 +1,1 @@
+"""Adaptive batching: a pure state machine that merges calls, and the containers it merges."""

@@ -1,0 +1,1 @@
+"""Runners: many callers use one model as if each had it alone."""
