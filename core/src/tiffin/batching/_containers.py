@@ -1,7 +1,7 @@
 """Containers: how a kind of value is cut into rows and put together again.
 
-A value that has a container is a batch of rows along one axis; any other value is not. Containers are found by the exact
-class of a value, since what a subclass means by joining two of its objects is not known.
+A value that has a container is a batch of rows along one axis; any other value is not. Containers are found by the
+exact class of a value, since what a subclass means by joining two of its objects is not known.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 class BatchContainer(ABC):
     """What batching has to know of one class of values, arrays or frames for example.
 
-    All of its methods get the axis along which the rows lie. Raise `ValueError` for an axis that the value does not have.
+    All of its methods get the axis along which the rows lie. Raise `ValueError` for an axis that a value does not have.
     """
 
     @abstractmethod
     def count_rows(self, value: Any, axis: int) -> int | None:
-        """Return how many rows the value has, or `None` if this one is not a batch after all (a list of options, say)."""
+        """Return how many rows the value has, or `None` if this one is not a batch after all (an array without axes)."""
 
     @abstractmethod
     def compatibility_key(self, value: Any, axis: int) -> Hashable:
-        """Return what two values must have in common to be joined: dtype, shape without the axis, columns, …
+        """Return what two values must have in common to be joined: dtype, shape without the axis, columns and so on.
 
         Joining values of equal keys and cutting the result apart must give back equal values. `None` stands for a value
         that can be joined with no other.
@@ -42,8 +42,8 @@ class BatchContainer(ABC):
     def split(self, value: Any, counts: Sequence[int], axis: int) -> list[Any]:
         """Return one part per count, all rows in order.
 
-        The parts go to callers who do not know of each other, so no part may keep a much larger whole alive. This default
-        slices and relies on `detach`.
+        The parts go to callers who do not know of each other, so no part may keep a much larger whole alive. This
+        default slices and relies on `detach`.
         """
         if len(counts) == 1:
             return [value]
@@ -69,8 +69,8 @@ class ContainerRegistry:
         """Handle values of exactly this class with the container; the latest registration counts.
 
         Args:
-            kind: A class, or its dotted public name ("polars.DataFrame"). A name is looked up among the modules that are
-                imported already, and never imports one.
+            kind: A class, or its dotted public name ("polars.DataFrame"). A name is looked up among the modules that
+                are imported already, and never imports one.
             container: How to handle the values.
         """
         if isinstance(kind, str):

@@ -92,7 +92,7 @@ class Core:
             return
         chunk.arrived = now
         chunk.deadline = now + method.max_latency
-        if rows > method.max_batch_size and chunk.layout is not None:
+        if chunk.rows > method.max_batch_size and chunk.layout is not None:
             for piece in split_oversize(chunk, method.max_batch_size):
                 self._append(piece)
         else:
@@ -131,7 +131,7 @@ class Core:
 
     def _refuse_from(self, chunk: Chunk, first: int, error: Any, now: float) -> None:
         refused = chunk.take_back(first)
-        self.reject_each(refused, [error] + [_again(error) for _ in refused.waiters[1:]], count=False)
+        self.reject_each(refused, [error] + [again(error) for _ in refused.waiters[1:]], count=False)
         # Until the next batch leaves there is no more room than now: let callers be turned away without asking here.
         method = chunk.method
         if method.gate is None:
@@ -197,7 +197,7 @@ class Core:
     # Batches out
 
     def dispatch(self, now: float) -> list[Batch]:
-        """Return batches for the idle workers, one for each, as far as there is work. Their `worker` says whose they are."""
+        """Return batches for the idle workers, as far as there is work. Each batch's `worker` says whose it is."""
         batches = []
         while self._line and self.idle:
             worker = self.idle.pop()
@@ -262,18 +262,13 @@ class Core:
                 chunks.popleft()
                 continue
             rows = chunk.rows
-            if rows > room and not (alone and not taken):
+            if rows > room:
                 fitting = chunk.count_fitting(room)
                 if fitting:
                     front = chunk.take_front(fitting)
                     room -= front.rows
                     calls += fitting
                     taken.append(front)
-                break
-            if alone and len(chunk.waiters) > 1:
-                taken.append(chunk.take_front(1))
-                room -= taken[-1].rows
-                calls += 1
                 break
             chunks.popleft()
             taken.append(chunk)
@@ -312,26 +307,27 @@ class Core:
             chunk = chunks[0]
             self._remove_dead(chunk)
             late = chunk.count_fitting(method.waiting - size)
-            if late < len(chunk.waiters):
+            if late == len(chunk.waiters):
+                dropped = chunks.popleft()
+                if not late:
+                    continue
+            elif late:
                 dropped = chunk.take_front(late)
             else:
-                dropped = chunks.popleft()
-            if not dropped.waiters:
-                if not late:
-                    break
-                continue
+                break
             method.waiting -= dropped.rows
             self.waiting_rows -= dropped.rows
             method.counters.dropped += len(dropped.waiters)
             error = self._too_late(method, "dropped", now)
-            self.reject_each(dropped, [error] + [_again(error) for _ in dropped.waiters[1:]], count=False)
+            self.reject_each(dropped, [error] + [again(error) for _ in dropped.waiters[1:]], count=False)
 
     # Batches back
 
     def finish(self, batch: Batch, now: float) -> None:
         """Note that a batch ran well. Its worker is free but not idle: `take` for it, or add or remove it."""
         self._close(batch, now)
-        batch.method.cost.learn(batch.rows, now - batch.started)
+        if not batch.abandoned:
+            batch.method.cost.learn(batch.rows, now - batch.started)
         if batch.probe is not None and not batch.abandoned:
             self._bisection.passed(batch.probe, now)
 
@@ -446,8 +442,8 @@ class Core:
     def expire(self, now: float) -> list[Batch]:
         """Give up batches that run longer than their method's timeout, and return them.
 
-        Their calls are rejected and their workers not counted on any more; when one comes back after all, finish or fail
-        its batch as ever, and add the worker.
+        Their calls are rejected and their workers not counted on any more; when one comes back after all, finish or
+        fail its batch as ever, and add the worker.
         """
         expired = []
         for worker, batch in list(self.busy.items()):
@@ -470,9 +466,10 @@ class Core:
         return expired
 
 
-def _again(error: Any) -> BaseException:
-    """Return an error like this one; callers must not share one object."""
-    copied: BaseException = type(error).__new__(type(error))
+def again(error: Any) -> BaseException:
+    """Return another error like this one; callers must not share one object."""
+    kind: type[BaseException] = type(error)
+    copied = kind.__new__(kind)
     copied.args = error.args
     copied.__dict__.update(error.__dict__)
     return copied

@@ -12,7 +12,7 @@ from ._values import Incomparable, value_key
 
 InputAxes: TypeAlias = "int | Mapping[str, int | None]"
 BatchDim: TypeAlias = "InputAxes | tuple[InputAxes, int]"
-"""An axis for inputs and output alike, a pair (inputs, output), or for the inputs a mapping from argument to axis or `None`."""
+"""An axis for all, a pair (inputs, output), or a mapping from the arguments' names to their axes, `None`: not batched."""
 
 
 class BatchAxes(NamedTuple):
@@ -69,8 +69,8 @@ class Slot(NamedTuple):
 class Layout:
     """How calls of one kind are merged; all calls of a kind share it.
 
-    A call's payload is what varies between calls of a kind: its batched arguments, as a tuple, or the one argument itself if
-    there is just one. The rest is the template, taken from any one of the calls.
+    A call's payload is what varies between calls of a kind: its batched arguments, as a tuple, or the one argument
+    itself if there is just one. The rest is the template, taken from any one of the calls.
     """
 
     __slots__ = ("args", "kwargs", "method", "output_axis", "slots")
@@ -213,7 +213,8 @@ def prepare(
     common: int | None = None
     first: int | str = 0
     alone = False
-    for place, value in (*enumerate(args), *kwargs.items()):
+    places: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
+    for place, value in places:
         axis = _axis_of(method, axes.inputs, parameters, place)
         container = None if axis is None else registry.find(type(value))
         rows = None

@@ -1,4 +1,4 @@
-"""The containers of Python's own collections: a list is a batch of its items; tuples and dicts hold batches side by side.
+"""The containers of Python's own collections: a list is a batch of items, tuples and dicts hold batches side by side.
 
 In a list every item is a row. A tuple or dict is a batch if each of its values is one and all have as many rows.
 """
@@ -26,7 +26,8 @@ class ListContainer(BatchContainer):
 
     def compatibility_key(self, value: Any, axis: int) -> Hashable:
         """Return what the items look like."""
-        return _describe_items(value)
+        description: Hashable = _describe_items(value)
+        return description
 
     def concatenate(self, values: Sequence[Any], axis: int) -> Any:
         """Return one list of all the items."""
@@ -37,11 +38,11 @@ class ListContainer(BatchContainer):
         return value[start:stop]
 
 
-def _describe_items(items: Sequence[Any]) -> Hashable:
+def _describe_items(items: Sequence[Any]) -> Any:
     """Return what the items look like, the same whichever of several alike items come together.
 
-    A model that makes an array of a list gets another dtype or a ragged error when other kinds of items join in, so that
-    its answer to one caller would depend on the others.
+    A model that makes an array of a list gets another dtype or a ragged error when other kinds of items join in, so
+    that its answer to one caller would depend on the others.
     """
     first = type(items[0]) if items else None
     if first in _SCALARS and all(type(item) is first for item in items):
@@ -49,7 +50,7 @@ def _describe_items(items: Sequence[Any]) -> Hashable:
     return frozenset(_describe_item(item) for item in items)
 
 
-def _describe_item(item: Any) -> Hashable:
+def _describe_item(item: Any) -> Any:
     kind = type(item)
     if kind in _SCALARS:
         return kind
