@@ -21,7 +21,7 @@ class BatchContainer(ABC):
 
     @abstractmethod
     def count_rows(self, value: Any, axis: int) -> int | None:
-        """Return how many rows the value has, or `None` if this one is not a batch after all (an array without axes)."""
+        """Return how many rows the value has, or `None` if this one is no batch after all (an array without axes)."""
 
     @abstractmethod
     def compatibility_key(self, value: Any, axis: int) -> Hashable:

@@ -12,7 +12,7 @@ from ._values import Incomparable, value_key
 
 InputAxes: TypeAlias = "int | Mapping[str, int | None]"
 BatchDim: TypeAlias = "InputAxes | tuple[InputAxes, int]"
-"""An axis for all, a pair (inputs, output), or a mapping from the arguments' names to their axes, `None`: not batched."""
+"""An axis for all, a pair (inputs, output), or a mapping from arguments' names to axes, where `None` is not batched."""
 
 
 class BatchAxes(NamedTuple):
