@@ -155,6 +155,10 @@ class RunnerError(TiffinError):
     runner: str
 
 
+class RunnerOptionError(RunnerError, ValueError):
+    """A runner is made or asked with an option that it cannot have."""
+
+
 class RunnerNotReadyError(RunnerError):
     """The runner is not started, is stopping, or has no healthy worker."""
 

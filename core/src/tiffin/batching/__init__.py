@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import _arrays, _nested, _pandas  # noqa: F401 - each registers its containers
 from ._chunks import Batch, Chunk, Sink, Waiter
 from ._containers import BatchContainer, ContainerRegistry, find_container, register_container, registry
-from ._core import Core
+from ._core import Core, again
 from ._cost import Cost
 from ._counters import Counters, Histogram
 from ._explain import Explanation, explain
@@ -29,6 +29,7 @@ __all__ = [
     "Prepared",
     "Sink",
     "Waiter",
+    "again",
     "explain",
     "find_container",
     "prepare",

@@ -353,6 +353,14 @@ class Core:
         else:
             self._bisection.begin(batch, error)
 
+    def put_back(self, batch: Batch) -> None:
+        """Queue a batch again that its worker has not begun. The worker is as after `finish`."""
+        if self.busy.get(batch.worker) is batch:
+            del self.busy[batch.worker]
+        probe = batch.probe
+        again = Probe(batch.chunks, [], None) if probe is None else Probe(batch.chunks, probe.sibling, probe.search)
+        self.enqueue_probe(again, front=True)
+
     def _close(self, batch: Batch, now: float) -> None:
         self._now = now
         batch.finished = now
