@@ -1,7 +1,7 @@
 """The engine of a runner: one batching core behind one lock, and the workers that pull from it.
 
-There is no dispatcher: whoever brings calls hands a batch to an idle worker, and a worker that is done takes the next one
-itself. Answers leave from the thread that ran the batch.
+There is no dispatcher: whoever brings calls hands a batch to an idle worker, and a worker that is done takes the next
+one itself. Answers leave from the thread that ran the batch.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Engine:
             return ForkedRunnerError(
                 f"Runner {name!r} was started before this process was forked",
                 why="Its threads and workers stayed with the parent",
-                fix="Make a runner in the child, or let the child attach to the parent's (runner.listen, Runner.attach)",
+                fix="Make a runner in the child, or let it attach to the parent's (runner.listen, Runner.attach)",
                 runner=name,
             )
         if self.state == NEW:

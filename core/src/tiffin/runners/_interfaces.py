@@ -60,9 +60,9 @@ class Worker(Protocol):
     """One copy of a runnable, and the means to run its methods.
 
     Slots are numbered from 0: below `WorkerSpec.threads` they are for merged calls, from there up to `threads +
-    extra_slots` for async and streaming methods. The runner uses a slot from one thread at a time, and calls on different
-    slots concurrently. Calls on one slot run in one and the same thread of the worker; slot 0's is the thread that made the
-    runnable.
+    extra_slots` for async and streaming methods. The runner uses a slot from one thread at a time, and calls on
+    different slots concurrently. Calls on one slot run in one and the same thread of the worker; slot 0's is the thread
+    that made the runnable.
     """
 
     name: str
@@ -91,8 +91,8 @@ class Worker(Protocol):
     ) -> Any:
         """Call one method and return its result. Blocks, with the GIL free while another process works.
 
-        A coroutine function is run to its end. Must not keep references to the arguments after it returns. The result may
-        be a view onto leased memory, freed when the view and all that is derived from it are gone.
+        A coroutine function is run to its end. Must not keep references to the arguments after it returns. The result
+        may be a view onto leased memory, freed when the view and all that is derived from it are gone.
 
         Args:
             method: One of the spec's methods, of kind "call" or "async".
@@ -118,7 +118,7 @@ class Worker(Protocol):
         timeout: float | None = None,
         slot: int = 0,
     ) -> Iterator[Any]:
-        """Call a method of kind "stream" or "async_stream" and yield its items. Closing the iterator closes the method's.
+        """Call a method of kind "stream" or "async_stream" and yield its items. Closing the iterator ends the method.
 
         Args:
             method: One of the spec's methods.
@@ -136,7 +136,7 @@ class Worker(Protocol):
         """Whether the worker can take calls: started, not closed, not dead, not hung. Cheap; does not block."""
 
     def close(self, timeout: float | None = None) -> None:
-        """Let running calls end, then free everything the worker holds. Kills it after `timeout` seconds. Repeatable."""
+        """Let running calls end, then free all that the worker holds. Kill it after `timeout` seconds. Repeatable."""
 
     def kill(self) -> None:
         """End the worker at once; calls in it raise `WorkerDiedError`. Safe from any thread, repeatable."""
@@ -206,7 +206,7 @@ class Outcome(NamedTuple):
 
 
 Deliver = Callable[[Sequence[Outcome]], None]
-"""Takes the outcomes that are ready together (those of one batch). Called from any thread; must be quick and not raise."""
+"""Takes the outcomes that are ready together. Called from any thread; must be quick and not raise."""
 
 
 @runtime_checkable

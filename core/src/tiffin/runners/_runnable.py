@@ -22,10 +22,10 @@ class RunnableMethod:
 
     Attributes:
         batchable: Whether calls may be merged: the method takes many rows and answers with one row for each.
-        batch_dim: Where the rows lie: a number for all, a pair (inputs, output), or a mapping from the arguments' names to
-            axes, `None` for what is not batched.
-        idempotent: Whether it may run again with the same arguments. If not, a failed batch is not searched for the call
-            to blame, and a call is not repeated when its worker dies.
+        batch_dim: Where the rows lie: a number for all, a pair (inputs, output), or a mapping from the arguments' names
+            to axes, `None` for what is not batched.
+        idempotent: Whether it may run again with the same arguments. If not, a failed batch is not searched for the
+            call to blame, and a call is not repeated when its worker dies.
         thread_affine: Whether it must run in the thread that made the runnable.
         kind: "call", "async" (a coroutine function), "stream" or "async_stream" (generator functions).
         parameters: Names of its positional parameters in order, `self` left out; `None` if they are not known.

@@ -98,6 +98,7 @@ class Runner:
             )
             for number in range(workers)
         ]
+        common: dict[str, Any] = {"max_batch_size": max_batch_size, "max_latency_ms": max_latency_ms}
         merged = {
             method: _make_method(
                 method, about, {"max_batch_size": max_batch_size, "max_latency_ms": max_latency_ms}, own
@@ -321,8 +322,7 @@ class Runner:
         return f"<Runner {self.name!r}: {', '.join(self.methods)}; {self.engine.state}>"
 
 
-def _make_method(name: str, about: RunnableMethod, common: Mapping[str, Any], own: Mapping[str, Any]) -> Method:
-    options = {**common, **own}
+def _make_method(name: str, about: RunnableMethod, options: Mapping[str, Any]) -> Method:
     size, latency, timeout = options["max_batch_size"], options["max_latency_ms"], options.get("timeout")
     _require(
         isinstance(size, int) and size >= 1, f"max_batch_size={size!r} for {name!r}", "It is a whole number, 1 or more"

@@ -29,8 +29,8 @@ def make_runnable(
     """Return a runnable class that loads a model when it is instantiated, and offers the methods of its signatures.
 
     Args:
-        load: Returns the model; called once for each worker, in the worker. Must go through cloudpickle for back ends in
-            other processes.
+        load: Returns the model; called once for each worker, in the worker. Must go through cloudpickle for back ends
+            in other processes.
         signatures: Method name to what is known of it: an object with `batchable` and `batch_dim`, and perhaps
             `idempotent`, `thread_affine`, `parameters`, `input_spec` and `output_spec`.
         partial_kwargs: Method name to keyword arguments that every call gets unless it brings its own.
@@ -47,7 +47,7 @@ def make_runnable(
         "SUPPORTS_CPU_MULTI_THREADING": supports_cpu_multi_threading,
         "load": staticmethod(load),
     }
-    made = type(name, (StoredRunnable,), namespace)
+    made: type[Runnable] = type(name, (StoredRunnable,), namespace)
     for method, signature in signatures.items():
         made.add_method(
             _forward(method, dict((partial_kwargs or {}).get(method, {}))),
