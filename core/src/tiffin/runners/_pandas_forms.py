@@ -46,8 +46,7 @@ def _column(values: Any, path: str) -> Any:
     if kind == "DatetimeTZDtype":
         zone = str(dtype.tz)
         if type(dtype)(dtype.unit, zone) == dtype:
-            times = getattr(values, "dt", values)
-            return ["times", times.tz_convert("UTC").tz_localize(None).to_numpy(), zone]
+            return ["times", values.array.tz_convert("UTC").tz_localize(None).to_numpy(), zone]
     raise Unsendable(
         f"values of dtype {dtype}", "Columns may hold plain dtypes, strings, categories, nullable numbers and times", path
     )
