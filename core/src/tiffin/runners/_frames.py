@@ -35,6 +35,7 @@ MAGIC = b"Tf"
 # Kinds of frames. CALL to ITEM carry values; the rest concern the connection.
 CALL, RESULT, ERROR, ITEM, END, CANCEL, CREDIT, HELLO, STOP, SEGMENT, RELEASE, FORGET = range(1, 13)
 _KINDS = frozenset(range(1, 13))
+_CONTROL = frozenset({SEGMENT, RELEASE, FORGET})
 
 SMALL = 1 << 16
 """Bytes up to which a frame is read and written as one piece."""
@@ -163,18 +164,27 @@ class FrameReader:
 
     Args:
         resolve: Finds buffers that lie in shared memory; `None` refuses them.
+        control: Takes the frames that concern shared memory and those with file descriptors, which it must close. Called
+            in order, before a later frame's buffers are resolved. `None` refuses descriptors; else the socket must be
+            an AF_UNIX one.
         limits: What to accept.
-        descriptors: Whether the peer may pass file descriptors; only ever from an AF_UNIX socket.
     """
 
-    def __init__(self, resolve: Resolve | None = None, *, limits: Limits = LIMITS, descriptors: bool = False) -> None:
-        self._resolve, self._limits, self._passing = resolve, limits, descriptors
+    def __init__(
+        self,
+        resolve: Resolve | None = None,
+        control: Callable[[Frame], None] | None = None,
+        *,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self._resolve, self._control, self._limits = resolve, control, limits
+        self._passing = control is not None
         self._buffer = bytearray(SMALL)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
         self._partial: _Partial | None = None
         self._descriptors: deque[int] = deque()
-        self._ancillary = socket.CMSG_SPACE(4 * limits.descriptors) if descriptors else 0
+        self._ancillary = socket.CMSG_SPACE(4 * limits.descriptors) if self._passing else 0
         self._flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
     def receive(self, sock: socket.socket) -> list[Frame]:
@@ -234,13 +244,19 @@ class FrameReader:
                 # Cannot be negative: recv stops in this target only if it did not fill it.
                 targets[0] = targets[0][count:]
                 return frames
-            frames.append(self._finish(partial))
             self._partial = None
+            self._deliver(self._finish(partial), frames)
         self._end += count
         while self._partial is None and (frame := self._next()) is not None:
-            frames.append(frame)
+            self._deliver(frame, frames)
         self._make_room()
         return frames
+
+    def _deliver(self, frame: Frame, frames: list[Frame]) -> None:
+        if self._control is not None and (frame.kind in _CONTROL or frame.descriptors):
+            self._control(frame)
+        else:
+            frames.append(frame)
 
     def _next(self) -> Frame | None:
         start, available = self._start, self._end - self._start
