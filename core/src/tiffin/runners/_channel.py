@@ -12,7 +12,6 @@ import select
 import socket
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tiffin.exceptions import FrameError
+from tiffin.runners._forks import close_in_forks
 from tiffin.runners._frames import (
     FORGET,
     LIMITS,
@@ -46,8 +46,8 @@ class Link:
     """What a connection keeps besides its socket. Packing is safe from several threads, receiving from one at a time.
 
     Args:
-        ended: Called when leases have ended that the peer should hear of; from any thread and at any moment, the garbage
-            collector's too, so it must not block.
+        ended: Called when leases have ended that the peer should hear of; from any thread and at any moment, the
+            garbage collector's too, so it must not block.
         pool: This side's shared memory; `None` sends everything through the socket.
         limits: What to accept.
     """
@@ -62,7 +62,7 @@ class Link:
     def pack(
         self, kind: int, call: int, header: bytes = b"", buffers: Sequence[Any] = ()
     ) -> tuple[list[bytes | memoryview], list[int]]:
-        """Return a frame, and those that must precede it, as parts to send, and descriptors to send with the first part.
+        """Return a frame, and those that must precede it, as parts to send, and descriptors to pass with the first.
 
         The caller closes the descriptors once they are sent.
         """
@@ -147,7 +147,8 @@ class Channel:
 
     Args:
         sock: A connected AF_UNIX stream socket, in blocking mode; the channel owns it.
-        shared_memory: Bytes of shared memory for what this side sends; `None` means a share of the machine's memory, 0 none.
+        shared_memory: Bytes of shared memory for what this side sends; `None` means a share of the machine's memory,
+            0 none.
     """
 
     def __init__(self, sock: socket.socket, *, shared_memory: int | None = None) -> None:
@@ -158,7 +159,7 @@ class Channel:
         self._waiting: deque[Frame] = deque()
         self._readable = select.poll()
         self._readable.register(sock, select.POLLIN)
-        _channels.add(self)
+        close_in_forks(self)
 
     def send(
         self,
@@ -242,7 +243,8 @@ class Channel:
                 # Some bytes, which the system takes whole or not at all.
                 self._sock.send(self._link.pack_releases(), socket.MSG_DONTWAIT)
             except OSError:
-                # Broken, and the peer frees everything; or full: then the peer is not reading, has died or will be killed.
+                # Broken, and the peer frees everything; or full: then the peer is not reading, has died or will be
+                # killed.
                 return
             finally:
                 self._lock.release()
@@ -252,15 +254,3 @@ def _wait(poller: select.poll, deadline: float) -> None:
     remaining = deadline - time.monotonic()
     if not poller.poll(max(0.0, remaining) * 1000):
         raise ExpiredError
-
-
-_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
-
-
-def _close_after_fork() -> None:
-    for channel in list(_channels):
-        channel.close_after_fork()
-
-
-# A forked child's copies would hide the end of this process from its workers.
-os.register_at_fork(after_in_child=_close_after_fork)

@@ -1,8 +1,8 @@
 """Forms: how a container type that `_values` does not know crosses to another process, and the registry of them.
 
-A form writes an object as a value made of sendable parts (plain values, arrays, lists, dicts) and makes the object again
-from them. The receiver looks the form up by its name in this registry: a frame can choose among the forms that the
-receiving program has registered, and can never name anything to import.
+A form writes an object as a value made of sendable parts (plain values, arrays, lists, dicts) and makes the object
+again from them. The receiver looks the form up by its name in this registry: a frame can choose among the forms that
+the receiving program has registered, and can never name anything to import.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Form:
     decode: Callable[[Any], Any]
 
 
-class Unsendable(Exception):  # noqa: N818 - never leaves this package; users see UnsendableError
+class Unsendable(Exception):
     """What was reached has no typed form. The path to it grows as the exception rises.
 
     Args:

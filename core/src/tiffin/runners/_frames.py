@@ -1,9 +1,9 @@
 """Frames: what travels over a stream socket between a runner, its workers and attached clients.
 
-A frame is a fixed prefix, a table of buffers, a header (JSON that describes values, see `_values`) and the buffers' bytes.
-Nothing in a frame is ever unpickled, evaluated, or used as a name to import. Large buffers are sent from where they lie
-(sendmsg) and received into their final memory (recvmsg_into); a buffer may also lie in shared memory, and then the
-table holds its segment and lease instead of its bytes following.
+A frame is a fixed prefix, a table of buffers, a header (JSON that describes values, see `_values`) and the buffers'
+bytes. Nothing in a frame is ever unpickled, evaluated, or used as a name to import. Large buffers are sent from where
+they lie (sendmsg) and received into their final memory (recvmsg_into); a buffer may also lie in shared memory, and
+then the table holds its segment and lease instead of its bytes following.
 
 Layout, little-endian:
 
@@ -33,7 +33,7 @@ ENTRY = struct.Struct("<QQQ")
 MAGIC = b"Tf"
 
 # Kinds of frames. CALL to ITEM carry values; the rest concern the connection.
-CALL, RESULT, ERROR, ITEM, END, CANCEL, CREDIT, HELLO, STOP, SEGMENT, RELEASE, FORGET = range(1, 13)
+CALL, RESULT, ERROR, ITEM, END, CANCEL, CREDIT, HELLO, EXPLAIN, SEGMENT, RELEASE, FORGET = range(1, 13)
 _KINDS = frozenset(range(1, 13))
 _CONTROL = frozenset({SEGMENT, RELEASE, FORGET})
 
@@ -164,9 +164,9 @@ class FrameReader:
 
     Args:
         resolve: Finds buffers that lie in shared memory; `None` refuses them.
-        control: Takes the frames that concern shared memory and those with file descriptors, which it must close. Called
-            in order, before a later frame's buffers are resolved. `None` refuses descriptors; else the socket must be
-            an AF_UNIX one.
+        control: Takes the frames that concern shared memory and those with file descriptors, which it must close.
+            Called in order, before a later frame's buffers are resolved. `None` refuses descriptors; else the socket
+            must be an AF_UNIX one.
         limits: What to accept.
     """
 
@@ -316,7 +316,7 @@ class FrameReader:
             partial.buffers.append(self._buffer[position : position + nbytes])
             return position + nbytes
         try:
-            memory = np.empty(nbytes, np.uint8)
+            memory: Any = np.empty(nbytes, np.uint8)
         except MemoryError as error:
             raise FrameError(f"There is no memory for a buffer of {nbytes} bytes that a peer sends") from error
         partial.buffers.append(memory)

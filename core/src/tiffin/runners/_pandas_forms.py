@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from tiffin.runners._dtypes import dtype_spec
 from tiffin.runners._forms import Form, Unsendable, register_form
-from tiffin.runners._values import dtype_spec
 
 _NULLABLE = frozenset(
     {"BooleanDtype", "Float32Dtype", "Float64Dtype"}
@@ -25,9 +25,9 @@ def _column(values: Any, path: str) -> Any:
     dtype = values.dtype
     if isinstance(dtype, np.dtype):
         array = values.to_numpy()
-        if dtype != object and dtype_spec(dtype) is None:
+        if dtype.kind != "O" and dtype_spec(dtype) is None:
             raise Unsendable(f"values of dtype {dtype}", path=path)
-        if dtype == object:
+        if dtype.kind == "O":
             _check_strings(array, path)
         return array
     kind = type(dtype).__name__
@@ -48,7 +48,9 @@ def _column(values: Any, path: str) -> Any:
         if type(dtype)(dtype.unit, zone) == dtype:
             return ["times", values.array.tz_convert("UTC").tz_localize(None).to_numpy(), zone]
     raise Unsendable(
-        f"values of dtype {dtype}", "Columns may hold plain dtypes, strings, categories, nullable numbers and times", path
+        f"values of dtype {dtype}",
+        "Columns may hold plain dtypes, strings, categories, nullable numbers and times",
+        path,
     )
 
 
@@ -67,13 +69,13 @@ def _values(column: Any) -> Any:
     """Return the array that `_column` took apart."""
     if type(column) is np.ndarray:
         return column
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
     kind, *parts = column
     if kind == "strings":
         storage, uses_nan, items = parts
-        dtype = pd.StringDtype(storage, na_value=np.nan) if uses_nan else pd.StringDtype(storage)  # type: ignore[call-arg]
-        return pd.array(items, dtype=dtype)
+        # Older versions of pandas know NA only, and never get here with the other.
+        return pd.array(items, dtype=pd.StringDtype(storage, na_value=np.nan) if uses_nan else pd.StringDtype(storage))
     if kind == "categories":
         codes, categories, ordered = parts
         return pd.Categorical.from_codes(codes, categories=_decode_index(categories), ordered=bool(ordered))
@@ -92,7 +94,9 @@ def _encode_index(index: Any, path: str = ".index") -> Any:
     if kind == "RangeIndex":
         return ["range", index.start, index.stop, index.step, index.name]
     if kind == "MultiIndex":
-        raise Unsendable("a MultiIndex", "Only indexes of one level have a typed form; reset_index() makes columns of it", path)
+        raise Unsendable(
+            "a MultiIndex", "Only indexes of one level have a typed form; reset_index() makes columns of it", path
+        )
     return ["index", _column(index, path), index.name]
 
 

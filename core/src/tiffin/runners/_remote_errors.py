@@ -1,8 +1,8 @@
 """Errors that cross from one process to another: class name, text and traceback text, never a pickled exception.
 
 Errors of Tiffin keep their class, parts and plain facts. Others become a `RemoteError`, which is also of the nearest
-builtin class that the original was of: `except ValueError` works whatever the back end. Classes are looked up in two fixed
-tables; a name that is in neither imports nothing.
+builtin class that the original was of: `except ValueError` works whatever the back end. Classes are looked up in two
+fixed tables; a name that is in neither imports nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BUILTIN = {
 _mixed: dict[str, type[RemoteError]] = {}
 
 
-class RemoteTraceback(Exception):  # noqa: N818 - it only carries a text, to be shown as the cause
+class RemoteTraceback(Exception):
     """The traceback of an error in another process, shown as its cause."""
 
     def __init__(self, text: str) -> None:

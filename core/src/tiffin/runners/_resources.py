@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ResourceStrategy = Callable[[int, int, type], Mapping[str, str]]
-"""Takes the number of workers, the number of processors and the Runnable class; returns environment variables that a worker
-starts with."""
+"""Takes the number of workers, the number of processors and the Runnable class; returns environment variables that a
+worker starts with."""
 
 _THREADS = (
     "OMP_NUM_THREADS",

@@ -1,10 +1,11 @@
 """Shared memory for large arrays between processes that hold the two ends of a socket.
 
-Each side owns a pool of segments that it alone writes to. A segment is an anonymous file (memfd) whose descriptor is handed
-to the peer over the socket: it has no name, so nothing is left behind however either process ends. An array is copied into
-a free segment and travels as a lease; the receiver gets a view onto the segment, and gives the lease back when the view and
-everything derived from it are gone. Memory is reserved before a segment is used and its size is sealed, so neither
-side can be struck by SIGBUS; when there is no memory, or the pool is at its limit, the array goes through the socket.
+Each side owns a pool of segments that it alone writes to. A segment is an anonymous file (memfd) whose descriptor is
+handed to the peer over the socket: it has no name, so nothing is left behind however either process ends. An array is
+copied into a free segment and travels as a lease; the receiver gets a view onto the segment, and gives the lease back
+when the view and everything derived from it are gone. Memory is reserved before a segment is used and its size is
+sealed, so neither side can be struck by SIGBUS; when there is no memory, or the pool is at its limit, the array goes
+through the socket.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def _anonymous_file() -> tuple[int, bool]:
     if hasattr(os, "memfd_create"):
         with contextlib.suppress(OSError):
             return os.memfd_create("tiffin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), True
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - the name goes at once
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     descriptor, path = tempfile.mkstemp(prefix="tiffin-", dir=folder)
     os.unlink(path)  # noqa: PTH108 - as early as possible, nothing may come between
     return descriptor, False
@@ -124,8 +125,9 @@ class SegmentPool:
             array: An array of a plain dtype, in any layout; its elements are written in C order.
 
         Returns:
-            The lease; a descriptor of the segment for the peer if it has not got one, to be closed once it is sent; and the
-            ids of segments that are no more, for the peer to forget. `None` if there is no room: send it otherwise.
+            The lease; a descriptor of the segment for the peer if it has not got one, to be closed once it is sent;
+            and the ids of segments that are no more, for the peer to forget. `None` if there is no room: send it
+            otherwise.
         """
         size = -(-max(array.nbytes, 1) // _STEP) * _STEP
         with self._lock:
@@ -247,7 +249,7 @@ class SegmentMap:
         if memory is None or nbytes > len(memory):
             raise FrameError(f"A frame refers to {nbytes} bytes of the shared segment {segment}, which has not come")
         # Its base is the mapping, not an array: so numpy gives every array derived from it this one as a base.
-        view = np.ndarray((nbytes,), np.uint8, memory)
+        view: np.ndarray[Any, Any] = np.ndarray((nbytes,), np.uint8, memory)
         weakref.finalize(view, self._release, lease).atexit = False
         return view
 

@@ -1,8 +1,8 @@
 """Values in frames: which Python values can cross to another process, and how.
 
 Encoding gives a header (JSON) and a list of buffers; decoding gives equal values of the same types. A header is a tree:
-null, true, false, numbers, short strings and arrays stand for themselves (an array for a list), and everything else is an
-object with one key that says what it is. Buffers are taken in the order in which the tree mentions them.
+null, true, false, numbers, short strings and arrays stand for themselves (an array for a list), and everything else
+is an object with one key that says what it is. Buffers are taken in the order in which the tree mentions them.
 
 What has no typed form is refused by name before anything is sent, subclasses included: an OrderedDict that arrives as a
 dict, or a masked array without its mask, would be a silent change.
@@ -11,7 +11,6 @@ dict, or a masked array without its mask, would be a silent change.
 from __future__ import annotations
 
 import json
-import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tiffin.exceptions import FrameError, UnsendableError
+from tiffin.runners._dtypes import Cache, dtype_from, dtype_spec, shape_from
 from tiffin.runners._forms import Unsendable, find_form, form_named
 from tiffin.runners._frames import LIMITS
 
@@ -28,7 +28,6 @@ _SHORT = 1024
 """Characters or items from which on strings and lists of numbers travel as buffers, not in the header."""
 _MISSING = (None, float("nan"))
 _PLAIN = frozenset({type(None), bool, int, float})
-_SIMPLE_DTYPE = re.compile(r"[<>|=][biufcmMSUV][0-9]{1,9}(\[[0-9a-zA-Z]{1,8}\])?")
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, check_circular=False).encode
 
 Encoded = tuple[bytes, list[Any]]
@@ -36,10 +35,9 @@ Encoded = tuple[bytes, list[Any]]
 
 
 # Headers of the commonest case, one plain array, so that neither side walks a tree for it.
-_call_headers: dict[tuple[Any, ...], bytes] = {}
-_array_headers: dict[tuple[Any, ...], bytes] = {}
-_parsed: dict[bytes, Any] = {}
-_CACHED = 512
+_call_headers: Cache[tuple[Any, ...], bytes] = Cache()
+_array_headers: Cache[tuple[Any, ...], bytes] = Cache()
+_parsed: Cache[bytes, Any] = Cache()
 
 
 def encode_call(method: str, args: Sequence[Any], kwargs: Mapping[str, Any], extra: Any = None) -> Encoded:
@@ -70,7 +68,7 @@ def encode_call(method: str, args: Sequence[Any], kwargs: Mapping[str, Any], ext
     except Unsendable as error:
         raise _unsendable(error) from None
     if key is not None and not key[1].hasobject and args[0].nbytes <= 4096:
-        _remember(_call_headers, key, header)
+        _call_headers.put(key, header)
     return header, encoder.buffers
 
 
@@ -96,7 +94,7 @@ def encode_value(value: Any, name: str = "result") -> Encoded:
     except Unsendable as error:
         raise _unsendable(error) from None
     if key is not None and not key[0].hasobject:
-        _remember(_array_headers, key, header)
+        _array_headers.put(key, header)
     return header, encoder.buffers
 
 
@@ -133,7 +131,7 @@ def _decode(header: bytes, buffers: Sequence[Any], build: Callable[[Any, Decoder
         if tree is None:
             tree = json.loads(header)
             if len(header) <= _SHORT:
-                _remember(_parsed, header, tree)
+                _parsed.put(header, tree)
         decoder = Decoder(buffers)
         value = build(tree, decoder)
         decoder.finish()
@@ -143,12 +141,6 @@ def _decode(header: bytes, buffers: Sequence[Any], build: Callable[[Any, Decoder
             f"A frame's header does not describe a value: {error}",
             why="The peer runs another version, or the stream is damaged",
         ) from error
-
-
-def _remember(cache: dict[Any, Any], key: Any, value: Any) -> None:
-    if len(cache) >= _CACHED:
-        cache.clear()
-    cache[key] = value
 
 
 def _unsendable(error: Unsendable) -> UnsendableError:
@@ -336,67 +328,6 @@ _ENCODERS: dict[type, Callable[[Encoder, Any, int], Any]] = {
 }
 
 
-_specs: dict[Any, Any] = {}
-
-
-def dtype_spec(dtype: np.dtype[Any]) -> Any:
-    """Return the dtype in JSON, or `None` if its values are not plain bytes."""
-    try:
-        return _specs[dtype]
-    except KeyError:
-        spec = _make_spec(dtype)
-        _remember(_specs, dtype, spec)
-        return spec
-
-
-def _make_spec(dtype: np.dtype[Any]) -> Any:
-    if dtype.hasobject or dtype.kind not in "biufcmMSUV":
-        return None
-    if dtype.subdtype is not None:
-        base = dtype_spec(dtype.subdtype[0])
-        return None if base is None else {"base": base, "shape": list(dtype.subdtype[1])}
-    if dtype.names is None:
-        # Others' dtypes (bfloat16) call themselves void too, and would arrive as raw bytes.
-        return dtype.str if np.dtype(dtype.str) == dtype and issubclass(dtype.type, np.generic) else None
-    fields = []
-    for name in dtype.names:
-        of_field, offset = dtype.fields[name][:2]  # type: ignore[index]
-        spec = dtype_spec(of_field)
-        if spec is None:
-            return None
-        fields.append([name, spec, offset])
-    return {"fields": fields, "size": dtype.itemsize}
-
-
-_dtypes: dict[str, np.dtype[Any]] = {}
-
-
-def dtype_from(spec: Any, depth: int = 0) -> np.dtype[Any]:
-    """Return the dtype for what `dtype_spec` wrote; raises ValueError or TypeError for anything else."""
-    if type(spec) is str:
-        dtype = _dtypes.get(spec)
-        if dtype is None:
-            if not _SIMPLE_DTYPE.fullmatch(spec):
-                raise ValueError(f"{spec[:40]!r} is not the name of a plain dtype")
-            dtype = np.dtype(spec)
-            _remember(_dtypes, spec, dtype)
-        return dtype
-    if depth > 8:
-        raise ValueError("a dtype nests too deep")
-    if "base" in spec:
-        return np.dtype((dtype_from(spec["base"], depth + 1), tuple(_shape(spec["shape"]))))
-    names = [str(name) for name, _, _ in spec["fields"]]
-    formats = [dtype_from(inner, depth + 1) for _, inner, _ in spec["fields"]]
-    offsets = [int(offset) for _, _, offset in spec["fields"]]
-    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": int(spec["size"])})
-
-
-def _shape(value: Any) -> list[int]:
-    if type(value) is not list or len(value) > 32 or any(type(size) is not int or size < 0 for size in value):
-        raise ValueError(f"{str(value)[:40]} is not a shape")
-    return value
-
-
 class Decoder:
     """Makes one frame's values, taking its buffers in order."""
 
@@ -447,7 +378,7 @@ def _decode_array(decoder: Decoder, body: Any, depth: int) -> Any:
     dtype = dtype_from(spec)
     buffer = decoder.buffer()
     size = dtype.itemsize
-    for length in _shape(shape):
+    for length in shape_from(shape):
         size *= length
     if size != len(buffer):
         raise ValueError(f"{len(buffer)} bytes do not make an array of shape {shape} and dtype {dtype}")
@@ -486,7 +417,7 @@ def _decode_objects(decoder: Decoder, body: Any, depth: int) -> Any:
     items = decoder.value(strings, depth)
     flat = np.empty(len(items), object)
     flat[:] = items
-    return flat.reshape(_shape(shape))
+    return flat.reshape(shape_from(shape))
 
 
 def _decode_form(decoder: Decoder, body: Any, depth: int) -> Any:
@@ -495,7 +426,7 @@ def _decode_form(decoder: Decoder, body: Any, depth: int) -> Any:
     form = form_named(name)
     try:
         return form.decode(value)
-    except Exception as error:  # noqa: BLE001 - forms and the libraries behind them raise errors of their own; the cause is chained
+    except Exception as error:  # forms and the libraries behind them raise errors of their own; the cause is chained
         raise ValueError(f"the form {form.name!r} cannot make an object of what came: {error}") from error
 
 

@@ -1,7 +1,7 @@
 """What runs inside a worker process: makes the runnable, then answers calls until the connections end.
 
-Started by `_worker_process` with inherited descriptors: one socket per slot, a file with the spec, and the life line, a pipe
-on whose other end the parent holds on for as long as it lives.
+Started by `_worker_process` with inherited descriptors: one socket per slot, a file with the spec, and the life line,
+a pipe on whose other end the parent holds on for as long as it lives.
 """
 
 from __future__ import annotations
@@ -93,10 +93,8 @@ def _die_with_parent(life_line: int) -> None:
 
 def _set_up_logging(name: str, level: int) -> None:
     """Let log records go to the standard error, marked with the worker's name; does nothing to handlers that exist."""
-    logging.basicConfig(
-        level=level,
-        format=f"%(asctime)s %(levelname)s worker {name.replace('%', '%%')} (process %(process)d) %(name)s: %(message)s",
-    )
+    who = f"worker {name} (process {os.getpid()})".replace("%", "%%")
+    logging.basicConfig(level=level, format=f"%(asctime)s %(levelname)s {who} %(name)s: %(message)s")
 
 
 class _Methods:
@@ -153,15 +151,17 @@ def _serve(channel: Channel, methods: _Methods) -> None:
             return
         # What concerns a stream that has ended meanwhile is passed over.
         if frame.kind == CALL:
-            try:
-                _answer(channel, methods, frame)
-            except (BrokenPipeError, ConnectionError):
-                return
-            # Its leases end here, not when the next call comes.
+            # Handed over whole: held here as well, its leases would outlive the answer.
+            handed = [frame]
             del frame
+            try:
+                _answer(channel, methods, handed)
+            except ConnectionError:
+                return
 
 
-def _answer(channel: Channel, methods: _Methods, frame: Frame) -> None:
+def _answer(channel: Channel, methods: _Methods, handed: list[Frame]) -> None:
+    frame = handed.pop()
     call = frame.call
     try:
         name, args, kwargs, _ = decode_call(frame.header, frame.buffers)
@@ -176,8 +176,6 @@ def _answer(channel: Channel, methods: _Methods, frame: Frame) -> None:
         # So that the leases on what came in end before the answer goes out, and their memory serves the next call.
         del args, kwargs
         header, buffers = encode_value(result)
-    except (BrokenPipeError, ConnectionError) as error:
-        _send_error(channel, call, error)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: it fails the call, and does not end the worker
         _send_error(channel, call, error)
     else:
@@ -196,9 +194,9 @@ def _send_error(channel: Channel, call: int, error: BaseException) -> None:
 
 def _stream(channel: Channel, methods: _Methods, call: int, items: Any, kind: str) -> None:
     """Send a generator's items, as many as the parent has room for, until it ends or the parent cancels."""
-    iterator: Iterator[Any] = methods.iterate(items) if kind == "async_stream" else iter(items)
+    iterator: Any = methods.iterate(items) if kind == "async_stream" else items
     credit = 0
-    with contextlib.closing(iterator) if hasattr(iterator, "close") else contextlib.nullcontext():  # type: ignore[type-var]
+    with contextlib.closing(iterator):
         while True:
             while not credit or channel.poll():
                 frame = channel.receive()

@@ -22,6 +22,7 @@ from typing import Any
 from tiffin.exceptions import FrameError, MethodTimeoutError, PicklingError, RunnerNotReadyError, WorkerDiedError
 from tiffin.runners import _pandas_forms  # noqa: F401 - registers its forms
 from tiffin.runners._channel import Channel, ExpiredError
+from tiffin.runners._forks import close_in_forks
 from tiffin.runners._frames import CALL, CANCEL, CREDIT, END, ERROR, HELLO, ITEM, RESULT, Frame
 from tiffin.runners._interfaces import Worker, WorkerSpec
 from tiffin.runners._remote_errors import rebuild_error
@@ -102,10 +103,9 @@ class ProcessWorker:
         except (EOFError, FrameError, OSError) as error:
             raise self._died("while it started", error) from error
         if frame.kind == ERROR:
-            error = rebuild_error(decode_value(frame.header, frame.buffers))
             self._give_up("it could not make its runnable")
-            self.kill()
-            raise error
+            self._finish()
+            raise self._error_in(frame)
         if frame.kind != HELLO:
             raise self._died("while it started", FrameError(f"It began with a frame of kind {frame.kind}"))
         self._ready = True
@@ -210,6 +210,12 @@ class ProcessWorker:
         self._give_up("it was killed")
         self._kill_group()
 
+    def close_after_fork(self) -> None:
+        """Let go of the life line: a forked child must not keep the worker alive after this process."""
+        if self._life_line >= 0:
+            os.close(self._life_line)
+            self._life_line = -1
+
     def _spawn(self) -> None:
         if self._process is not None:
             raise RunnerNotReadyError(
@@ -230,9 +236,16 @@ class ProcessWorker:
             remotes = [remote.fileno() for _, remote in pairs]
             config = {"path": sys.path, "descriptors": [reading, file.fileno(), remotes]}
             self._channels = [Channel(ours, shared_memory=self._shared_memory) for ours, _ in pairs]
-            _life_lines.add(self._life_line)
+            close_in_forks(self)
             self._process = subprocess.Popen(
-                [sys.executable, *_interpreter_options(), "-c", _BOOT, json.dumps(config), f"tiffin-worker {spec.name}"],
+                [
+                    sys.executable,
+                    *_interpreter_options(),
+                    "-c",
+                    _BOOT,
+                    json.dumps(config),
+                    f"tiffin-worker {spec.name}",
+                ],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[reading, file.fileno(), *remotes],
                 env={**os.environ, **spec.environment},
@@ -329,9 +342,7 @@ class ProcessWorker:
         for channel in self._channels:
             channel.close()
         with self._lock:
-            if self._life_line in _life_lines:
-                _life_lines.discard(self._life_line)
-                os.close(self._life_line)
+            self.close_after_fork()
 
 
 _EXPLAINED = {
@@ -351,7 +362,7 @@ def _describe_end(code: int | None) -> str:
 
 def _pickled(spec: WorkerSpec, shared_memory: int | None) -> bytes:
     """Return what the worker reads at its start: plain values, and inside them the runnable's class, pickled."""
-    import cloudpickle
+    import cloudpickle  # type: ignore[import-untyped]
 
     try:
         make = cloudpickle.dumps(partial(spec.runnable_class, **spec.init_params))
@@ -396,17 +407,3 @@ def _wait_for_end(process: subprocess.Popen[bytes], timeout: float | None) -> bo
     finally:
         os.close(descriptor)
     return process.poll() is not None
-
-
-_life_lines: set[int] = set()
-
-
-def _let_go_after_fork() -> None:
-    # A forked child's copies would keep the workers alive after this process.
-    for descriptor in _life_lines:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-    _life_lines.clear()
-
-
-os.register_at_fork(after_in_child=_let_go_after_fork)
