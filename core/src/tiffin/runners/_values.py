@@ -28,7 +28,8 @@ _SHORT = 1024
 """Characters or items from which on strings and lists of numbers travel as buffers, not in the header."""
 _MISSING = (None, float("nan"))
 _PLAIN = frozenset({type(None), bool, int, float})
-_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, check_circular=False).encode
+# Not as escapes: two lone surrogates side by side would be read as one character.
+_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
 Encoded = tuple[bytes, list[Any]]
 """A header, and buffers: `bytes` or arrays (of any layout; they are sent in C order)."""
@@ -129,7 +130,7 @@ def _decode(header: bytes, buffers: Sequence[Any], build: Callable[[Any, Decoder
     try:
         tree = _parsed.get(header)
         if tree is None:
-            tree = json.loads(header)
+            tree = json.loads(str(header, "utf-8", "surrogatepass"))
             if len(header) <= _SHORT:
                 _parsed.put(header, tree)
         decoder = Decoder(buffers)
@@ -173,7 +174,7 @@ class Encoder:
     def finish(self, tree: Any) -> bytes:
         """Return the header for the tree."""
         try:
-            header = _dumps(tree).encode("ascii")
+            header = _dumps(tree).encode("utf-8", "surrogatepass")
         except ValueError as error:
             # More digits than Python converts (4300).
             raise Unsendable("an integer of thousands of digits", str(error), "a value") from None
