@@ -46,11 +46,11 @@ def _make_spec(dtype: np.dtype[Any]) -> Any:
         return dtype.str if np.dtype(dtype.str) == dtype and issubclass(dtype.type, np.generic) else None
     fields = []
     for name in dtype.names:
-        of_field, offset = dtype.fields[name][:2]  # type: ignore[index]
+        of_field, offset, *title = dtype.fields[name]  # type: ignore[index]
         spec = dtype_spec(of_field)
-        if spec is None:
+        if spec is None or not all(isinstance(text, str) for text in title):
             return None
-        fields.append([name, spec, offset])
+        fields.append([name, spec, offset, *title])
     return {"fields": fields, "size": dtype.itemsize}
 
 
@@ -71,10 +71,13 @@ def dtype_from(spec: Any, depth: int = 0) -> np.dtype[Any]:
         raise ValueError("a dtype nests too deep")
     if "base" in spec:
         return np.dtype((dtype_from(spec["base"], depth + 1), tuple(shape_from(spec["shape"]))))
-    names = [str(name) for name, _, _ in spec["fields"]]
-    formats = [dtype_from(inner, depth + 1) for _, inner, _ in spec["fields"]]
-    offsets = [int(offset) for _, _, offset in spec["fields"]]
-    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": int(spec["size"])})
+    described: dict[str, Any] = {"names": [], "formats": [], "offsets": [], "titles": [], "itemsize": int(spec["size"])}
+    for name, inner, offset, *title in spec["fields"]:
+        described["names"].append(str(name))
+        described["formats"].append(dtype_from(inner, depth + 1))
+        described["offsets"].append(int(offset))
+        described["titles"].append(str(title[0]) if title else None)
+    return np.dtype(described)  # type: ignore[call-overload, no-any-return]
 
 
 def shape_from(value: Any) -> list[int]:

@@ -33,6 +33,8 @@ THRESHOLD = 256 << 10
 IDLE = 60.0
 """Seconds after which a free segment that nothing needed is given back to the system."""
 _STEP = 64 << 10
+_FOLDER = "/dev/shm"
+"""Where files are memory, on systems without memfd."""
 
 
 def default_limit() -> int:
@@ -66,7 +68,7 @@ def _anonymous_file() -> tuple[int, bool]:
     if hasattr(os, "memfd_create"):
         with contextlib.suppress(OSError):
             return os.memfd_create("tiffin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), True
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    folder = _FOLDER if os.access(_FOLDER, os.W_OK) else None
     descriptor, path = tempfile.mkstemp(prefix="tiffin-", dir=folder)
     os.unlink(path)  # noqa: PTH108 - as early as possible, nothing may come between
     return descriptor, False
@@ -199,10 +201,9 @@ class SegmentPool:
         return gone
 
     def _discard(self, segment: _Segment) -> int:
+        # The mapping ends with the last reference: another thread may be copying into it while the pool closes, and
+        # closing it would not stop at that (numpy does not hold on to the buffers of its arrays).
         self._size -= segment.size
-        # A copy into it may be under way in another thread while the pool closes; then the mapping ends with that.
-        with contextlib.suppress(BufferError):
-            segment.memory.close()
         os.close(segment.descriptor)
         return segment.id
 
@@ -257,19 +258,13 @@ class SegmentMap:
         """Drop a segment that its owner has freed. Views of it stay valid."""
         memory = self._segments.pop(segment, None)
         if memory is not None:
+            # Not closed: that would take the memory from under the views. It ends with the last of them.
             self._size -= len(memory)
-            _unmap(memory)
 
     def close(self) -> None:
         """Drop every segment. Views stay valid."""
         for segment in list(self._segments):
             self.forget(segment)
-
-
-def _unmap(memory: mmap.mmap) -> None:
-    # With views alive it raises, and the mapping ends with the last of them.
-    with contextlib.suppress(BufferError):
-        memory.close()
 
 
 def _reliable_size(descriptor: int) -> int:
@@ -278,11 +273,13 @@ def _reliable_size(descriptor: int) -> int:
     if not stat.S_ISREG(status.st_mode):
         raise FrameError("A peer passed a descriptor that is no shared memory")
     try:
-        safe = bool(fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK)
+        seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
+        safe, sealable = bool(seals & fcntl.F_SEAL_SHRINK), not seals & fcntl.F_SEAL_SEAL
     except (OSError, AttributeError):
-        # No memfd: an unlinked file. Nobody else can open it, and the peer is this user's own process.
-        safe = status.st_nlink == 0 and status.st_uid == os.geteuid()
-    if not safe:
+        safe = sealable = False
+    # No memfd, but an unlinked file: nobody else can open it, and the peer is this user's own process.
+    unlinked = not sealable and status.st_nlink == 0 and status.st_uid == os.geteuid()
+    if not safe and not unlinked:
         raise FrameError("A peer's shared memory could shrink under this process")
     if not status.st_size or status.st_blocks * 512 < status.st_size:
         raise FrameError(f"A peer's shared memory of {status.st_size} bytes is not reserved")
