@@ -194,22 +194,26 @@ def _send_error(channel: Channel, call: int, error: BaseException) -> None:
 
 def _stream(channel: Channel, methods: _Methods, call: int, items: Any, kind: str) -> None:
     """Send a generator's items, as many as the parent has room for, until it ends or the parent cancels."""
-    iterator: Any = methods.iterate(items) if kind == "async_stream" else items
-    credit = 0
-    with contextlib.closing(iterator):
-        while True:
-            while not credit or channel.poll():
-                frame = channel.receive()
-                if frame.kind == CREDIT and frame.call == call:
-                    credit += int(frame.header)
-                elif frame.kind == CANCEL and frame.call == call:
-                    channel.send(END, call)
-                    return
+    # Closed before the end is told: what the generator does last has happened when the caller goes on.
+    with contextlib.closing(methods.iterate(items) if kind == "async_stream" else items) as iterator:
+        credit = 0
+        while (granted := _granted(channel, call, credit)) is not None:
             try:
                 item = next(iterator)
             except StopIteration:
                 break
             channel.send(ITEM, call, *encode_value(item, "item"))
-            credit -= 1
+            credit = granted - 1
             del item
     channel.send(END, call)
+
+
+def _granted(channel: Channel, call: int, credit: int) -> int | None:
+    """Return how many items may be sent now, waiting until it is one at least; `None` if the call is cancelled."""
+    while not credit or channel.poll():
+        frame = channel.receive()
+        if frame.kind == CREDIT and frame.call == call:
+            credit += int(frame.header)
+        elif frame.kind == CANCEL and frame.call == call:
+            return None
+    return credit
