@@ -254,6 +254,16 @@ class RunnerClosedError(RunnerError):
     """The runner stopped, or the connection to it closed, before the call was answered."""
 
 
+class FrameError(RunnerError):
+    """What came over a socket is not a frame of Tiffin's, is damaged, or exceeds the limits. The connection is closed."""
+
+
+class SocketPathError(RunnerError, OSError):
+    """A socket cannot be made at a path, or must not be trusted there. Attribute: `path`."""
+
+    path: str
+
+
 class TiffinWarning(UserWarning):
     """Base class of Tiffin's warnings."""
 
