@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy
 import pytest
-
 from tiffin.batching import Batch, BatchAxes, Chunk, Core, Method, prepare
 from tiffin.exceptions import BatchRowsError, MethodTimeoutError, UndecidedError, WorkerDiedError
 
@@ -58,7 +57,9 @@ class Bench:
                 self.runs.append(list(x))
                 self.now += 0.01
                 if guilty.intersection(x):
-                    self.core.fail(batch, error or ValueError(f"bad: {sorted(guilty.intersection(map(int, x)))}"), self.now)
+                    self.core.fail(
+                        batch, error or ValueError(f"bad: {sorted(guilty.intersection(map(int, x)))}"), self.now
+                    )
                 else:
                     answered = batch.split(x * 2)
                     self.core.finish(batch, self.now)

@@ -12,7 +12,6 @@ import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tiffin.batching import BatchContainer, ContainerRegistry, find_container, registry
 
 
@@ -267,6 +266,6 @@ def test_a_later_registration_counts() -> None:
 
 
 def test_batching_imports_no_library_of_frames() -> None:
-    """pandas is found only when a caller has imported it."""
+    """Pandas is found only when a caller has imported it."""
     code = "import sys, tiffin.batching; sys.exit('pandas' in sys.modules or 'polars' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

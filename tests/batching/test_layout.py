@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy
 import pytest
-
 from tiffin.batching import BatchAxes, Prepared, prepare
 from tiffin.exceptions import BatchInputError, BatchRowsError
 
 X = numpy.arange(12.0).reshape(3, 4)
 
 
-def take_apart(*args: Any, batch_dim: Any = 0, parameters: tuple[str, ...] | None = ("x", "y"), **kwargs: Any) -> Prepared:
+def take_apart(
+    *args: Any, batch_dim: Any = 0, parameters: tuple[str, ...] | None = ("x", "y"), **kwargs: Any
+) -> Prepared:
     return prepare("predict", BatchAxes.parse(batch_dim), parameters, args, kwargs)
 
 

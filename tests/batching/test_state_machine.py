@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
 from tiffin.batching import Batch, BatchAxes, Chunk, Core, Method, prepare
 from tiffin.exceptions import (
     LatencyLimitError,
@@ -173,9 +172,7 @@ class Simulation(RuleBasedStateMachine):
         self.latency = latency
         self.queue = queue
         self.methods = {
-            name: Method(
-                name, max_batch_size=size, max_latency=latency, idempotent=name != "once", timeout=10.0
-            )
+            name: Method(name, max_batch_size=size, max_latency=latency, idempotent=name != "once", timeout=10.0)
             for name in [*AXES, "plain"]
         }
         self.core = Core("simulated", self.methods.values(), max_queue_rows=queue)

@@ -118,10 +118,16 @@ def test_damaged_frames_give_values_or_frame_errors(data):
 
 nodes = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.sampled_from(["s", "b", "f", "q", "t", "d", "c", "n", "a", "o", "S", "x", "z"]), inner, max_size=2)
-    | st.builds(lambda dtype, shape: {"a": [dtype, shape]}, st.sampled_from(["<f8", "O", "<U4", "|V3"]) | inner, inner)
-    | st.builds(lambda value: {"x": ["pandas.DataFrame", value]}, inner),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["s", "b", "f", "q", "t", "d", "c", "n", "a", "o", "S", "x", "z"]), inner, max_size=2
+        )
+        | st.builds(
+            lambda dtype, shape: {"a": [dtype, shape]}, st.sampled_from(["<f8", "O", "<U4", "|V3"]) | inner, inner
+        )
+        | st.builds(lambda value: {"x": ["pandas.DataFrame", value]}, inner)
+    ),
     max_leaves=12,
 )
 
@@ -198,7 +204,9 @@ def test_passed_descriptors_do_not_pile_up():
     channel = Channel(ours)
     with theirs, open(os.devnull) as file:
         for _ in range(LIMITS.descriptors + 1):
-            socket.send_fds(theirs, [as_bytes((RESULT, 1, b"", []))[:1] if _ == 0 else b""[:0] or b"T"], [file.fileno()])
+            socket.send_fds(
+                theirs, [as_bytes((RESULT, 1, b"", []))[:1] if _ == 0 else b""[:0] or b"T"], [file.fileno()]
+            )
         with pytest.raises(FrameError):
             while True:
                 channel.receive()
@@ -227,7 +235,9 @@ def test_what_reads_sockets_cannot_unpickle():
         tree = ast.parse((folder / f"{name}.py").read_text())
         names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        called = {
+            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
         assert not names & {"pickle", "cloudpickle", "marshal", "shelve", "importlib", "dill"}, name
         assert not called & {"eval", "exec", "compile", "__import__"}, name
 
@@ -242,7 +252,9 @@ def test_pandas_is_imported_only_when_a_frame_arrives():
         "decode_value(header, [bytearray(b) for b in buffers]);"
         "assert 'pandas' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
 
 
 def test_a_small_array_needs_one_piece():

@@ -69,9 +69,13 @@ dtypes = (
 arrays = npst.arrays(dtypes, npst.array_shapes(min_dims=0, min_side=0, max_side=4))
 values = st.recursive(
     scalars | arrays,
-    lambda inner: st.lists(inner, max_size=4)
-    | st.lists(inner, max_size=4).map(tuple)
-    | st.dictionaries(st.text(max_size=5) | st.integers() | st.tuples(st.booleans(), st.binary()), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(
+            st.text(max_size=5) | st.integers() | st.tuples(st.booleans(), st.binary()), inner, max_size=4
+        )
+    ),
     max_leaves=10,
 )
 
@@ -282,7 +286,12 @@ class TestPandas:
         result = through(series)
         pd.testing.assert_series_equal(result, series, check_freq=False)
         assert result.attrs == {"unit": "m"}
-        for index in (pd.RangeIndex(2, 8, 3, name="n"), pd.Index(["a", "b"]), pd.Index([1.5]), pd.CategoricalIndex(["u"])):
+        for index in (
+            pd.RangeIndex(2, 8, 3, name="n"),
+            pd.Index(["a", "b"]),
+            pd.Index([1.5]),
+            pd.CategoricalIndex(["u"]),
+        ):
             pd.testing.assert_index_equal(through(index), index)
 
     @pytest.mark.parametrize("part", ["col", "other col"])

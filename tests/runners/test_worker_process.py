@@ -64,7 +64,9 @@ class Model:
         return self.kept.sum()
 
     def fail(self, kind: str) -> None:
-        raise {"KeyError": KeyError, "OSError": FileNotFoundError, "own": Odd, "exit": SystemExit}[kind]("no such thing")
+        raise {"KeyError": KeyError, "OSError": FileNotFoundError, "own": Odd, "exit": SystemExit}[kind](
+            "no such thing"
+        )
 
     def unsendable(self) -> Any:
         return {"good": 1, "bad": [0, threading.Lock()]}
@@ -586,7 +588,7 @@ def test_no_worker_outlives_its_parent(state):
 
 def test_a_parent_that_ends_without_closing_takes_its_workers_along():
     """An interpreter that exits normally, or by an error, leaves no worker."""
-    parent = start_python(PARENT.replace("worker.run(", "sys.exit(") , "in a call")
+    parent = start_python(PARENT.replace("worker.run(", "sys.exit("), "in a call")
     assert parent.stdout is not None
     worker = os.pidfd_open(int(parent.stdout.readline()))
     parent.wait(20)
@@ -609,7 +611,9 @@ def test_logs_name_the_worker(caplog):
     with caplog.at_level(logging.INFO, logger="tiffin.runners"):
         worker = start()
         worker.close(20)
-    assert any(re.search(rf"model-0 \(process {worker.pid}\) is ready", record.getMessage()) for record in caplog.records)
+    assert any(
+        re.search(rf"model-0 \(process {worker.pid}\) is ready", record.getMessage()) for record in caplog.records
+    )
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._attached import AttachedMethod, AttachedRunner
 from ._backends import register_backend
 from ._interfaces import (
     Backend,
@@ -17,12 +18,15 @@ from ._interfaces import (
 )
 from ._local import LocalBackend
 from ._ports import Explained
-from ._resources import ResourceStrategy, share_cores
+from ._resources import ResourceStrategy, available_processors, share_processors
 from ._runnable import Runnable, RunnableMethod
 from ._runner import Runner
 from ._stored import make_runnable
+from ._worker_process import ProcessBackend
 
 __all__ = [
+    "AttachedMethod",
+    "AttachedRunner",
     "Backend",
     "CallOptions",
     "CallRequest",
@@ -33,13 +37,15 @@ __all__ = [
     "MethodTraits",
     "Outcome",
     "Port",
+    "ProcessBackend",
     "ResourceStrategy",
     "Runnable",
     "RunnableMethod",
     "Runner",
     "Worker",
     "WorkerSpec",
+    "available_processors",
     "make_runnable",
     "register_backend",
-    "share_cores",
+    "share_processors",
 ]

@@ -8,8 +8,9 @@ from tiffin.exceptions import RunnerError
 
 from ._interfaces import Backend
 from ._local import LocalBackend
+from ._worker_process import ProcessBackend
 
-backends: dict[str, Callable[[], Backend]] = {"local": LocalBackend}
+backends: dict[str, Callable[[], Backend]] = {"local": LocalBackend, "process": ProcessBackend}
 """What makes a back end, by the name that `backend=` takes."""
 
 

@@ -7,23 +7,22 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tiffin.batching import Method
 from tiffin.exceptions import RunnerOptionError
 
+from ._attached import AttachedRunner, attach
 from ._backends import find_backend
 from ._engine import Engine
 from ._handles import LoopPorts, MethodHandle
 from ._interfaces import Backend, MethodTraits, Worker, WorkerSpec
+from ._listen import Listener
 from ._ports import ThreadPort
-from ._resources import ResourceStrategy, share_cores
+from ._resources import ResourceStrategy, available_processors, share_processors
 from ._runnable import Runnable, RunnableMethod
 from ._service import RunnerService
 from ._unmerged import Lanes, UnmergedHandle
-
-if TYPE_CHECKING:
-    from ._attached import AttachedRunner
 
 METHOD_OPTIONS = frozenset({"max_batch_size", "max_latency_ms", "timeout"})
 """What `method_configs` may say of a method."""
@@ -70,7 +69,7 @@ class Runner:
         runnable_init_params: Mapping[str, Any] | None = None,
         models: Iterable[Any] = (),
         warm_up: Mapping[str, tuple[Any, ...]] | None = None,
-        resources: ResourceStrategy = share_cores,
+        resources: ResourceStrategy = share_processors,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         declared = dict(getattr(runnable, "runnable_methods", {}))
@@ -86,6 +85,7 @@ class Runner:
             self._check_threads(declared)
         traits = {method: MethodTraits(about.kind, about.thread_affine) for method, about in declared.items()}
         unmerged = any(about.kind != "call" for about in declared.values())
+        environment = dict(resources(workers, available_processors(), runnable))
         specs = [
             WorkerSpec(
                 name=f"{self.name}-{number}",
@@ -94,7 +94,7 @@ class Runner:
                 methods=traits,
                 threads=threads,
                 extra_slots=max_concurrency if unmerged else 0,
-                environment=dict(resources(runnable, number, workers)),
+                environment=environment,
             )
             for number in range(workers)
         ]
@@ -116,7 +116,7 @@ class Runner:
             clock=clock,
         )
         self._lanes = Lanes(self.engine, max_concurrency, max_queue_rows)
-        self._listeners: list[Any] = []
+        self._listeners: list[Listener] = []
         ports, thread_port = LoopPorts(self.engine), ThreadPort()
         self.methods: dict[str, MethodHandle | UnmergedHandle] = {}
         for key, about in declared.items():
@@ -295,17 +295,15 @@ class Runner:
         """Let clients in other processes of this user attach. Their calls merge with all others.
 
         Args:
-            path: Where to make the Unix socket; its folder is made with mode 0700 if it does not exist.
+            path: Where to make the Unix socket. Its folder is made with mode 0700, or must have it.
 
         Returns:
             The address for `Runner.attach`: "unix:" and the path.
         """
-        from ._attach import serve_unix
-
         self.engine.check_open()
-        listener = serve_unix(self.service, Path(path))
+        listener = Listener(self.service, path)
         self._listeners.append(listener)
-        return f"unix:{path}"
+        return listener.address
 
     @staticmethod
     def attach(address: str) -> AttachedRunner:
@@ -314,8 +312,6 @@ class Runner:
         Args:
             address: What `listen` returned, "unix:" and a path.
         """
-        from ._attached import attach
-
         return attach(address)
 
     def __repr__(self) -> str:
