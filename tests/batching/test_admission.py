@@ -116,7 +116,7 @@ CAPACITY = 100 / forest(100)
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 @pytest.mark.parametrize("load", [1.2, 2.0, 5.0])
 def test_under_overload_most_of_the_capacity_is_answered_in_time(load: float, noise: float) -> None:
-    """At 1.2 to 5 times capacity at least 85 % of it is answered within the limit, and p99 stays within 1.5 times it."""
+    """At 1.2 to 5 times capacity at least 85 % of it is answered within the limit, and p99 is within 1.5 times it."""
     draws = random.Random(7)
     simulation = Simulation(make_method(), lambda rows: forest(rows) * (1 + noise * draws.uniform(-1, 1)))
     simulation.arrive(load * CAPACITY, until=8.0)

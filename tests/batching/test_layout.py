@@ -84,9 +84,25 @@ class Colour(enum.Enum):
 
 
 SAME = [
-    1, 1.5, "text", b"bytes", None, True, (1, "a"), [1, [2]], {"a": [1]}, {1, 2}, Colour.RED, numpy.float64(2), int, len,
-    numpy.dtype("f4"), datetime.date(2026, 1, 1), slice(1, 2), math.nan,
-]  # fmt: skip
+    1,
+    1.5,
+    "text",
+    b"bytes",
+    None,
+    True,
+    (1, "a"),
+    [1, [2]],
+    {"a": [1]},
+    {1, 2},
+    Colour.RED,
+    numpy.float64(2),
+    int,
+    len,
+    numpy.dtype("f4"),
+    datetime.date(2026, 1, 1),
+    slice(1, 2),
+    math.nan,
+]
 
 
 @pytest.mark.parametrize("value", SAME, ids=repr)
@@ -96,9 +112,19 @@ def test_calls_with_equal_other_arguments_merge(value: Any) -> None:
 
 
 DIFFERENT = [
-    (1, 1.0), (1, True), (0.0, -0.0), ("1", 1), ((1,), [1]), ({"a": 1}, {"a": 2}), ([1, 2], [2, 1]), ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
-    (decimal.Decimal("1.0"), decimal.Decimal("1.00")), (numpy.float32(1), numpy.float64(1)), (1, numpy.int64(1)), (None, 0),
-]  # fmt: skip
+    (1, 1.0),
+    (1, True),
+    (0.0, -0.0),
+    ("1", 1),
+    ((1,), [1]),
+    ({"a": 1}, {"a": 2}),
+    ([1, 2], [2, 1]),
+    ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+    (decimal.Decimal("1.0"), decimal.Decimal("1.00")),
+    (numpy.float32(1), numpy.float64(1)),
+    (1, numpy.int64(1)),
+    (None, 0),
+]
 
 
 @pytest.mark.parametrize(("left", "right"), DIFFERENT, ids=repr)

@@ -30,7 +30,7 @@ def check(values: Any) -> None:
 
 
 class Model:
-    """Every method works row by row, and refuses a call that holds the bad value, in words that name what came before."""
+    """Every method works row by row, and refuses a call that holds the bad value, naming what came before it."""
 
     def predict(self, x: Any, scale: float = 1.0) -> Any:
         check(x)

@@ -151,7 +151,7 @@ def test_threads_and_event_loops_at_once_each_get_their_own_rows(workers: int, t
 
 
 def test_overload_with_impatient_callers_ends() -> None:
-    """Refused callers that come back at once, timeouts and a limit of latency: every call ends, and the queue is empty."""
+    """Refused callers that come back at once, timeouts, a limit of latency: every call ends, and the queue is empty."""
     held = threading.Event()
 
     class Slow(Runnable):
@@ -168,8 +168,7 @@ def test_overload_with_impatient_callers_ends() -> None:
                 assert (answer == number).all()
                 ends.append("answered")
             except LatencyLimitError as error:
-                assert error.retry_after > 0
-                ends.append("refused")
+                ends.append("refused" if error.retry_after > 0 else "refused without an estimate")
                 await asyncio.sleep(0)
             except CallTimeoutError:
                 ends.append("timed out")
@@ -183,7 +182,8 @@ def test_overload_with_impatient_callers_ends() -> None:
         run_all([lambda own=own: asyncio.run(everybody(runner, own)) for own in ends])  # type: ignore[misc]
         assert [len(own) for own in ends] == [2000] * 3
         metrics = runner.metrics()
-    together = sum(ends, [])
+    together = [end for own in ends for end in own]
+    assert set(together) <= {"answered", "refused", "timed out"}
     assert {"answered", "refused"} <= set(together)
     assert metrics["waiting_rows"] == 0
     refused = metrics["methods"]["predict"]["refused"] + metrics["methods"]["predict"]["dropped"]

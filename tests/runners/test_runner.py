@@ -81,7 +81,7 @@ class Parallel:
         def run() -> None:
             try:
                 self.answers[number] = function(*args)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - looked at by the test
                 self.answers[number] = error
 
         self.threads.append(threading.Thread(target=run))
@@ -333,7 +333,7 @@ def test_a_callers_timeout_concerns_this_caller_only() -> None:
         Gate.entered.acquire(timeout=60)
         calls.call(runner.predict.run, X)
         waits(runner, 2)
-        with pytest.raises(CallTimeoutError, match="did not answer within 0.01 s") as caught:
+        with pytest.raises(CallTimeoutError, match=r"did not answer within 0\.01 s") as caught:
             runner.predict.options(timeout=0.01).run(X)
         assert caught.value.timeout == 0.01
         with pytest.raises(CallTimeoutError):
@@ -429,10 +429,9 @@ def test_a_fork_can_not_use_the_parents_runner() -> None:
                 ):
                     try:
                         call()
-                    except ForkedRunnerError as error:
-                        assert "forked" in str(error)
-                    else:
-                        os._exit(2)
+                    except ForkedRunnerError:
+                        continue
+                    os._exit(2)
                 assert not runner.ready()
                 runner.stop()
                 status = 0

@@ -100,10 +100,7 @@ class Runner:
         ]
         common: dict[str, Any] = {"max_batch_size": max_batch_size, "max_latency_ms": max_latency_ms}
         merged = {
-            method: _make_method(
-                method, about, {"max_batch_size": max_batch_size, "max_latency_ms": max_latency_ms}, own
-            )
-            for method, about, own in ((name, about, configs.get(name, {})) for name, about in declared.items())
+            method: _make_method(method, about, common | configs.get(method, {})) for method, about in declared.items()
         }
         self._warm_up = dict(warm_up or {})
         self.engine = Engine(
