@@ -357,12 +357,12 @@ class Model:
         Raises:
             AdapterNotFoundError: its adapter is not installed.
         """
-        from tiffin.runners import make_runnable
-
         adapter = self._adapter()
         own = adapter.get_runnable(self)
         if own is not None:
             return own
+        from tiffin.runners import make_runnable
+
         info = self.info
         return make_runnable(
             self.load,
