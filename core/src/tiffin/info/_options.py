@@ -51,7 +51,7 @@ def options_from(declared: Declared, given: Mapping[str, Any]) -> Any:
         SignatureError: an option is unknown, or the class refused its value.
     """
     if isinstance(declared, type):
-        known = {field.alias or field.name: field for field in attrs.fields(declared)}
+        known = {field.alias or field.name: field for field in attrs.fields(declared) if field.init}
     else:
         known = dict.fromkeys(["partial_kwargs", *(declared or {})])
     for name in given:
@@ -77,7 +77,14 @@ def options_to_dict(options: Any) -> dict[str, Any]:
     Raises:
         MetadataError: a value has no plain form.
     """
-    values = attrs.asdict(options, recurse=False) if attrs.has(type(options)) else options
+    values = options
+    if attrs.has(type(options)):
+        # By the names that the class takes, so that it can be made again from what is recorded.
+        values = {
+            field.alias or field.name: getattr(options, field.name)
+            for field in attrs.fields(type(options))
+            if field.init
+        }
     result = plain_mapping(values, "options")
     if not result.get("partial_kwargs", True):
         del result["partial_kwargs"]
