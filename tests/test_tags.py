@@ -61,15 +61,15 @@ BAD = {
     "64 characters": "a" * 64,
     "very long": "a" * 100_000,
     "letters beyond ASCII": "modèle",
-    "letters that look alike": "іris",  # the first letter is Cyrillic
-    "full-width letters": "ｉris",
+    "letters that look alike": "\u0456ris",  # the first letter is Cyrillic
+    "full-width letters": "\uff49ris",
     "digits beyond ASCII": "iris٣",
     "half of a surrogate pair": "iris\udc80",
     "right-to-left mark": "iris\u202egpj",
     "zero-width joiner": "iris\u200d1",
     "emoji": "🌸",
-    "a dotless i": "ırıs",
-    "long s, which lowers to none": "iriſ",
+    "a dotless i": "\u0131r\u0131s",
+    "long s, which lowers to none": "iri\u017f",
     **{f"device {name}": name for name in DEVICES},
     "device with an ending": "nul.tar.gz",
 }
@@ -113,10 +113,9 @@ def test_parsing_either_gives_a_tag_or_says_why_not(text: str) -> None:
     """No text makes it fail in another way, and what it accepts is spelled as given."""
     try:
         tag = Tag.parse(text)
-    except InvalidTagError as error:
-        assert error.what
-    else:
-        assert str(tag) == text
+    except InvalidTagError:
+        return
+    assert str(tag) == text
 
 
 @given(parts)
@@ -169,7 +168,7 @@ def test_a_tag_is_not_equal_to_its_text_and_sorts_with_tags_only() -> None:
         Tag("b"),
     ]
     with pytest.raises(TypeError):
-        Tag("a") < "b"  # type: ignore[operator]
+        assert Tag("a") < "b"  # type: ignore[operator]
 
 
 def test_a_longest_name_is_accepted() -> None:
@@ -268,11 +267,12 @@ def test_latest_is_no_alias(table: Any) -> None:
         tiffin.models.set_alias("iris:1", "1")
 
 
-@pytest.mark.parametrize(
-    "text", [text for text in BAD.values() if "\0" not in text and "\udc80" not in text and len(text) < 99]
-)
+TYPED = {kind: text for kind, text in BAD.items() if "\0" not in text and "\udc80" not in text and len(text) < 99}
+
+
+@pytest.mark.parametrize("text", TYPED.values(), ids=TYPED.keys())
 def test_the_command_line_refuses_bad_tags(text: str, store_home: Any) -> None:
-    """Exit code 1, one message, no traceback. (A hyphen first would be an option to a shell; -- ends those.)"""
+    """Exit code 1, one message, no traceback; behind "--", where a hyphen first is no option."""
     from click.testing import CliRunner
 
     from tiffin.cli import cli

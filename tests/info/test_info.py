@@ -53,7 +53,7 @@ BAD_FIELDS: dict[str, dict[str, Any]] = {
     **{
         f"a file at {path!r}": {"files": {path: {"size": 1, "sha256": SHA}}}
         for path in [
-            "", "/", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "./a", ".", "a//b", "a/", "a\\b", "C:\\x", "a\0b", 5, None
+            "", "/", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "./a", ".", "a//b", "a/", "a\\b", "C:\\x", "a\0b", 5,
         ]
     },
 }  # fmt: skip

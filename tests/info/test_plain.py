@@ -95,7 +95,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "inside": ({"a": [1, {"b": {2}}]}, r"metadata\['x'\]\['a'\]\[1\]\['b'\] is a set"),
     "half of a surrogate pair": ("caf\udce9", r"holds the character '\\udce9'"),
     "half a pair in an array": (np.array(["\ud800"]), "holds the character"),
-    "half a pair in a key": ({"\ud800": 1}, "A key of .* holds the character"),
+    "half a pair in a key": ({"\ud800": 1}, r"\['x'\] holds the character"),
     "a number that cannot be read back": (10**5000, "whole number of 16610 bits"),
     "key that is a number": ({1: 2}, r"A key of metadata\['x'\] is an int \(1\)"),
     "key that is None": ({None: 2}, "A key of .* is a NoneType"),

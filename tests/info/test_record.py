@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from typing import Any
 
@@ -23,7 +24,8 @@ SHA = "0123456789abcdef" * 4
 ODD = [
     "", " ", "yes", "No", "on", "null", "~", "true", "1", "1.0", "1e3", "1_000", "0x1F", "0o7", "012", ".inf", ".nan", "NaN",
     "2024-01-01", "2024-01-01T00:00:00Z", "12:30:45", "=", "<<", "*a", "&a", "!!int 3", "!!python/object:os.system", "- a",
-    "a: b", "a #b", "# a", "{", "[]", "%YAML", "---", "...", "'", '"', "\\", "|", ">", "?", ",", "@", "`", "a\nb", "\n", "a\n",
+    "a: b", "a #b", "# a", "{", "[]", "%YAML", "---", "...", "'", '"', "\\", "|", ">", "?", ",", "@", "`", "a\nb", "\n",
+    "a\n",
     "\r", "\r\n", "\t", "\0", "\x07", "\x1b[0m", "\x7f", "\x85", "\xa0", "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff",
     "\U0001f338", "\U0010ffff", "é", "e\u0301", "\u202e", "digest: sha256:" + SHA, "\ndigest: sha256:" + SHA + "\n",
     "$tiffin.date", "x" * 200, "word " * 60, " leading", "trailing ",
@@ -136,18 +138,10 @@ def test_a_truncated_or_lengthened_record_shows() -> None:
     """So does one whose last line was taken away, or that has lines behind the seal."""
     text = render_record(FULL)
     body = text[: text.rindex(b"digest:")]
-    for changed in (
-        body,
-        text[:-1],
-        text + b"\n",
-        text + b"extra: 1\n",
-        text + text[text.rindex(b"digest:") :],
-        b"\n" + text,
-    ):
-        try:
+    seal = text[len(body) :]
+    for changed in (body, text[:-1], text + b"\n", text + b"extra: 1\n", text + seal, b"\n" + text):
+        with contextlib.suppress(RecordError):
             assert parse_record(changed, "model.yaml").edited
-        except RecordError:
-            pass
     assert not parse_record(text, "model.yaml").edited
 
 

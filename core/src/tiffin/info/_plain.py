@@ -143,7 +143,7 @@ def _no_time(where: str) -> MetadataError:
 
 def _key(key: Any, where: str) -> str:
     if isinstance(key, str):
-        return _text(str.__str__(key), f"A key of {where}")
+        return _text(str.__str__(key), where)
     raise MetadataError(
         f"A key of {where} is {_article(type(key).__name__)} ({key!r})", fix="Keys must be strings", where=where
     )
