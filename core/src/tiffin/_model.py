@@ -388,6 +388,9 @@ class CustomObjects(Mapping[str, Any]):
             self._loaded[name] = self._model._load_object(name)
         return self._loaded[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._model.info.custom_objects  # not by loading it, as mappings do by default
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._model.info.custom_objects)
 

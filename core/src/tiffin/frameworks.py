@@ -32,6 +32,9 @@ class Framework(ModuleType):
         super().__init__(module, f"Models of the framework {name!r}: save_model, load_model, get, get_runnable.")
         self._name = name
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.__all__})
+
     def _adapter(self) -> Adapter:
         return registry().adapter(self._name)
 
