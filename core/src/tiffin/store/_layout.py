@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
+from threading import get_ident
 
 from tiffin.exceptions import ReadOnlyStoreError, StorageFullError, StoreError, StoreFormatError
 
@@ -95,12 +96,16 @@ class Layout:
                 os.makedirs(folder, exist_ok=True)
             os.makedirs(self.staging, mode=0o700, exist_ok=True)
             if not os.path.exists(self.format):
-                temporary = f"{self.staging}/format.{os.getpid()}"
+                temporary = f"{self.staging}/format.{os.getpid()}.{get_ident()}"
                 with open(temporary, "w", encoding="ascii") as file:
                     file.write(f"{FORMAT}\n")
                     file.flush()
                     os.fsync(file.fileno())
-                os.replace(temporary, self.format)
+                try:
+                    os.replace(temporary, self.format)
+                except FileNotFoundError:  # swept, by somebody who found or wrote the format meanwhile
+                    if not os.path.exists(self.format):
+                        raise
         self._ready = True
 
 
