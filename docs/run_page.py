@@ -1,13 +1,16 @@
 """Run the code of one Markdown page in the current folder, in order, as its reader would.
 
-Usage: python docs/run_page.py PAGE.md
+Usage: python docs/run_page.py [--fresh] PAGE.md
 
 - A `python` fence runs as a part of one program per page; with `>>>` in it, what it prints is compared.
 - A comment on the line before a fence says otherwise:
   `<!-- not run: reason -->` leaves a `python` fence out;
   `<!-- file: NAME -->` writes a fence of any language to that file;
   `<!-- run -->` runs the `$ ` commands of a `console` fence in a terminal, 100 columns wide, and compares the output
-  that is shown, in which `…` stands for anything; where no output is shown the command has to succeed.
+  that is shown, in which `…` stands for anything; where no output is shown the command has to succeed;
+  `<!-- run fresh -->` does so only with `--fresh`, in an environment in which the page's packages may be installed.
+- What no two runs have in common need not be written as `…`: a made-up version, digest, time, size or release in the
+  page stands for any other, and the widths of a table's columns do not matter. The home folder is shown as `~/.tiffin`.
 """
 
 from __future__ import annotations
@@ -28,6 +31,19 @@ from typing import Any, NamedTuple
 
 COLUMNS, LINES = 100, 40
 
+VARYING = (
+    (re.compile(r"\b[0-9a-f]{64}\b"), "DIGEST"),
+    (re.compile(r"\b[0-9a-hjkmnp-tv-z]{20}\b"), "VERSION"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?"), "TIME"),
+    (re.compile(r"\b\d[\d.]* (?:B|KiB|MiB|GiB)\b"), "SIZE"),
+    (re.compile(r"\bsize: \d+"), "size: SIZE"),
+    (re.compile(r"\b\d+\.\d+\.\d+\b"), "RELEASE"),
+    (re.compile(r"\b\d+\.\d+s\b"), "SECONDS"),
+    (re.compile(r"─+"), "─"),
+    (re.compile(r"  +"), " "),
+)
+"""What differs from run to run, and what both the page's and the real output have in place of it to be compared."""
+
 FENCE = re.compile(
     r"^(?:<!--\s*(?P<note>.+?)\s*-->\n)?```(?P<language>[\w-]+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -41,8 +57,8 @@ class Fence(NamedTuple):
     line: int
 
 
-def fences(page: Path) -> Iterator[Fence]:
-    """Yield the fences of a page that are to be run, in order."""
+def fences(page: Path, *, fresh: bool) -> Iterator[Fence]:
+    """Yield the fences of a page that are to be run, in order; those for a fresh environment only with `fresh`."""
     text = page.read_text(encoding="utf-8")
     for match in FENCE.finditer(text):
         note, language = match["note"] or "", match["language"]
@@ -51,8 +67,17 @@ def fences(page: Path) -> Iterator[Fence]:
             yield Fence(note, match["code"], line)
         elif language == "python" and not re.match(r"not run: \S", note):
             yield Fence("doctest" if ">>>" in match["code"] else "python", match["code"], line)
-        elif language == "console" and note == "run":
+        elif language == "console" and (note == "run" or (fresh and note == "run fresh")):
             yield Fence("console", match["code"], line)
+
+
+class Checker(doctest.OutputChecker):
+    """Compares as `run_console` does: one version stands for any other."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        """Tell whether an example printed what the page shows."""
+        wanted, found = ("\n".join(comparable(text)) + "\n" for text in (want, got))
+        return super().check_output(wanted, found, optionflags) or super().check_output(want, got, optionflags)
 
 
 def run_doctest(fence: Fence, page: Path, namespace: dict[str, Any]) -> None:
@@ -60,7 +85,7 @@ def run_doctest(fence: Fence, page: Path, namespace: dict[str, Any]) -> None:
     test = doctest.DocTestParser().get_doctest(fence.code, {}, page.name, str(page), fence.line)
     # The parser copies the namespace; what later fences define has to be seen by functions of earlier ones.
     test.globs = namespace
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    runner = doctest.DocTestRunner(Checker(), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     if runner.run(test, clear_globs=False).failed:
         raise SystemExit(1)
 
@@ -70,7 +95,7 @@ def in_terminal(command: str) -> tuple[int, str]:
     leader, follower = pty.openpty()
     ioctl(follower, TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    env = {**os.environ, "PATH": path, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
     with subprocess.Popen(
         command, shell=True, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, env=env
     ) as it:
@@ -86,14 +111,22 @@ def in_terminal(command: str) -> tuple[int, str]:
     return it.returncode, shown.decode("utf-8").replace("\r\n", "\n")
 
 
+def comparable(output: str) -> list[str]:
+    """Return the lines of an output with what differs from run to run made equal."""
+    home = os.environ.get("TIFFIN_HOME")
+    if home:
+        output = output.replace(home, "~/.tiffin")
+    for pattern, stands in VARYING:
+        output = pattern.sub(stands, output)
+    return [line.strip() for line in output.strip().split("\n")]
+
+
 def run_console(fence: Fence, page: Path) -> None:
     """Run the commands of a fence, and stop the page where one shows something else."""
     for match in re.finditer(r"^\$ (?P<command>(?:.*\\\n)*.*)\n(?P<output>(?:(?!\$ ).*\n)*)", fence.code, re.MULTILINE):
         code, shown = in_terminal(match["command"])
-        lines = [re.escape(line.rstrip()).replace("…", ".*?") for line in match["output"].strip().split("\n")]
-        right = re.fullmatch(
-            "\n".join(lines), "\n".join(line.rstrip() for line in shown.strip().split("\n")), re.DOTALL
-        )
+        wanted = "\n".join(re.escape(line).replace("…", ".*?") for line in comparable(match["output"]))
+        right = re.fullmatch(wanted, "\n".join(comparable(shown)), re.DOTALL)
         if not (right if match["output"].strip() else code == 0):
             line = fence.line + fence.code.count("\n", 0, match.start()) + 1
             raise SystemExit(
@@ -104,10 +137,11 @@ def run_console(fence: Fence, page: Path) -> None:
 
 def main() -> None:
     """Run the page that the command line names."""
-    page = Path(sys.argv[1])
+    *options, name = sys.argv[1:]
+    page = Path(name)
     # What the page defines lives in __main__, as in a reader's own program: pickling depends on it.
     namespace = sys.modules["__main__"].__dict__
-    for fence in list(fences(page)):
+    for fence in list(fences(page, fresh="--fresh" in options)):
         if fence.action == "python":
             # The empty lines make tracebacks name the page's own lines.
             exec(compile("\n" * fence.line + fence.code, str(page), "exec"), namespace)
