@@ -30,6 +30,7 @@ from termios import TIOCSWINSZ
 from typing import Any, NamedTuple
 
 COLUMNS, LINES = 100, 40
+"""The terminal's size."""
 
 VARYING = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "DIGEST"),
