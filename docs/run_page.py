@@ -7,10 +7,10 @@ Usage: python docs/run_page.py [--fresh] PAGE.md
   `<!-- not run: reason -->` leaves a `python` fence out;
   `<!-- file: NAME -->` writes a fence of any language to that file;
   `<!-- run -->` runs the `$ ` commands of a `console` fence in a terminal, 100 columns wide, and compares the output
-  that is shown, in which `…` stands for anything; where no output is shown the command has to succeed;
+  that is shown; where none is shown the command has to succeed. `…` stands for anything. White space and the length of
+  rules do not count, one made-up version, time, size or digest is as good as any other, and $TIFFIN_HOME is shown as
+  `~/.tiffin`;
   `<!-- run fresh -->` does so only with `--fresh`, in an environment in which the page's packages may be installed.
-- What no two runs have in common need not be written as `…`: a made-up version, digest, time, size or release in the
-  page stands for any other, and the widths of a table's columns do not matter. The home folder is shown as `~/.tiffin`.
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ from termios import TIOCSWINSZ
 from typing import Any, NamedTuple
 
 COLUMNS, LINES = 100, 40
-"""The terminal's size."""
 
-VARYING = (
-    (re.compile(r"\b[0-9a-f]{64}\b"), "DIGEST"),
-    (re.compile(r"\b[0-9a-hjkmnp-tv-z]{20}\b"), "VERSION"),
-    (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?"), "TIME"),
-    (re.compile(r"\b\d[\d.]* (?:B|KiB|MiB|GiB)\b"), "SIZE"),
-    (re.compile(r"\bsize: \d+"), "size: SIZE"),
-    (re.compile(r"\b\d+\.\d+\.\d+\b"), "RELEASE"),
-    (re.compile(r"\b\d+\.\d+s\b"), "SECONDS"),
-    (re.compile(r"─+"), "─"),
-    (re.compile(r"  +"), " "),
-)
-"""What differs from run to run, and what both the page's and the real output have in place of it to be compared."""
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+"""What a terminal takes as a colour or style; on a dumb terminal, which knows none, tables would be 80 columns wide."""
 
 FENCE = re.compile(
     r"^(?:<!--\s*(?P<note>.+?)\s*-->\n)?```(?P<language>[\w-]+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+
+VARIES = {
+    r"\b[0-9a-hjkmnp-tv-z]{20}\b": "VERSION",
+    r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?": "TIME",
+    r"\b[0-9a-f]{64}\b": "DIGEST",
+    r"\b\d+(\.\d+)? ([KMGT]i)?B\b": "SIZE",
+    r"(\bsize\"?): \d+\b": r"\1: SIZE",
+    r"\b\d+\.\d+\.\d+\b": "RELEASE",
+    r"\b\d+\.\d+s\b": "SECONDS",
+    "─+": "─",
+}
+"""What differs from run to run, and what stands for it when outputs are compared."""
 
 
 class Fence(NamedTuple):
@@ -77,8 +78,7 @@ class Checker(doctest.OutputChecker):
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
         """Tell whether an example printed what the page shows."""
-        wanted, found = ("\n".join(comparable(text)) + "\n" for text in (want, got))
-        return super().check_output(wanted, found, optionflags) or super().check_output(want, got, optionflags)
+        return super().check_output(comparable(want), comparable(got), optionflags)
 
 
 def run_doctest(fence: Fence, page: Path, namespace: dict[str, Any]) -> None:
@@ -92,11 +92,11 @@ def run_doctest(fence: Fence, page: Path, namespace: dict[str, Any]) -> None:
 
 
 def in_terminal(command: str) -> tuple[int, str]:
-    """Return a shell command's exit code and what it shows on a terminal without colours."""
+    """Return a shell command's exit code and what it shows on a terminal, without its colours."""
     leader, follower = pty.openpty()
     ioctl(follower, TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
+    env = {**os.environ, "PATH": path, "TERM": "xterm", "COLUMNS": str(COLUMNS)}
     with subprocess.Popen(
         command, shell=True, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, env=env
     ) as it:
@@ -109,26 +109,25 @@ def in_terminal(command: str) -> tuple[int, str]:
             if error.errno != errno.EIO:  # how Linux says that the other side is closed
                 raise
         os.close(leader)
-    return it.returncode, shown.decode("utf-8").replace("\r\n", "\n")
+    return it.returncode, STYLE.sub("", shown.decode("utf-8").replace("\r\n", "\n"))
 
 
-def comparable(output: str) -> list[str]:
-    """Return the lines of an output with what differs from run to run made equal."""
-    home = os.environ.get("TIFFIN_HOME")
-    if home:
+def comparable(output: str) -> str:
+    """Return an output without what may differ between two runs."""
+    if home := os.environ.get("TIFFIN_HOME"):
         output = output.replace(home, "~/.tiffin")
-    for pattern, stands in VARYING:
-        output = pattern.sub(stands, output)
-    return [line.strip() for line in output.strip().split("\n")]
+    for pattern, name in VARIES.items():
+        output = re.sub(pattern, name, output)
+    return "\n".join(" ".join(line.split()) for line in output.splitlines() if line.strip())
 
 
 def run_console(fence: Fence, page: Path) -> None:
     """Run the commands of a fence, and stop the page where one shows something else."""
     for match in re.finditer(r"^\$ (?P<command>(?:.*\\\n)*.*)\n(?P<output>(?:(?!\$ ).*\n)*)", fence.code, re.MULTILINE):
         code, shown = in_terminal(match["command"])
-        wanted = "\n".join(re.escape(line).replace("…", ".*?") for line in comparable(match["output"]))
-        right = re.fullmatch(wanted, "\n".join(comparable(shown)), re.DOTALL)
-        if not (right if match["output"].strip() else code == 0):
+        expected = comparable(match["output"])
+        pattern = re.escape(expected).replace("…", ".*?")
+        if not (re.fullmatch(pattern, comparable(shown), re.DOTALL) if expected else code == 0):
             line = fence.line + fence.code.count("\n", 0, match.start()) + 1
             raise SystemExit(
                 f"{page}:{line}: $ {match['command']}\nexit code {code}; the page shows:\n{match['output']}\n"
