@@ -10,7 +10,7 @@ import click
 import pytest
 
 from tiffin.cli import cli
-from tiffin.cli._main import EXIT_CODES
+from tiffin.cli._main import EXIT_CODES, Commands
 from tiffin.cli._maintenance import DAMAGE_FOUND
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
@@ -18,9 +18,11 @@ SECTIONS = dict(re.findall(r"^## `(tiffin [a-z ]+)`\n(.*?)(?=^## |\Z)", PAGE, re
 
 
 def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
-    """Yield every command below a group that is none itself, with all words of its name."""
+    """Yield every command below a group that is no group itself, under all words of its name."""
     context = click.Context(group, info_name=path)
-    for name in group.list_commands(context):
+    # Core's own: what installed plugins add is theirs to document.
+    names = Commands.list_commands(group, context) if isinstance(group, Commands) else group.list_commands(context)
+    for name in names:
         command = group.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
