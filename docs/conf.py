@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.ext import napoleon
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "core" / "src"))
 
@@ -34,3 +38,18 @@ html_title = f"Tiffin {release}"
 html_copy_source = False
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
+
+
+def setup(app: Sphinx) -> None:
+    """Let napoleon read the docstrings of properties as those of methods.
+
+    Else it takes what stands before the first colon for a type: "The full tag: name and version".
+    """
+    for listener in list(app.events.listeners["autodoc-process-docstring"]):
+        if listener.handler is napoleon._process_docstring:
+            app.disconnect(listener.id)
+
+    def process(app: Sphinx, what: str, *rest: Any) -> None:
+        napoleon._process_docstring(app, "method" if what == "property" else what, *rest)
+
+    app.connect("autodoc-process-docstring", process)
