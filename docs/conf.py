@@ -28,10 +28,11 @@ myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints_description_target = "documented_params"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = f"Tiffin {release}"
@@ -53,3 +54,11 @@ def setup(app: Sphinx) -> None:
         napoleon._process_docstring(app, "method" if what == "property" else what, *rest)
 
     app.connect("autodoc-process-docstring", process)
+    app.connect("autodoc-process-signature", _show_signature)
+
+
+def _show_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Write `...` for a default that stands for "not given", and whose own form says nothing."""
+    return signature and signature.replace("<object object>", "..."), returns
