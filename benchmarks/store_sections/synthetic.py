@@ -61,17 +61,15 @@ def fill(root: str, names: int, versions: int) -> None:
                 os.link(path, f"{target}/{path.name}")
             shared += 1
             if shared % _LINKS == 0:
-                files = [_copy(path, shared) for path in files]
+                files = [_copy(path, Path(root).parent / "copies" / str(shared)) for path in files]
         # Folders that were changed just now are read again by each list; these shall look as after an hour.
         os.utime(parent, ns=(old, old))
     store.delete(first.tag)
     store.list()
 
 
-def _copy(path: Path, number: int) -> Path:
-    # Beside models/, so that it is no model; the links keep its content.
-    folder = path.parents[3] / "copies" / str(number)
-    folder.mkdir(parents=True)
+def _copy(path: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
     copy = folder / path.name
     copy.write_bytes(path.read_bytes())
     return copy
