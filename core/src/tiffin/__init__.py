@@ -59,7 +59,6 @@ _NAMES = {
     "save": "tiffin.models",
     "unregister": "tiffin.plugins",
 }
-_MODULES = ("exceptions", "models")
 
 
 def __getattr__(name: str) -> Any:
@@ -68,10 +67,12 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         value = globals()[name] = getattr(import_module(_NAMES[name]), name)
         return value
-    if name in _MODULES:
-        return import_module(f"tiffin.{name}")
     if name.startswith("_"):
         raise AttributeError(f"module 'tiffin' has no attribute {name!r}")
+    from importlib.machinery import PathFinder
+
+    if PathFinder.find_spec(f"tiffin.{name}", __path__) is not None:
+        return import_module(f"tiffin.{name}")
     from tiffin.frameworks import framework
 
     # Not kept: an adapter may be unregistered, and another registered under its name.
