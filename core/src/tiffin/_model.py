@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from tiffin.exceptions import (
     AdapterNotFoundError,
     EditedRecordWarning,
-    ModelNotFoundError,
     PartialKwargsError,
     RecordError,
     StoreError,
