@@ -134,7 +134,7 @@ class ModelInfo:
         """
         try:
             return cls(**_fields(data), edited=edited)
-        except (KeyError, TypeError, ValueError, AttributeError, TiffinError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, TiffinError) as error:
             cause = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
             raise RecordError(
                 f"The record {path or 'model.yaml'} is not valid: {cause.rstrip('.')}",
@@ -160,6 +160,8 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
         created = datetime.datetime.fromisoformat(created)
     if created.tzinfo is None:
         created = created.replace(tzinfo=datetime.timezone.utc)
+    else:
+        created = created.astimezone(datetime.timezone.utc)
     return {
         "name": name,
         "version": version,
@@ -172,7 +174,11 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
             method: ModelSignature.from_any(value) for method, value in _typed(known, "signatures", dict, {}).items()
         },
         "custom_objects": {
-            key: ObjectEntry(_relative(value["path"]), value.get("framework", ""), value.get("options", {}))
+            str(key): ObjectEntry(
+                _relative(value["path"]),
+                _typed(dict(value), "framework", str, ""),
+                _typed(dict(value), "options", dict, {}),
+            )
             for key, value in _typed(known, "custom_objects", dict, {}).items()
         },
         "files": {
@@ -180,7 +186,7 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
             for path, value in _typed(known, "files", dict, {}).items()
         },
         "creation_time": created,
-        "content_digest": _typed(known, "content_digest", str, ""),
+        "content_digest": _content_digest(_typed(known, "content_digest", str, "")),
         "extra": known,
     }
 
@@ -206,6 +212,13 @@ def _relative(path: Any) -> str:
 def _size(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r} is not a size")
+    return value
+
+
+def _content_digest(value: str) -> str:
+    # It becomes the name of a file, the origin's.
+    if value:
+        _sha256(value.removeprefix("sha256:"))
     return value
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tiffin.exceptions import RecordError
 from tiffin.info._info import ModelInfo
+from tiffin.info._plain import check_plain
 
 RECORD_NAME = "model.yaml"
 MAX_RECORD = 64 << 20
@@ -51,7 +52,21 @@ def parse_record(text: bytes, path: str) -> ModelInfo:
             path=path,
         ) from error
     if not isinstance(data, dict):
-        raise RecordError(f"The record {path} is not valid: it holds {type(data).__name__}, not fields", path=path)
+        raise RecordError(
+            f"The record {path} is not valid: it holds {type(data).__name__}, not fields",
+            why="Without its record a model cannot be loaded",
+            fix="Restore the file, or delete the version",
+            path=path,
+        )
+    try:
+        check_plain(data)
+    except ValueError as error:
+        raise RecordError(
+            f"The record {path} is not valid: {error}",
+            why="Records hold plain values only",
+            fix="Restore the file, or delete the version",
+            path=path,
+        ) from error
     return ModelInfo.from_dict(data, edited=not _sealed(text), path=path)
 
 
