@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tiffin.info import ModelContext, ModelOptions
     from tiffin.models import get, load, save
     from tiffin.plugins import AdapterInfo, hookimpl, register, unregister
-    from tiffin.runners import Runnable
+    from tiffin.runners import Runnable, Runner
     from tiffin.signatures import ModelSignature
     from tiffin.store import ModelStore
     from tiffin.tags import Tag
@@ -31,6 +31,7 @@ __all__ = [
     "ModelSignature",
     "ModelStore",
     "Runnable",
+    "Runner",
     "Tag",
     "__version__",
     "exceptions",
@@ -51,6 +52,7 @@ _NAMES = {
     "ModelSignature": "tiffin.signatures",
     "ModelStore": "tiffin.store",
     "Runnable": "tiffin.runners",
+    "Runner": "tiffin.runners",
     "Tag": "tiffin.tags",
     "get": "tiffin.models",
     "hookimpl": "tiffin.plugins",
