@@ -85,6 +85,11 @@ class Model:
         with open(path) as file:
             return file.read()
 
+    def start_child(self) -> int:
+        import subprocess
+
+        return subprocess.Popen(["sleep", "1000"]).pid
+
     def who(self) -> tuple[int, str]:
         return os.getpid(), threading.current_thread().name
 
@@ -541,13 +546,30 @@ class TestStreams:
             list(itertools.islice(items, 10**6))
 
 
+def test_what_the_runnable_started_ends_with_its_worker(worker):
+    """Killed or closed, a worker takes along the processes that its model has started."""
+    child = os.pidfd_open(worker.run("start_child", (), {}))
+    worker.kill()
+    assert wait_until_gone(child)
+
+
+def test_children_end_with_a_worker_that_crashes(worker):
+    """As soon as the crash is noticed."""
+    child = os.pidfd_open(worker.run("start_child", (), {}))
+    with pytest.raises(WorkerDiedError):
+        worker.run("die", ("SIGSEGV",), {})
+    assert wait_until_gone(child)
+
+
 PARENT = """
-import os, sys, re, signal, threading
+import os, sys, re, signal, subprocess, threading
 from tiffin.runners._interfaces import MethodTraits, WorkerSpec
 from tiffin.runners._worker_process import ProcessBackend
 import numpy as np
 
 class Model:
+    def __init__(self):
+        print(subprocess.Popen(["sleep", "1000"]).pid, flush=True)
     def hang(self, x):
         print("in", flush=True)
         re.match(r"(a+)+$", "a" * 64 + "b")
@@ -571,6 +593,7 @@ def test_no_worker_outlives_its_parent(state):
     memory = set(os.listdir("/dev/shm"))
     parent = start_python(PARENT, state)
     assert parent.stdout is not None
+    started = os.pidfd_open(int(parent.stdout.readline()))
     worker = os.pidfd_open(int(parent.stdout.readline()))
     child = int(parent.stdout.readline()) if state == "with a forked child" else 0
     if state != "idle":
@@ -579,6 +602,7 @@ def test_no_worker_outlives_its_parent(state):
     parent.wait()
     try:
         assert wait_until_gone(worker)
+        assert wait_until_gone(started)
     finally:
         if child:
             os.kill(child, signal.SIGKILL)
@@ -590,9 +614,10 @@ def test_a_parent_that_ends_without_closing_takes_its_workers_along():
     """An interpreter that exits normally, or by an error, leaves no worker."""
     parent = start_python(PARENT.replace("worker.run(", "sys.exit("), "in a call")
     assert parent.stdout is not None
-    worker = os.pidfd_open(int(parent.stdout.readline()))
+    started, worker = (os.pidfd_open(int(parent.stdout.readline())) for _ in range(2))
     parent.wait(20)
     assert wait_until_gone(worker)
+    assert wait_until_gone(started)
     parent.communicate()
 
 
