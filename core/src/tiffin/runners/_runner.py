@@ -18,6 +18,7 @@ from ._engine import Engine
 from ._handles import LoopPorts, MethodHandle
 from ._interfaces import Backend, MethodTraits, Worker, WorkerSpec
 from ._listen import Listener
+from ._plugins import ask_plugins
 from ._ports import ThreadPort
 from ._resources import ResourceStrategy, available_processors, share_processors
 from ._runnable import Runnable, RunnableMethod
@@ -72,6 +73,7 @@ class Runner:
         resources: ResourceStrategy = share_processors,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        ask_plugins()
         declared = dict(getattr(runnable, "runnable_methods", {}))
         self.runnable = runnable
         self.name = name or re.sub(r"\W+", "_", runnable.__name__).lower()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from tiffin.signatures import bind_partial, find_method
+
 from ._runnable import Runnable
 
 
@@ -12,9 +14,15 @@ class StoredRunnable(Runnable):
     """Loads a model, and offers its methods with its partial keyword arguments merged in."""
 
     load: ClassVar[Callable[[], Any]]
+    partial_kwargs: ClassVar[Mapping[str, Mapping[str, Any]]]
 
     def __init__(self) -> None:
         self.model = type(self).load()
+        # Bound once: looking at a method's signature takes longer than many a call of it.
+        self._bound = {
+            name: bind_partial(find_method(self.model, name), self.partial_kwargs.get(name, {}))
+            for name in self.runnable_methods
+        }
 
 
 def make_runnable(
@@ -46,11 +54,12 @@ def make_runnable(
         "SUPPORTED_RESOURCES": tuple(supported_resources),
         "SUPPORTS_CPU_MULTI_THREADING": supports_cpu_multi_threading,
         "load": staticmethod(load),
+        "partial_kwargs": dict(partial_kwargs or {}),
     }
     made: type[Runnable] = type(name, (StoredRunnable,), namespace)
     for method, signature in signatures.items():
         made.add_method(
-            _forward(method, dict((partial_kwargs or {}).get(method, {}))),
+            _forward(method),
             method,
             batchable=signature.batchable,
             batch_dim=signature.batch_dim,
@@ -63,22 +72,11 @@ def make_runnable(
     return made
 
 
-def _forward(name: str, partial: dict[str, Any]) -> Callable[..., Any]:
+def _forward(name: str) -> Callable[..., Any]:
     """Return a method that calls the model's method of this name."""
-    if name == "__call__":
 
-        def forward(self: StoredRunnable, /, *args: Any, **kwargs: Any) -> Any:
-            return self.model(*args, **(partial | kwargs))
-
-    elif partial:
-
-        def forward(self: StoredRunnable, /, *args: Any, **kwargs: Any) -> Any:
-            return getattr(self.model, name)(*args, **(partial | kwargs))
-
-    else:
-
-        def forward(self: StoredRunnable, /, *args: Any, **kwargs: Any) -> Any:
-            return getattr(self.model, name)(*args, **kwargs)
+    def forward(self: StoredRunnable, /, *args: Any, **kwargs: Any) -> Any:
+        return self._bound[name](*args, **kwargs)
 
     forward.__name__ = forward.__qualname__ = name
     return forward

@@ -1,0 +1,54 @@
+# Each line is a command that anyone can type. All that a machine needs: Python ≥ 3.10, git, make.
+# PYTHON=/path/to/python chooses the Python that .venv is made with.
+
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+
+.PHONY: help setup demo test test-fast test-alone test-pythons lint types docs lock build bench clean
+
+help:  ## show this list
+	@awk -F ': .*## |:  ## ' '/^[a-z-]+: .*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
+
+setup:  ## make .venv: packages of requirements.lock, the workspace's own editable; nothing if up to date
+	@tools/setup.sh .venv
+
+demo: setup  ## save, list, alias, load, predict, verify: the main job on real data
+	@$(BIN)/python examples/demo.py
+
+# What is quick to fail comes first; the tests on this Python come last, so that pytest has the last word.
+test: lint types docs test-alone test-pythons  ## everything that CI runs
+	$(BIN)/python -m pytest
+
+test-fast: setup  ## the tests on this Python, without the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+test-alone: setup  ## core's tests with no framework installed, each plugin's with only its own
+	$(BIN)/python tools/test_alone.py
+
+test-pythons: setup  ## the tests without the slow ones on every other CPython 3.10–3.13 that the machine has
+	$(BIN)/python tools/test_pythons.py
+
+lint: setup  ## ruff, and the floors of core
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: setup  ## mypy --strict
+	$(BIN)/mypy
+
+docs: setup  ## build the documentation into docs/_build, warnings are errors
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build
+
+lock: setup  ## resolve requirements.lock anew, keeping pins that still fit (UPGRADE=--upgrade takes the newest)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python tools/lock.py $(UPGRADE)
+
+build: setup  ## wheels and sdists of every package, into dist/
+	@for project in core plugins/*/; do $(BIN)/python -m build --no-isolation --outdir dist $$project || exit 1; done
+
+bench: setup  ## the store's benchmarks, against their limits
+	$(BIN)/python benchmarks/store.py
+
+clean:  ## remove what these commands made
+	rm -rf .venv .venv-* dist docs/_build benchmarks/.envs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,453 @@
+"""Model: the handle on one stored version.
+
+A handle is cheap: a list of a hundred thousand is made in about a second, so whatever costs more than a field is read when
+it is asked for, and nothing slow is imported for a list.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from tiffin.exceptions import (
+    AdapterNotFoundError,
+    EditedRecordWarning,
+    ModelNotFoundError,
+    PartialKwargsError,
+    RecordError,
+    SignatureError,
+    StoreError,
+    VersionMismatchWarning,
+)
+from tiffin.tags import Tag
+
+if TYPE_CHECKING:
+    from tiffin.info import ModelInfo
+    from tiffin.plugins import Adapter
+    from tiffin.runners import Runnable, Runner
+
+RETRIES = 5
+"""How often a load is tried again when the version is overwritten meanwhile."""
+
+
+class Stamp(NamedTuple):
+    """By what a record's file is known to be unchanged: mtime in nanoseconds, size in bytes, inode."""
+
+    mtime_ns: int
+    size: int
+    inode: int
+
+
+class Row(NamedTuple):
+    """What a list needs to know of a version; the order is that of the catalog's columns.
+
+    Attributes:
+        name, version: the tag.
+        created: creation time in microseconds since 1970, UTC.
+        framework: the adapter's name.
+        size: bytes of all files.
+        labels: JSON.
+        edited: 1 where the record is not as Tiffin wrote it.
+    """
+
+    name: str
+    version: str
+    created: int
+    framework: str
+    size: int
+    labels: str
+    edited: int
+
+
+class ModelSource(Protocol):
+    """What a handle asks of the store that made it."""
+
+    @property
+    def models_folder(self) -> str:
+        """The folder that holds `<name>/<version>/`."""
+
+    def read_record(self, name: str, version: str) -> tuple[ModelInfo, Stamp]:
+        """Return a version's record as it is now, and its stamp; raises ModelNotFoundError where it is gone."""
+
+    def stamp(self, name: str, version: str) -> Stamp | None:
+        """Return the stamp of a version's record now, `None` where it is gone."""
+
+
+class Model:
+    """The handle on one stored version. Made by `tiffin.get`, `tiffin.save` and `tiffin.models.list`.
+
+    Holds no files open. After the version was deleted, everything that reads it raises ModelNotFoundError.
+    """
+
+    __slots__ = ("_info", "_objects", "_options", "_row", "_source", "_stamp", "name", "version")
+
+    name: str
+    version: str
+
+    def __init__(
+        self,
+        source: ModelSource,
+        name: str,
+        version: str,
+        *,
+        row: Row | None = None,
+        record: tuple[ModelInfo, Stamp] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._source = source
+        self.name = name
+        self.version = version
+        self._row = row
+        self._info: ModelInfo | None = record[0] if record is not None else None
+        self._stamp: Stamp | None = record[1] if record is not None else None
+        self._options = options
+        self._objects: CustomObjects | None = None
+
+    def __reduce__(self) -> Any:
+        # A copy in another process finds the version by its name; what was read of it here stays here.
+        return _rebuild, (self._source, self.name, self.version, self._options)
+
+    def __repr__(self) -> str:
+        return f"Model(tag={self.name + ':' + self.version!r}, path={str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Model):
+            return NotImplemented
+        return self._key() == other._key() and self._options == other._options
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[str, str, str]:
+        return self._source.models_folder, self.name, self.version
+
+    # -- what is known -------------------------------------------------------------------------------------------------
+
+    @property
+    def tag(self) -> Tag:
+        """The full tag, `name:version`."""
+        return Tag(self.name, self.version)
+
+    @property
+    def path(self) -> Path:
+        """The version's folder. Its files are read-only and may be shared with other versions: copy before changing."""
+        return Path(self._source.models_folder, self.name, self.version)
+
+    def path_of(self, file: str) -> Path:
+        """Return the path of one of the model's files.
+
+        Args:
+            file: path below the version's folder, as the record lists it.
+
+        Raises:
+            StoreError: the record lists no such file.
+        """
+        if file not in self.info.files:
+            raise StoreError(
+                f"The model '{self.tag}' has no file {file!r}",
+                why="It has " + (", ".join(sorted(self.info.files)[:10]) or "none"),
+                path=str(self.path / file),
+            )
+        return self.path / file
+
+    @property
+    def info(self) -> ModelInfo:
+        """The record, with the options of this handle. Read when it is first asked for.
+
+        Raises:
+            ModelNotFoundError: the version is gone.
+            RecordError: the record is not valid.
+        """
+        if self._info is None:
+            self._read()
+        assert self._info is not None
+        if self._options is not None:
+            import attrs
+
+            return attrs.evolve(self._info, options=dict(self._options))
+        return self._info
+
+    def _read(self) -> None:
+        self._info, self._stamp = self._source.read_record(self.name, self.version)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels, a new dict; change them with `tiffin.models.label`."""
+        if self._info is None and self._row is not None:
+            labels: dict[str, str] = json.loads(self._row.labels)
+            return labels
+        return dict(self.info.labels)
+
+    @property
+    def framework(self) -> str:
+        """The adapter that saved it; empty for a raw folder of files."""
+        return self._row.framework if self._info is None and self._row is not None else self.info.framework
+
+    @property
+    def creation_time(self) -> datetime.datetime:
+        """When it was saved, in UTC."""
+        if self._info is None and self._row is not None:
+            return datetime.datetime.fromtimestamp(0, datetime.timezone.utc) + datetime.timedelta(
+                microseconds=self._row.created
+            )
+        return self.info.creation_time
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files, shared ones included."""
+        return self._row.size if self._info is None and self._row is not None else self.info.size
+
+    @property
+    def edited(self) -> bool:
+        """Whether the record is not as Tiffin wrote it: edited by hand, or damaged."""
+        return bool(self._row.edited) if self._info is None and self._row is not None else self.info.edited
+
+    # -- use -----------------------------------------------------------------------------------------------------------
+
+    def load(self) -> Any:
+        """Load the model with the adapter that saved it, and return the object; a new one at each call.
+
+        Loading imports the framework, and can run code that is stored in the model's files.
+
+        Raises:
+            ModelNotFoundError: the version is gone.
+            AdapterNotFoundError: its adapter is not installed.
+            RecordError: the record is damaged in what loading depends on.
+            StoreError: it is a raw folder of files, which no adapter loads.
+
+        Warns:
+            VersionMismatchWarning: the framework is installed in another version than the recorded one.
+            EditedRecordWarning: the record was edited by hand.
+        """
+        from tiffin.info import options_from
+        from tiffin.plugins import registry
+
+        adapter = self._adapter()
+        loaded = self._settled(
+            lambda info: adapter.load(self.path, options_from(adapter.info.options, info.options)), "load it"
+        )
+        self._warn()
+        registry().broadcast().model_loaded(model=self, obj=loaded)
+        return loaded
+
+    def _adapter(self) -> Adapter:
+        from tiffin.plugins import registry
+
+        framework = self.info.framework
+        if not framework:
+            raise StoreError(
+                f"The model '{self.tag}' is a raw folder of files, which no adapter loads",
+                fix="Read its files below model.path",
+                path=str(self.path),
+            )
+        plugins = registry()
+        if not plugins.has(framework):
+            raise AdapterNotFoundError(
+                f"Model '{self.tag}' was saved by the adapter {framework!r}, which is not installed "
+                f"(installed: {', '.join(plugins.names()) or 'none'})",
+                fix=f"Try: pip install tiffin-{framework.replace('_', '-')}",
+                plugin=framework,
+            )
+        return plugins.adapter(framework)
+
+    def _settled(self, read: Any, purpose: str) -> Any:
+        """Return what `read(info)` returns, done again where the version was overwritten meanwhile."""
+        for _ in range(RETRIES):
+            if self._info is None or self._stamp != self._source.stamp(self.name, self.version):
+                self._read()
+            if self._info is not None and self._info.edited:
+                self._check_edited(self._info)
+            failure: FileNotFoundError | None = None
+            result = None
+            try:
+                result = read(self.info)
+            except FileNotFoundError as error:
+                failure = error
+            now = self._source.stamp(self.name, self.version)
+            if now == self._stamp or (now is None and failure is None):  # unchanged, or deleted after all was read
+                if failure is not None:
+                    raise failure
+                return result
+            if now is None:
+                raise ModelNotFoundError(f"Model '{self.tag}' was deleted", tag=str(self.tag)) from failure
+        raise StoreError(
+            f"Could not read model '{self.tag}' to {purpose}: it was changed {RETRIES} times meanwhile",
+            fix="Save new versions instead of overwriting one that is in use",
+            path=str(self.path),
+        )
+
+    def _check_edited(self, info: ModelInfo) -> None:
+        if info.content_digest != info.compute_digest():
+            raise RecordError(
+                f"The record of model '{self.tag}' was edited by hand or damaged in what loading depends on",
+                why="Its framework, options, signatures or files are not those that were saved",
+                fix=f"Look at it, then: tiffin models verify {self.tag} --accept",
+                path=str(self.path / "model.yaml"),
+            )
+        warnings.warn(
+            f"The record of model '{self.tag}' was edited by hand or damaged. If you meant it: "
+            f"tiffin models verify {self.tag} --accept",
+            EditedRecordWarning,
+            stacklevel=4,
+        )
+
+    def _warn(self) -> None:
+        for name, (saved, now) in self.info.context.changed().items():
+            warnings.warn(
+                f"Model '{self.tag}' was saved with {name} {saved}, and {now or 'no version of it'} is installed. "
+                "It may behave differently, or fail",
+                VersionMismatchWarning,
+                stacklevel=3,
+            )
+
+    @property
+    def custom_objects(self) -> Mapping[str, Any]:
+        """The custom objects by name, each loaded when it is first asked for. Loading can run code, as `load` can."""
+        if self._objects is None:
+            self._objects = CustomObjects(self)
+        return self._objects
+
+    def _load_object(self, name: str) -> Any:
+        from tiffin import pickling
+        from tiffin.info import options_from
+        from tiffin.plugins import registry
+
+        def read(info: ModelInfo) -> Any:
+            entry = info.custom_objects[name]
+            folder = self.path / entry.path
+            if not entry.framework:
+                return pickling.load(folder)
+            adapter = registry().adapter(entry.framework)
+            return adapter.load(folder, options_from(adapter.info.options, entry.options))
+
+        return self._settled(read, f"load its custom object {name!r}")
+
+    def with_options(self, **options: Any) -> Model:
+        """Return a handle on the same version with other options; the stored ones stay as they are.
+
+        Args:
+            options: options of its adapter, and `partial_kwargs`: method → keyword arguments. Each replaces the recorded
+                value.
+
+        Raises:
+            SignatureError: the adapter has no such option.
+            PartialKwargsError: partial kwargs name a method that the model's signatures do not have.
+        """
+        from tiffin.info import options_from, options_to_dict
+
+        info = self.info
+        adapter = self._adapter()
+        changed = options_to_dict(options_from(adapter.info.options, {**info.options, **options}))
+        unknown = changed.get("partial_kwargs", {}).keys() - info.signatures.keys()
+        if unknown:
+            raise PartialKwargsError(
+                f"Partial kwargs name {min(unknown)!r}, which the signatures of model '{self.tag}' do not have",
+                why="It has " + (", ".join(info.signatures) or "none"),
+                method=min(unknown),
+            )
+        assert self._info is not None
+        assert self._stamp is not None
+        return Model(
+            self._source, self.name, self.version, row=self._row, record=(self._info, self._stamp), options=changed
+        )
+
+    def to_runnable(self) -> type[Runnable]:
+        """Return a class whose instances load the model and run the methods of its signatures.
+
+        Does not load the model; making an instance does.
+
+        Raises:
+            AdapterNotFoundError: its adapter is not installed.
+            SignatureError: it has no signatures, and so no methods to offer.
+        """
+        from tiffin.plugins import registry
+        from tiffin.runners import make_runnable
+
+        adapter = self._adapter()
+        own = adapter.get_runnable(self)
+        if own is not None:
+            return own
+        info = self.info
+        if not info.signatures:
+            raise SignatureError(
+                f"Model '{self.tag}' has no signatures, so there is no method to run",
+                fix="Save it with signatures={'method': {'batchable': False}}",
+                method="",
+            )
+        return make_runnable(
+            Loader(self, adapter.plugin if registry().is_running(adapter.name) else None),
+            info.signatures,
+            info.options.get("partial_kwargs", {}),
+            name="".join(part.capitalize() for part in re.split(r"[^a-z0-9]+", self.name)) + "Runnable",
+            supported_resources=tuple(adapter.info.resources),
+            supports_cpu_multi_threading=adapter.info.cpu_multi_threading,
+        )
+
+    def to_runner(self, *, name: str | None = None, **options: Any) -> Runner:
+        """Return a runner of this version: many callers use it, and their calls merge into batches.
+
+        Args:
+            name: for logs, metrics and errors; the model's name by default.
+            options: as for `tiffin.Runner`: backend, workers, max_batch_size, max_latency_ms, method_configs, …
+
+        Raises:
+            AdapterNotFoundError: its adapter is not installed.
+            RunnerOptionError: an option is out of range, or names a method that does not exist.
+        """
+        from tiffin.runners import Runner
+
+        return Runner(self.to_runnable(), name=name or self.name, models=[self], **options)
+
+
+class Loader:
+    """Loads one version, in this process or in a worker's.
+
+    Args:
+        model: the version.
+        plugin: its adapter, if that was registered in this program only: a worker's process registers it, too.
+    """
+
+    def __init__(self, model: Model, plugin: object | None) -> None:
+        self.model = model
+        self.plugin = plugin
+
+    def __call__(self) -> Any:
+        """Return the loaded model."""
+        from tiffin.plugins import registry
+
+        if self.plugin is not None and not registry().has(self.model.framework):
+            registry().register(self.plugin, self.model.framework)
+        return self.model.load()
+
+
+class CustomObjects(Mapping[str, Any]):
+    """A model's custom objects by name; each is loaded when it is first asked for, and then kept."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._model.info.custom_objects:
+            raise KeyError(name)
+        if name not in self._loaded:
+            self._loaded[name] = self._model._load_object(name)
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._model.info.custom_objects)
+
+    def __len__(self) -> int:
+        return len(self._model.info.custom_objects)
+
+    def __repr__(self) -> str:
+        return f"<custom objects of {self._model.tag}: {', '.join(self) or 'none'}>"
+
+
+def _rebuild(source: ModelSource, name: str, version: str, options: Mapping[str, Any] | None) -> Model:
+    return Model(source, name, version, options=options)

@@ -1,0 +1,80 @@
+"""Shell completion: of commands by click, of tags from the store."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from tiffin import models as api
+from tiffin.exceptions import TiffinError
+
+
+def complete_name(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the models' names that begin so."""
+    try:
+        return [name for name in api.default_store().names() if name.startswith(incomplete)]
+    except (TiffinError, OSError):
+        return []  # a message would stand in the middle of the line that is being typed
+
+
+def complete_tag(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return names that begin so or, after a colon, the versions and aliases of the name."""
+    name, colon, begin = incomplete.partition(":")
+    if not colon:
+        return complete_name(context, parameter, incomplete)
+    try:
+        candidates = ["latest", *api.aliases(name), *api.default_store().versions(name)]
+    except (TiffinError, OSError):
+        return []
+    return [f"{name}:{candidate}" for candidate in candidates if candidate.startswith(begin)]
+
+
+def install() -> None:
+    """Teach click's completion for bash that a tag with its colon is one word. Does nothing but when completing."""
+    if os.environ.get("_TIFFIN_COMPLETE", "").startswith("bash"):
+        from click.shell_completion import BashComplete, CompletionItem, add_completion_class
+
+        class BashCompleteTags(BashComplete):
+            """bash takes "iris:prod" for three words, and replaces only the last of them."""
+
+            def get_completion_args(self) -> tuple[list[str], str]:
+                """Return the words before the one that is being typed, and that."""
+                words = os.environ["COMP_WORDS"].split("\n")
+                current = int(os.environ["COMP_CWORD"])
+                joined: list[str] = []
+                for word in words[: current + 1]:
+                    if joined and (word == ":" or joined[-1].endswith(":")):
+                        joined[-1] += word
+                    else:
+                        joined.append(word)
+                self._typed = joined[-1] if joined else ""
+                return joined[1:-1], self._typed
+
+            def format_completion(self, item: CompletionItem) -> str:
+                """Return one answer, without what bash already counts as words of its own."""
+                prefix = self._typed.rpartition(":")[0]
+                if prefix and item.value.startswith(prefix + ":"):
+                    item.value = item.value[len(prefix) + 1 :]
+                return super().format_completion(item)
+
+        add_completion_class(BashCompleteTags, "bash")
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell.
+
+    \b
+    bash:  echo 'eval "$(tiffin completion bash)"' >> ~/.bashrc
+    zsh:   echo 'eval "$(tiffin completion zsh)"' >> ~/.zshrc
+    fish:  tiffin completion fish > ~/.config/fish/completions/tiffin.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    from tiffin.cli._main import cli
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(cli, {}, "tiffin", "_TIFFIN_COMPLETE").source())

@@ -1,0 +1,124 @@
+"""`tiffin`: the group of all commands, and how errors and warnings are shown."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+from tiffin.exceptions import (
+    AmbiguousTagError,
+    ModelExistsError,
+    ModelNotFoundError,
+    PluginError,
+    TiffinError,
+    TiffinWarning,
+)
+
+EXIT_CODES = ((ModelNotFoundError, 3), (AmbiguousTagError, 3), (ModelExistsError, 4))
+"""Exit codes by error; all other errors of Tiffin are 1, wrong usage is 2, damage that `verify` finds is 5."""
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are used.
+
+    Args:
+        commands_at: name → "module:attribute".
+    """
+
+    def __init__(self, *args: Any, commands_at: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._commands_at = commands_at
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return sorted(self._commands_at)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, `None` where there is none of the name."""
+        if cmd_name not in self._commands_at:
+            return None
+        module, _, attribute = self._commands_at[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+class Main(Commands):
+    """The outermost group: adds the commands of plugins, and shows errors."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of core's commands and, where they can be asked, the plugins'."""
+        try:
+            added = _plugin_commands()
+        except PluginError as error:
+            click.echo(f"Warning: {error}", err=True)
+            added = {}
+        return sorted({*super().list_commands(ctx), *added})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return core's command of the name, else a plugin's."""
+        return super().get_command(ctx, cmd_name) or _plugin_commands().get(cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of Tiffin's is shown without a traceback, and sets the exit code."""
+        try:
+            return super().invoke(ctx)
+        except TiffinError as error:
+            show_error(error)
+            ctx.exit(next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1))
+
+
+def _plugin_commands() -> dict[str, click.Command]:
+    from tiffin.plugins import registry
+
+    added: dict[str, click.Command] = {}
+    for answer in registry().broadcast().commands():
+        added.update(answer)
+    return added
+
+
+def show_error(error: TiffinError) -> None:
+    """Print an error's parts to standard error."""
+    what = getattr(error, "what", str(error))
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {what}", err=True)
+    for part in (error.why, error.fix):
+        if part:
+            click.echo(f"  {part}", err=True)
+
+
+def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, TiffinWarning):
+        click.echo(f"{click.style('Warning:', fg='yellow', bold=True)} {message}", err=True)
+
+
+@click.command(
+    cls=Main,
+    commands_at={
+        "completion": "tiffin.cli._completion:completion",
+        "env": "tiffin.cli._env:env",
+        "models": "tiffin.cli._models:models",
+        "plugins": "tiffin.cli._plugins:plugins",
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(package_name="tiffin", prog_name="tiffin")
+def cli() -> None:
+    """Store, version, move, run and serve machine-learning models.
+
+    Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not found, 4 exists already, 5 damage found by 'models verify'.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    if not sys.warnoptions:
+        warnings.showwarning = _show_warning
+        warnings.simplefilter("always", TiffinWarning)
+    from tiffin.cli import _completion
+
+    _completion.install()
+    cli(prog_name="tiffin")

@@ -1,0 +1,82 @@
+"""`tiffin models verify`, `gc` and `du`: looking after the store."""
+
+from __future__ import annotations
+
+import click
+
+from tiffin import models as api
+from tiffin.cli._completion import complete_name, complete_tag
+from tiffin.cli._output import count, output_option, read_size, show_data, show_table
+
+DAMAGE_FOUND = 5
+"""The exit code of `verify` where something is not as it was saved."""
+
+
+@click.command()
+@click.argument("tag", required=False, shell_complete=complete_tag)
+@click.option("--accept", is_flag=True, help="Accept records that were edited by hand, if they are valid.")
+@output_option("table", "json", "yaml")
+@click.pass_context
+def verify(context: click.Context, tag: str | None, accept: bool, output: str) -> None:
+    """Read a version, or the whole store, again and compare it with its record.
+
+    Exits with 5 if something is not as it was saved. A damaged content is moved aside, so that no later save uses it.
+    """
+    problems = api.verify(tag, accept=accept)
+    open_problems = [problem for problem in problems if problem.state != "repaired"]
+    if output != "table":
+        import attrs
+
+        show_data([attrs.asdict(problem) for problem in problems], output)
+    else:
+        for problem in problems:
+            colour = "green" if problem.state == "repaired" else "red"
+            click.echo(f"{click.style(problem.state, fg=colour)}  {problem.tag or '-'}  {problem.path}")
+            click.echo(f"  {problem.what}.")
+            if problem.fix:
+                click.echo(f"  {problem.fix}.")
+        if open_problems:
+            click.echo(f"{count(len(open_problems), 'problem')} found.", err=True)
+        else:
+            click.echo(f"{tag or 'The store'} is as it was saved.", err=True)
+    if open_problems:
+        context.exit(DAMAGE_FOUND)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
+@output_option("table", "json", "yaml")
+def gc(dry_run: bool, output: str) -> None:
+    """Remove what no version needs: abandoned work, unused contents, aliases of what is gone."""
+    garbage = api.gc(dry_run=dry_run)
+    if output != "table":
+        import attrs
+
+        show_data(attrs.asdict(garbage), output)
+        return
+    done = "Would remove" if dry_run else "Removed"
+    parts = [
+        count(len(garbage.staging), "abandoned change"),
+        count(len(garbage.blobs), "unused content"),
+        count(len(garbage.damaged), "damaged content"),
+        count(len(garbage.aliases), "dangling alias", "dangling aliases"),
+        count(len(garbage.names), "empty name"),
+    ]
+    click.echo(f"{done} {', '.join(parts)}; {read_size(garbage.freed)} {'would be ' if dry_run else ''}freed.")
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=complete_name)
+@output_option("table", "json", "yaml")
+def du(name: str | None, output: str) -> None:
+    """Show which bytes the versions have for themselves, and which they share with others."""
+    usage = api.usage(name)
+    if output != "table":
+        import attrs
+
+        show_data(attrs.asdict(usage), output)
+        return
+    rows = [[row.tag, read_size(row.own), read_size(row.shared)] for row in usage.versions]
+    show_table(["TAG", "OWN", "SHARED"], rows, right=[1, 2])
+    saved = usage.apparent - usage.total
+    click.echo(f"{read_size(usage.total)} on disk; sharing saves {read_size(saved)}.")

@@ -1,0 +1,105 @@
+"""Output: tables for people, plain columns for pipes and long lists, JSON and YAML for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+RICH_ROWS = 200
+"""Rows up to which a terminal gets a drawn table: laying out thousands takes seconds."""
+
+
+def output_option(*formats: str) -> Callable[[Any], Any]:
+    """Return the option `-o`, with these formats; the first is the default."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="How to print; json and yaml are for programs.",
+    )
+
+
+def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """Print a table: drawn on a terminal with up to 200 rows, else plain columns.
+
+    Args:
+        headers: the columns' names.
+        rows: their texts.
+        right: indexes of the columns to align right.
+    """
+    if not rows:
+        return
+    if sys.stdout.isatty() and len(rows) <= RICH_ROWS:
+        _draw(headers, rows, right)
+        return
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    lines = []
+    for row in (headers, *rows):
+        cells = [
+            text.rjust(width) if index in right else text.ljust(width)
+            for index, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    click.echo("\n".join(lines))
+
+
+def _draw(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for index, header in enumerate(headers):
+        # The first column holds what is typed again; it is never cut, the others wrap.
+        table.add_column(
+            header, justify="right" if index in right else "left", no_wrap=index == 0 or index in right, overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(Text(text) for text in row))
+    Console().print(table)
+
+
+def show_data(data: Any, output: str) -> None:
+    """Print plain data as JSON or YAML."""
+    if output == "json":
+        import json
+
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=lambda value: value.isoformat()))
+    else:
+        import yaml
+
+        click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110), nl=False)
+
+
+def read_size(size: int) -> str:
+    """Return bytes as people read them: "512 B", "1.4 MiB"."""
+    if size < 1024:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        value /= 1024
+        if value < 1023.95:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1024:.1f} PiB"
+
+
+def read_time(time: Any) -> str:
+    """Return a datetime as people read it: local time, to the second."""
+    text: str = time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return text
+
+
+def read_labels(labels: dict[str, str]) -> str:
+    """Return labels as "key=value" pairs."""
+    return ", ".join(f"{key}={value}" if value else key for key, value in labels.items())
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 model", "2 models"."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -1,0 +1,44 @@
+"""`tiffin plugins`: which plugins there are, and what is wrong with them."""
+
+from __future__ import annotations
+
+import click
+
+from tiffin.cli._output import output_option, show_data, show_table
+
+
+@click.group()
+def plugins() -> None:
+    """Look at the installed adapters and other plugins."""
+
+
+@plugins.command("list")
+@output_option("table", "json", "yaml")
+def list_plugins(output: str) -> None:
+    """List the plugins: name, distribution, claimed types, state, and the cause if it cannot be used."""
+    import attrs
+
+    from tiffin.plugins import registry
+
+    found = registry().describe()
+    if output != "table":
+        show_data([attrs.asdict(plugin) for plugin in found], output)
+        return
+    if not found:
+        click.echo("No plugins are installed. Try: pip install tiffin-picklable", err=True)
+        return
+    rows = [
+        [
+            ", ".join([plugin.name, *plugin.aliases]),
+            plugin.kind,
+            plugin.distribution,
+            plugin.version or "-",
+            ", ".join(plugin.types) or "-",
+            plugin.state,
+        ]
+        for plugin in found
+    ]
+    show_table(["NAME", "KIND", "DISTRIBUTION", "VERSION", "TYPES", "STATE"], rows)
+    for plugin in found:
+        if plugin.cause:
+            click.echo(f"{click.style(plugin.state, fg='red')} {plugin.name} ({plugin.distribution}): {plugin.cause}")

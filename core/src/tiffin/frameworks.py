@@ -1,0 +1,156 @@
+"""`tiffin.<framework>`: save_model, load_model, get and get_runnable for every adapter, made from its hooks.
+
+`import tiffin.<framework>` and `from tiffin.<framework> import save_model` work as well.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from tiffin import models
+from tiffin._model import Model
+from tiffin.exceptions import AdapterNotFoundError, WrongFrameworkError
+from tiffin.plugins import Adapter, registry
+from tiffin.tags import Tag
+
+_PREFIX = "tiffin."
+_MISSING: Any = object()
+
+
+class Framework(ModuleType):
+    """The module `tiffin.<framework>`. Answers with what the adapter called `name` does at the time of the call."""
+
+    __all__ = ("get", "get_runnable", "load_model", "save_model")
+
+    def __init__(self, module: str, name: str) -> None:
+        super().__init__(module, f"Models of the framework {name!r}: save_model, load_model, get, get_runnable.")
+        self._name = name
+
+    def _adapter(self) -> Adapter:
+        return registry().adapter(self._name)
+
+    def save_model(
+        self,
+        name: str | Tag,
+        model: object,
+        *,
+        signatures: Mapping[str, Any] | None = None,
+        labels: Mapping[str, str] | None = None,
+        custom_objects: Mapping[str, Any] | None = None,
+        external_modules: Iterable[ModuleType] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        input_example: Any = _MISSING,
+        partial_kwargs: Mapping[str, Mapping[str, Any]] | None = None,
+        overwrite: bool = False,
+        **options: Any,
+    ) -> Model:
+        """Save an object of this framework as a new version; see `tiffin.save` for the arguments.
+
+        Raises:
+            ModelTypeError: the object is not one that this framework's adapter stores.
+        """
+        example = {} if input_example is _MISSING else {"input_example": input_example}
+        return models.save(
+            name,
+            model,
+            framework=self._adapter().name,
+            signatures=signatures,
+            labels=labels,
+            metadata=metadata,
+            custom_objects=custom_objects,
+            external_modules=external_modules,
+            partial_kwargs=partial_kwargs,
+            overwrite=overwrite,
+            **example,
+            **options,
+        )
+
+    def get(self, tag: str | Tag | Model) -> Model:
+        """Return the handle on one version of this framework.
+
+        Raises:
+            ModelNotFoundError: there is no such version.
+            WrongFrameworkError: another framework saved it.
+        """
+        model = tag if isinstance(tag, Model) else models.get(tag)
+        name = self._adapter().name
+        if model.framework != name:
+            raise WrongFrameworkError(
+                f"Model '{model.tag}' was saved by {model.framework or 'no adapter'}, not by {name}",
+                why=f"tiffin.{name} reads only what it saved",
+                fix=f"Try: tiffin.load('{model.tag}')",
+                tag=str(model.tag),
+                framework=model.framework,
+            )
+        return model
+
+    def load_model(self, tag: str | Tag | Model) -> Any:
+        """Load one version of this framework and return the object; see `tiffin.Model.load`.
+
+        Raises:
+            ModelNotFoundError: there is no such version.
+            WrongFrameworkError: another framework saved it.
+        """
+        return self.get(tag).load()
+
+    def get_runnable(self, tag: str | Tag | Model) -> type[Any]:
+        """Return the class that runs a version of this framework; an instance loads it.
+
+        Raises:
+            ModelNotFoundError: there is no such version.
+            WrongFrameworkError: another framework saved it.
+        """
+        return self.get(tag).to_runnable()
+
+
+class _FrameworkLoader(Loader):
+    def create_module(self, spec: ModuleSpec) -> Framework:
+        return Framework(spec.name, spec.name.removeprefix(_PREFIX))
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Do nothing: the module is complete when made."""
+
+
+def find_spec(fullname: str) -> ModuleSpec:
+    """Return the spec of the module `tiffin.<framework>`.
+
+    Raises:
+        ModuleNotFoundError: there is no such adapter. What to install is said.
+    """
+    name = fullname.removeprefix(_PREFIX)
+    if not registry().has(name):
+        # Without a module's name in it: with one, `from tiffin import name` would hide this message.
+        raise ModuleNotFoundError(str(_not_found(name)))
+    return ModuleSpec(fullname, _FrameworkLoader())
+
+
+def framework(name: str) -> Framework:
+    """Return the module `tiffin.<name>`.
+
+    Raises:
+        AdapterNotFoundError: there is no such adapter. What to install is said.
+        BrokenPluginError, PluginConflictError: there is one, and it cannot be used.
+    """
+    adapters = registry()
+    if not adapters.has(name):
+        sys.modules.pop(_PREFIX + name, None)  # of an adapter that was unregistered
+        raise _not_found(name)
+    adapters.adapter(name)  # a broken one says so here, not at the first call
+    module = sys.modules.get(_PREFIX + name)
+    if not isinstance(module, Framework):
+        module = sys.modules[_PREFIX + name] = Framework(_PREFIX + name, name)
+    return module
+
+
+def _not_found(name: str) -> AdapterNotFoundError:
+    return AdapterNotFoundError(
+        f"'tiffin.{name}' is neither a part of Tiffin nor an installed adapter "
+        f"(installed: {', '.join(registry().names()) or 'none'})",
+        fix=f"If it is a framework, try: pip install tiffin-{name.replace('_', '-')}",
+        plugin=name,
+    )

@@ -1,0 +1,29 @@
+"""What is known of a stored model: its record (model.yaml), read, checked and written."""
+
+from __future__ import annotations
+
+from tiffin.info._context import ModelContext, installed_version
+from tiffin.info._info import FileEntry, ModelInfo, ObjectEntry
+from tiffin.info._labels import check_labels
+from tiffin.info._options import ModelOptions, options_from, options_to_dict
+from tiffin.info._plain import plain, plain_mapping
+from tiffin.info._record import RECORD_NAME, decode_cached, encode_cached, parse_record, render_record
+
+__all__ = [
+    "RECORD_NAME",
+    "FileEntry",
+    "ModelContext",
+    "ModelInfo",
+    "ModelOptions",
+    "ObjectEntry",
+    "check_labels",
+    "decode_cached",
+    "encode_cached",
+    "installed_version",
+    "options_from",
+    "options_to_dict",
+    "parse_record",
+    "plain",
+    "plain_mapping",
+    "render_record",
+]

@@ -1,0 +1,78 @@
+"""Context: with which versions a model was saved."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import attrs
+
+from tiffin._version import __version__
+
+
+@lru_cache(maxsize=256)
+def installed_version(distribution: str) -> str | None:
+    """Return the version of an installed distribution, `None` where it is not installed.
+
+    Looks at the installed metadata and imports nothing of the distribution. Asked once per process, since each look costs
+    up to a millisecond.
+    """
+    import importlib_metadata
+
+    try:
+        return str(importlib_metadata.version(distribution))
+    except importlib_metadata.PackageNotFoundError:
+        return None
+
+
+@attrs.frozen(kw_only=True)
+class ModelContext:
+    """The versions with which a model was saved.
+
+    Attributes:
+        framework_name: the adapter's name.
+        framework_versions: distribution → version, for what the adapter names.
+        tiffin_version: Tiffin's own version.
+        python_version: Python's version, as "3.11.7".
+    """
+
+    framework_name: str = ""
+    framework_versions: dict[str, str] = attrs.field(factory=dict)
+    tiffin_version: str = __version__
+    python_version: str = attrs.field(factory=platform.python_version)
+
+    @classmethod
+    def current(cls, framework: str, distributions: Iterable[str]) -> ModelContext:
+        """Return the context of a model that `framework` saves now; distributions that are not installed are left out."""
+        versions = {name: version for name in distributions if (version := installed_version(name)) is not None}
+        return cls(framework_name=framework, framework_versions=versions)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelContext:
+        """Return the context that a record holds; what is missing becomes empty, other fields are passed over."""
+        versions = data.get("framework_versions") or {}
+        return cls(
+            framework_name=str(data.get("framework_name", "")),
+            framework_versions={str(name): str(version) for name, version in versions.items()},
+            tiffin_version=str(data.get("tiffin_version", "")),
+            python_version=str(data.get("python_version", "")),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain data."""
+        return {
+            "framework_name": self.framework_name,
+            "framework_versions": dict(self.framework_versions),
+            "tiffin_version": self.tiffin_version,
+            "python_version": self.python_version,
+        }
+
+    def changed(self) -> dict[str, tuple[str, str | None]]:
+        """Return what is installed now in another version: distribution → (version at save, version now or `None`)."""
+        return {
+            name: (saved, now)
+            for name, saved in self.framework_versions.items()
+            if (now := installed_version(name)) != saved
+        }

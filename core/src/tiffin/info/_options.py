@@ -1,0 +1,84 @@
+"""Options: what an adapter needs to know to load and call a model as it was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import attrs
+
+from tiffin.exceptions import SignatureError
+from tiffin.info._plain import plain_mapping
+
+Self = TypeVar("Self", bound="ModelOptions")
+
+
+@attrs.frozen(kw_only=True)
+class ModelOptions:
+    """Options that every model has. An adapter that needs more derives from this class, as an attrs class.
+
+    Attributes:
+        partial_kwargs: per method, keyword arguments that are given to every call unless the call gives its own.
+    """
+
+    partial_kwargs: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+
+    def with_options(self: Self, **changes: Any) -> Self:
+        """Return a copy with `changes`.
+
+        Raises:
+            SignatureError: a name is not an option of this class.
+        """
+        changed: Self = options_from(type(self), {**options_to_dict(self), **changes})
+        return changed
+
+
+Declared = type[ModelOptions] | Mapping[str, Any] | None
+
+
+def options_from(declared: Declared, given: Mapping[str, Any]) -> Any:
+    """Return the options that an adapter's hooks receive.
+
+    Args:
+        declared: what the adapter declares: its options class, a dict of defaults, or `None` for no options of its own.
+        given: what a user passed or a record holds.
+
+    Returns:
+        An instance of the class; a plain dict where the adapter declared a dict or nothing.
+
+    Raises:
+        SignatureError: an option is unknown, or the class refused its value.
+    """
+    if isinstance(declared, type):
+        known = {field.alias or field.name: field for field in attrs.fields(declared)}
+    else:
+        known = dict.fromkeys(["partial_kwargs", *(declared or {})])
+    for name in given:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            raise SignatureError(
+                f"Unknown option {name!r}",
+                why="Options are what the adapter declares: " + ", ".join(sorted(known)),
+                fix=f"Did you mean {close[0]!r}?" if close else "",
+                method="",
+            )
+    if isinstance(declared, type):
+        try:
+            return declared(**given)
+        except (TypeError, ValueError) as error:
+            raise SignatureError(f"Options for {declared.__name__} were refused: {error}", method="") from error
+    return {**(declared or {}), **given}
+
+
+def options_to_dict(options: Any) -> dict[str, Any]:
+    """Return options, an attrs instance or a mapping, as a dict of plain values, empty partial kwargs left out.
+
+    Raises:
+        MetadataError: a value has no plain form.
+    """
+    values = attrs.asdict(options, recurse=False) if attrs.has(type(options)) else options
+    result = plain_mapping(values, "options")
+    if not result.get("partial_kwargs", True):
+        del result["partial_kwargs"]
+    return result

@@ -1,0 +1,108 @@
+"""The record as text: model.yaml, which ends in its own digest, and JSON for the catalog."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from typing import Any
+
+from tiffin.exceptions import RecordError
+from tiffin.info._info import ModelInfo
+
+RECORD_NAME = "model.yaml"
+MAX_RECORD = 64 << 20
+"""Bytes beyond which a record is not read: no honest one comes near."""
+
+_PREFIX = b"digest: sha256:"
+
+
+def render_record(info: ModelInfo) -> bytes:
+    """Return model.yaml for `info`: YAML whose last line is the sha256 of all that stands before it."""
+    import yaml
+
+    dumper = _dumper()
+    body = yaml.dump(info.to_dict(), Dumper=dumper, sort_keys=False, allow_unicode=True, width=120).encode()
+    return body + _PREFIX + hashlib.sha256(body).hexdigest().encode() + b"\n"
+
+
+def parse_record(text: bytes, path: str) -> ModelInfo:
+    """Return the info that model.yaml holds; `edited` is set where its own digest does not fit.
+
+    Args:
+        text: the file's content.
+        path: its path, for errors.
+
+    Raises:
+        RecordError: it is not YAML, or not a record.
+    """
+    import yaml
+
+    if len(text) > MAX_RECORD:
+        raise RecordError(f"The record {path} has {len(text)} bytes", why=f"At most {MAX_RECORD} are read", path=path)
+    try:
+        # The safe loaders build plain data only; nothing in the file can name code to run.
+        data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise RecordError(
+            f"The record {path} is not YAML: {' '.join(str(error).split())}",
+            why="Without its record a model cannot be loaded",
+            fix="Restore the file, or delete the version",
+            path=path,
+        ) from error
+    if not isinstance(data, dict):
+        raise RecordError(f"The record {path} is not valid: it holds {type(data).__name__}, not fields", path=path)
+    return ModelInfo.from_dict(data, edited=not _sealed(text), path=path)
+
+
+def _sealed(text: bytes) -> bool:
+    body, found, rest = text.rpartition(_PREFIX)
+    return bool(found) and rest == hashlib.sha256(body).hexdigest().encode() + b"\n"
+
+
+_dumpers: list[Any] = []
+
+
+def _dumper() -> Any:
+    if not _dumpers:
+        import yaml
+
+        class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+            # A value that stands in two places is written twice: no anchors, which people misread.
+            def ignore_aliases(self, data: Any) -> bool:
+                return True
+
+        _dumpers.append(Dumper)
+    return _dumpers[0]
+
+
+def encode_cached(info: ModelInfo) -> str:
+    """Return `info` as JSON for the catalog; dates are marked, so that they come back as dates."""
+    return json.dumps({**info.to_dict(), "$edited": info.edited}, separators=(",", ":"), default=_mark_date)
+
+
+def decode_cached(text: str) -> ModelInfo:
+    """Return the info that `encode_cached` wrote.
+
+    Raises:
+        RecordError: the text holds something else.
+    """
+    data = json.loads(text, object_hook=_unmark_date if _MARK in text else None)
+    edited = data.pop("$edited", False)
+    return ModelInfo.from_dict(data, edited=edited)
+
+
+_MARK = "$tiffin.date"
+
+
+def _mark_date(value: Any) -> Any:
+    if isinstance(value, datetime.date):
+        return {_MARK: value.isoformat(), "time": isinstance(value, datetime.datetime)}
+    raise TypeError(f"{type(value).__name__} is not plain")
+
+
+def _unmark_date(data: dict[str, Any]) -> Any:
+    if data.keys() == {_MARK, "time"}:
+        kind = datetime.datetime if data["time"] else datetime.date
+        return kind.fromisoformat(data[_MARK])
+    return data

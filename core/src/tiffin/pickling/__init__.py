@@ -1,0 +1,14 @@
+"""Pickles for models: large arrays lie in files of their own, which are mapped, not read, when the model is loaded.
+
+The format is described in docs/reference/pickle-format.md. Loading a pickle runs code: load only what you trust.
+
+Importing this module imports neither numpy nor cloudpickle; `dump` and `by_value` import cloudpickle.
+"""
+
+from tiffin.pickling._by_value import by_value
+from tiffin.pickling._dump import dump
+from tiffin.pickling._layout import CODE_FILES
+from tiffin.pickling._load import load
+from tiffin.pickling._views import restore_memoryview
+
+__all__ = ["CODE_FILES", "by_value", "dump", "load", "restore_memoryview"]

@@ -1,0 +1,108 @@
+"""Reading an object back."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+from tiffin.exceptions import PicklingError
+from tiffin.pickling._layout import Index, check_name, index_file, stream_file
+from tiffin.pickling._map import map_file
+
+
+def load(folder: str | os.PathLike[str], *, name: str = "model") -> Any:
+    """Return the object that `dump` wrote into `folder` under `name`. Runs code that the pickle names or holds.
+
+    Buffers in files of their own are mapped, not read: arrays in them are there at once, writable where they were, and
+    share their pages with other processes until written to. Writing to them never changes the files. The files may be
+    deleted afterwards, but must not be shortened or overwritten in place.
+
+    Args:
+        folder: the folder that holds the files.
+        name: what the files are called after.
+
+    Raises:
+        PicklingError: a file is missing or damaged, a module or class that the object needs cannot be imported, or its
+            own code failed; the cause is chained. Attributes: `path`, the file concerned, and, if a module is missing,
+            `module`.
+    """
+    folder = Path(folder)
+    path = folder / stream_file(check_name(name))
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise _missing(path, f"The folder holds no pickle named {name!r}") from error
+    with file:
+        buffers = _buffers(folder, name, os.fstat(file.fileno()).st_size)
+        try:
+            return pickle.Unpickler(file, buffers=buffers).load()  # noqa: S301 - this is the loader; the caller trusts
+        except PicklingError:
+            raise
+        except Exception as error:
+            # A damaged stream, and the code of the objects in it, may raise anything.
+            raise _explain(error, path) from error
+
+
+def _buffers(folder: Path, name: str, stream_size: int) -> list[memoryview] | None:
+    path = folder / index_file(name)
+    if not path.exists():
+        return None
+    index = Index.from_file(path, name)
+    if stream_size != index.stream:
+        stream = folder / stream_file(name)
+        raise _broken(stream, f"It has {stream_size} bytes, where '{path.name}' says {index.stream}")
+    views: list[memoryview] = []
+    for file, size in index.files:
+        try:
+            views.append(map_file(folder / file, size))
+        except FileNotFoundError as error:
+            raise _missing(folder / file, f"'{path.name}' lists it") from error
+    return [views[number][offset : offset + length] for number, offset, length in index.buffers]
+
+
+def _explain(error: Exception, path: Path) -> PicklingError:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        top = error.name.partition(".")[0]
+        return PicklingError(
+            f"The pickle '{path}' needs the module {error.name!r}, which is not installed",
+            fix=f"Install the package that provides {top!r}, in the version that the model was saved with; if {top!r} "
+            "is code of your own, put it on the import path, or save the model with it among the external modules",
+            path=str(path),
+            module=error.name,
+        )
+    if isinstance(error, (ImportError, AttributeError)):
+        return PicklingError(
+            f"The pickle '{path}' cannot be loaded ({error})",
+            why="A package that it needs has changed, or is broken",
+            fix="Install the packages in the versions that the model was saved with",
+            path=str(path),
+        )
+    if isinstance(error, (EOFError, pickle.UnpicklingError)):
+        return _broken(path, f"{type(error).__name__}: {error}")
+    if isinstance(error, MemoryError):
+        return PicklingError(
+            f"There is not enough memory for the pickle '{path}'",
+            why="The object is larger than what is free, or the file is damaged and asks for a wrong amount",
+            fix="Compare the model's digests; if they are right, load it where there is more memory",
+            path=str(path),
+        )
+    return PicklingError(
+        f"The pickle '{path}' cannot be loaded ({type(error).__name__}: {error})",
+        why="The code that rebuilds an object in it failed, or the file is damaged",
+        fix="Look at the cause above; install the packages in the versions that the model was saved with",
+        path=str(path),
+    )
+
+
+def _missing(path: Path, why: str) -> PicklingError:
+    return PicklingError(
+        f"The file '{path}' is missing", why=why, fix="Restore it from a copy of the model", path=str(path)
+    )
+
+
+def _broken(path: Path, why: str) -> PicklingError:
+    return PicklingError(
+        f"The pickle '{path}' is damaged", why=why, fix="Restore it from a copy of the model", path=str(path)
+    )

@@ -1,0 +1,21 @@
+"""Plugins: the hooks, how plugins are found and registered, and the call to one adapter."""
+
+from __future__ import annotations
+
+from tiffin.plugins._adapter import Adapter
+from tiffin.plugins._adapter_info import AdapterInfo
+from tiffin.plugins._manager import hookimpl
+from tiffin.plugins._protocols import StoredModel
+from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
+
+__all__ = [
+    "Adapter",
+    "AdapterInfo",
+    "PluginDescription",
+    "Registry",
+    "StoredModel",
+    "hookimpl",
+    "register",
+    "registry",
+    "unregister",
+]

@@ -1,0 +1,102 @@
+"""AdapterInfo: what an adapter says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import attrs
+
+from tiffin.exceptions import EmptyAnswerError, HookError
+from tiffin.info import ModelOptions
+
+Signatures = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
+
+
+@attrs.frozen(kw_only=True)
+class AdapterInfo:
+    """What an adapter says of itself; `context_info` returns one, or a dict with these fields.
+
+    Attributes:
+        framework: the framework's name; the name of the entry point where it is left out.
+        types: dotted names of the classes whose instances the adapter stores, as "package.module.Class", subclasses
+            included. Names are compared with what is already imported; nothing is imported for them.
+        distributions: names of installed distributions whose versions are recorded; a load in another version warns.
+        signatures: method → signature (a `ModelSignature` or a dict with its fields), used where a user gives none; or a
+            function that makes them from the object to save.
+        options: the adapter's options: a subclass of `ModelOptions`, or a dict of names and defaults. Hooks receive an
+            instance of the class, or a dict.
+        code_files: glob patterns ("*.pkl") of the written files that can run code when they are loaded, `()` where none can.
+            `None`, the default, stands for all.
+        resources: kinds of device that its runnables may use.
+        cpu_multi_threading: whether one instance may be called from several threads at once.
+    """
+
+    framework: str = ""
+    types: Sequence[str] = ()
+    distributions: Sequence[str] = ()
+    signatures: Signatures = attrs.field(factory=dict)
+    options: type[ModelOptions] | Mapping[str, Any] | None = None
+    code_files: Sequence[str] | None = None
+    resources: Sequence[str] = ("cpu",)
+    cpu_multi_threading: bool = False
+
+    @classmethod
+    def from_answer(cls, answer: Any, plugin: str) -> AdapterInfo:
+        """Return what `context_info` answered as an `AdapterInfo`.
+
+        Args:
+            answer: an `AdapterInfo` or a mapping with its fields.
+            plugin: the adapter's name, for errors.
+
+        Raises:
+            EmptyAnswerError: the answer is `None`.
+            HookError: a field is unknown or has a wrong type.
+        """
+        if answer is None:
+            raise EmptyAnswerError(
+                f"The adapter {plugin!r} does not say what it is: its context_info returned None",
+                fix="Return an AdapterInfo or a dict, for example {'types': ['package.Class']}",
+                plugin=plugin,
+            )
+        if isinstance(answer, AdapterInfo):
+            info = answer
+        elif isinstance(answer, Mapping):
+            fields = [field.name for field in attrs.fields(cls)]
+            for name in answer:
+                if name not in fields:
+                    close = get_close_matches(str(name), fields, 1)
+                    raise HookError(
+                        f"The adapter {plugin!r} answers context_info with an unknown field {name!r}",
+                        why="Known fields are " + ", ".join(fields),
+                        fix=f"Did you mean {close[0]!r}?" if close else "",
+                        plugin=plugin,
+                    )
+            info = cls(**answer)
+        else:
+            raise HookError(
+                f"The adapter {plugin!r} answers context_info with {type(answer).__name__}",
+                fix="Return an AdapterInfo or a dict with its fields",
+                plugin=plugin,
+            )
+        info._check(plugin)
+        return info
+
+    def _check(self, plugin: str) -> None:
+        for name in ("types", "distributions", "resources", "code_files"):
+            value = getattr(self, name)
+            if value is None and name == "code_files":
+                continue
+            if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(x, str) for x in value):
+                raise HookError(
+                    f"The adapter {plugin!r} answers context_info with {name}={value!r}",
+                    fix="It must be a list of strings",
+                    plugin=plugin,
+                )
+        if not (callable(self.signatures) or isinstance(self.signatures, Mapping)):
+            raise HookError(
+                f"The adapter {plugin!r} answers context_info with signatures={self.signatures!r}",
+                fix="Return a dict of method names and signatures, or a function that makes one from the object",
+                plugin=plugin,
+            )

@@ -1,0 +1,414 @@
+"""The registry: every plugin of this process, installed or registered at run time."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from threading import RLock
+from typing import Any
+
+import attrs
+
+from tiffin.exceptions import (
+    AdapterNotFoundError,
+    BrokenPluginError,
+    HookError,
+    PluginConflictError,
+    PluginError,
+    PluginWarning,
+)
+from tiffin.plugins import _discovery
+from tiffin.plugins._adapter import Adapter
+from tiffin.plugins._claims import nearest
+from tiffin.plugins._discovery import InstalledPlugin
+from tiffin.plugins._manager import HookManager, implemented_hooks
+from tiffin.plugins.hookspecs import ADAPTER_HOOKS
+
+RUNNING = "(this program)"
+"""Stands for the distribution of a plugin that was registered at run time."""
+
+
+@attrs.frozen
+class PluginDescription:
+    """One row of `tiffin plugins list`.
+
+    Attributes:
+        name, kind: the name, and "adapter" or "plugin".
+        distribution, version: where it comes from.
+        types: the types that an adapter claims.
+        state: "ok", "broken", "conflict" or "disabled".
+        cause: why it is not "ok"; else empty.
+        aliases: further names of an adapter.
+    """
+
+    name: str
+    kind: str
+    distribution: str
+    version: str
+    types: tuple[str, ...] = ()
+    state: str = "ok"
+    cause: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+class Registry:
+    """Finds, loads and registers plugins. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._installed: dict[str, dict[str, list[InstalledPlugin]]] = {}
+        self._adapters: dict[str, Adapter] = {}
+        self._running: dict[str, Adapter] = {}
+        self._broken: dict[str, PluginError] = {}
+        self._broadcast: HookManager | None = None
+        self._others: dict[str, object] = {}
+        self._generation = 0
+
+    # -- adapters ------------------------------------------------------------------------------------------------------
+
+    def installed(self, group: str = _discovery.ADAPTERS) -> dict[str, list[InstalledPlugin]]:
+        """Return the installed plugins of a group by name, read once per process; imports none."""
+        with self._lock:
+            if group not in self._installed:
+                self._installed[group] = _discovery.installed(group)
+            return self._installed[group]
+
+    def names(self) -> list[str]:
+        """Return the names of all adapters, aliases left out, without importing any."""
+        names = {plugin.name for plugins in self.installed().values() for plugin in plugins}
+        return sorted((names - _discovery.disabled()) | set(self._running))
+
+    def has(self, name: str) -> bool:
+        """Tell whether an adapter of that name, or with that alias, is there; imports nothing."""
+        return name in self._running or (name in self.installed() and name not in _discovery.disabled())
+
+    def is_running(self, name: str) -> bool:
+        """Tell whether the adapter was registered in this program, and so is not there in another process."""
+        return name in self._running
+
+    def adapter(self, name: str) -> Adapter:
+        """Return the adapter called `name`; imports its module at the first call.
+
+        Raises:
+            AdapterNotFoundError: there is none.
+            BrokenPluginError, HookError: it is there and cannot be used.
+            PluginConflictError: there are two.
+        """
+        with self._lock:
+            found = self._running.get(name) or self._adapters.get(name)
+            return found if found is not None else self._load_adapter(name)
+
+    def _load_adapter(self, name: str) -> Adapter:
+        candidates = self.installed().get(name, [])
+        if name in _discovery.disabled():
+            raise AdapterNotFoundError(
+                f"The adapter {name!r} is switched off",
+                why=f"${_discovery.DISABLE} names it",
+                fix=f"Remove it from ${_discovery.DISABLE}",
+                plugin=name,
+            )
+        if not candidates:
+            raise AdapterNotFoundError(
+                f"There is no adapter {name!r} (installed: {', '.join(self.names()) or 'none'})",
+                fix=f"Try: pip install tiffin-{name.replace('_', '-')}",
+                plugin=name,
+            )
+        _refuse_conflict(name, candidates)
+        if name in self._broken:
+            raise self._broken[name]
+        plugin = candidates[0]
+        if plugin.name != name:
+            return self._alias(name, plugin.name)
+        try:
+            adapter = self._make_adapter(name, _load(plugin))
+        except PluginError as error:
+            self._broken[name] = error
+            raise
+        self._adapters[name] = adapter
+        return adapter
+
+    def _alias(self, alias: str, name: str) -> Adapter:
+        self._adapters[alias] = self.adapter(name)
+        return self._adapters[alias]
+
+    def _make_adapter(self, name: str, plugin: object) -> Adapter:
+        hooks = implemented_hooks(plugin, name)
+        if "context_info" not in hooks:
+            raise HookError(
+                f"The adapter {name!r} does not say what it is: it has no hook 'context_info'",
+                fix="Write one that returns an AdapterInfo or a dict, and mark it with @tiffin.hookimpl",
+                plugin=name,
+            )
+        for hook, wraps in hooks.items():
+            if wraps or hook not in ADAPTER_HOOKS:
+                raise HookError(
+                    f"The adapter {name!r} {'wraps' if wraps else 'implements'} the hook {hook!r}",
+                    why="An adapter is imported only when it is needed, so the hook would mostly be missed",
+                    fix=f"Put it into a plugin of its own, in the entry-point group {_discovery.PLUGINS!r}",
+                    plugin=name,
+                )
+        return Adapter(name, plugin, set(hooks), self._wrappers)
+
+    def adapter_for(self, model: object) -> Adapter:
+        """Return the adapter that claims the object most closely; imports every adapter's module, no framework.
+
+        Raises:
+            AdapterNotFoundError: none claims it.
+            PluginConflictError: two claim the same class.
+        """
+        kind = type(model)
+        adapters, broken = self._usable()
+        found = nearest(kind, {name: adapter.info.types for name, adapter in adapters.items()})
+        type_name = f"{kind.__module__}.{kind.__qualname__}"
+        if broken:
+            warnings.warn(
+                f"Looked for the adapter of {type_name} without {', '.join(broken)}, which cannot be used; "
+                "'tiffin plugins list' shows why",
+                PluginWarning,
+                stacklevel=2,
+            )
+        if not found:
+            raise AdapterNotFoundError(
+                f"No adapter stores objects of type {type_name} (installed: {', '.join(self.names()) or 'none'})",
+                fix="Install the adapter of its framework, or tiffin-picklable, which stores any Python object",
+                plugin="",
+            )
+        if len(found) > 1:
+            raise PluginConflictError(
+                f"The adapters {' and '.join(found)} claim {type_name} equally",
+                why="Which of them is meant cannot be told",
+                fix=f"Name one: tiffin.{found[0]}.save_model(…), or tiffin.save(…, framework={found[0]!r})",
+                plugin=found[0],
+                distributions=tuple(found),
+            )
+        return adapters[found[0]]
+
+    def _usable(self) -> tuple[dict[str, Adapter], list[str]]:
+        adapters, broken = {}, []
+        for name in self.names():
+            try:
+                adapter = self.adapter(name)
+                _ = adapter.info
+            except PluginError:
+                broken.append(name)
+            else:
+                adapters[name] = adapter
+        return adapters, broken
+
+    # -- other plugins -------------------------------------------------------------------------------------------------
+
+    def broadcast(self) -> Any:
+        """Return the caller of the hooks that go to every plugin; loads the group `tiffin.plugins` at the first call.
+
+        Raises:
+            BrokenPluginError, HookError, PluginConflictError: one of them cannot be used. It is named, and how to switch
+                it off.
+        """
+        with self._lock:
+            if self._broadcast is None:
+                manager = HookManager()
+                off = _discovery.disabled()
+                for name, candidates in sorted(self.installed(_discovery.PLUGINS).items()):
+                    if name not in off:
+                        self._add_other(manager, name, self._load_other(name, candidates))
+                for name, plugin in self._others.items():
+                    manager.add(plugin, name)
+                self._broadcast = manager
+            return self._broadcast.hook
+
+    def _load_other(self, name: str, candidates: list[InstalledPlugin]) -> object:
+        try:
+            _refuse_conflict(name, candidates)
+            return _load(candidates[0])
+        except PluginError as error:
+            error.args = (f"{error} To go on without it, set {_discovery.DISABLE}={name}.",)
+            raise
+
+    @staticmethod
+    def _add_other(manager: HookManager, name: str, plugin: object) -> None:
+        for hook, wraps in implemented_hooks(plugin, name).items():
+            if hook in ADAPTER_HOOKS and not wraps:
+                raise HookError(
+                    f"The plugin {name!r} implements {hook!r} without wrapping it",
+                    why="That hook is answered by adapters, one at a time",
+                    fix=f"Wrap it with @hookimpl(wrapper=True), or register an adapter in the group {_discovery.ADAPTERS!r}",
+                    plugin=name,
+                )
+        manager.add(plugin, name)
+
+    def _wrappers(self) -> tuple[int, list[tuple[str, object]]]:
+        with self._lock:
+            self.broadcast()
+            assert self._broadcast is not None
+            return self._generation, [(name, plugin) for name, plugin in self._broadcast.list_name_plugin() if plugin]
+
+    # -- at run time ---------------------------------------------------------------------------------------------------
+
+    def register(self, plugin: object, name: str) -> None:
+        """Do at run time what an entry point does at install time.
+
+        Args:
+            plugin: a module or object whose functions are marked with `hookimpl`. One with `context_info` is an adapter.
+            name: its name; an adapter's is its framework's name.
+
+        Raises:
+            PluginConflictError: the name is taken.
+            HookError: a hook is misspelled, has wrong arguments, or is missing.
+        """
+        if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+            raise PluginError(
+                f"{name!r} cannot be a plugin's name", fix="Use letters, digits and '_'", plugin=str(name)
+            )
+        with self._lock:
+            self._refuse_taken(name)
+            hooks = implemented_hooks(plugin, name)
+            if not hooks:
+                raise HookError(
+                    f"The plugin {name!r} implements no hook",
+                    fix="Mark its functions with @tiffin.hookimpl",
+                    plugin=name,
+                )
+            if "context_info" in hooks and not hooks["context_info"]:
+                adapter = self._make_adapter(name, plugin)
+                _ = adapter.info
+                self._running[name] = adapter
+            else:
+                self.broadcast()
+                assert self._broadcast is not None
+                self._add_other(self._broadcast, name, plugin)
+                self._others[name] = plugin
+            self._generation += 1
+
+    def _refuse_taken(self, name: str) -> None:
+        owners = [plugin.distribution for group in _GROUPS for plugin in self.installed(group).get(name, [])]
+        if name in self._running or name in self._others:
+            owners.append(RUNNING)
+        if owners:
+            raise PluginConflictError(
+                f"The name {name!r} is taken by a plugin of {owners[0]}",
+                why="Models record the name of their adapter, so it must mean one plugin",
+                fix=f"tiffin.unregister({name!r}) first" if RUNNING in owners else "Choose another name",
+                plugin=name,
+                distributions=(*owners, RUNNING),
+            )
+
+    def unregister(self, name: str) -> None:
+        """Undo `register`.
+
+        Raises:
+            AdapterNotFoundError: nothing was registered under the name at run time.
+        """
+        with self._lock:
+            if name in self._others:
+                del self._others[name]
+                if self._broadcast is not None:
+                    self._broadcast.unregister(name=name)
+            elif self._running.pop(name, None) is None:
+                raise AdapterNotFoundError(
+                    f"No plugin {name!r} was registered in this program",
+                    why="Installed plugins are removed with pip, or switched off with " + _discovery.DISABLE,
+                    plugin=name,
+                )
+            self._generation += 1
+
+    # -- report --------------------------------------------------------------------------------------------------------
+
+    def describe(self) -> list[PluginDescription]:
+        """Return a description of every plugin, by kind and name; imports them all, no framework."""
+        rows = []
+        for kind, group in (("adapter", _discovery.ADAPTERS), ("plugin", _discovery.PLUGINS)):
+            found = self.installed(group)
+            for plugin in sorted(
+                {p for plugins in found.values() for p in plugins}, key=lambda p: (p.name, p.distribution)
+            ):
+                row = PluginDescription(plugin.name, kind, plugin.distribution, plugin.version, aliases=plugin.aliases)
+                rows.append(self._judge(row, plugin, found))
+        for name, adapter in sorted(self._running.items()):
+            rows.append(PluginDescription(name, "adapter", RUNNING, "", tuple(adapter.info_unwrapped().types)))
+        rows.extend(PluginDescription(name, "plugin", RUNNING, "") for name in sorted(self._others))
+        return sorted(rows, key=lambda row: (row.kind, row.name))
+
+    def _judge(
+        self, row: PluginDescription, plugin: InstalledPlugin, found: dict[str, list[InstalledPlugin]]
+    ) -> PluginDescription:
+        if row.name in _discovery.disabled():
+            return attrs.evolve(row, state="disabled", cause=f"named in ${_discovery.DISABLE}")
+        try:
+            for name in (plugin.name, *plugin.aliases):
+                _refuse_conflict(name, found[name])
+            if row.kind == "adapter":
+                return attrs.evolve(row, types=tuple(self.adapter(row.name).info_unwrapped().types))
+            self._add_other(HookManager(), row.name, _load(plugin))
+        except PluginConflictError as error:
+            return attrs.evolve(row, state="conflict", cause=str(error))
+        except PluginError as error:
+            return attrs.evolve(row, state="broken", cause=str(error))
+        return row
+
+
+_GROUPS = (_discovery.ADAPTERS, _discovery.PLUGINS)
+
+
+def _refuse_conflict(name: str, candidates: list[InstalledPlugin]) -> None:
+    if len(candidates) > 1:
+        owners = tuple(plugin.distribution for plugin in candidates)
+        raise PluginConflictError(
+            f"The name {name!r} belongs to plugins of two distributions: {' and '.join(owners)}",
+            why="Which of them is meant cannot be told",
+            fix=f"Uninstall one: pip uninstall {owners[-1]}",
+            plugin=name,
+            distributions=owners,
+        )
+
+
+def _load(plugin: InstalledPlugin) -> object:
+    try:
+        return plugin.entry_point.load()
+    # A plugin's module may fail in any way, and must not take others down with it; the cause is kept and shown.
+    except Exception as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        raise BrokenPluginError(
+            f"The plugin {plugin.name!r} of {plugin.distribution} {plugin.version} cannot be imported: "
+            f"{type(error).__name__}: {error}",
+            fix="Install what is missing" if missing else f"Upgrade or uninstall {plugin.distribution}",
+            plugin=plugin.name,
+        ) from error
+
+
+_registry = Registry()
+
+
+def registry() -> Registry:
+    """Return this process's registry."""
+    return _registry
+
+
+def register(adapter: object, name: str) -> None:
+    """Register an adapter, or another plugin, in the running program.
+
+    Args:
+        adapter: a module or object whose functions are marked with `tiffin.hookimpl`.
+        name: the framework's name for an adapter: models that it saves record this name.
+
+    Raises:
+        PluginConflictError: the name is taken.
+        HookError: a hook is misspelled, has wrong arguments, or is missing.
+    """
+    _registry.register(adapter, name)
+
+
+def unregister(name: str) -> None:
+    """Undo `register`.
+
+    Raises:
+        AdapterNotFoundError: nothing was registered under the name in this program.
+    """
+    _registry.unregister(name)
+
+
+def _renew_lock() -> None:
+    _registry._lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):  # a lock that another thread held while forking stays held in the child
+    os.register_at_fork(after_in_child=_renew_lock)

@@ -1,0 +1,162 @@
+"""Every hook that Tiffin calls.
+
+An adapter implements the first four; each call goes to one adapter, the one recorded in the model's record or the one
+that was asked for. Any plugin of the entry-point group `tiffin.plugins` may implement the rest, and may wrap all of them
+(`hookimpl(wrapper=True)`). An implementation names only the arguments that it uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from tiffin.info import ModelOptions
+    from tiffin.plugins._adapter_info import AdapterInfo
+    from tiffin.plugins._protocols import Backend, BatchContainer, StoredModel
+    from tiffin.tags import Tag
+
+hookspec = pluggy.HookspecMarker("tiffin")
+
+ADAPTER_HOOKS = ("context_info", "save", "load", "get_runnable")
+"""Hooks that are addressed to one adapter; all others are broadcast."""
+
+
+@hookspec(firstresult=True)
+def context_info() -> AdapterInfo | Mapping[str, Any]:  # type: ignore[empty-body]
+    """Describe the adapter.
+
+    Called once per process, before the adapter's first other hook, and when an object's adapter is looked for. Must not
+    import the framework: an object's adapter is looked for among all that are installed.
+
+    Returns:
+        An `AdapterInfo`, or a dict with its fields. `None` is an error: every adapter must say what it stores.
+    """
+
+
+@hookspec(firstresult=True)
+def save(model: Any, path: Path, options: ModelOptions | Mapping[str, Any]) -> ModelOptions | Mapping[str, Any] | None:
+    """Write the files of a model.
+
+    Called once per save, before anything is published. What is raised here ends the save, and nothing remains.
+
+    Args:
+        model: the object to store; of a type that the adapter claims, never `None`. Must not be changed.
+        path: an empty folder; files and folders may be made below it, of any names but `model.yaml` and
+            `custom_objects`. Links are refused.
+        options: the adapter's options; see `AdapterInfo.options`.
+
+    Returns:
+        Changed options, which are recorded and come back at `load`; `None` leaves them as they are.
+    """
+
+
+@hookspec(firstresult=True)
+def load(path: Path, options: ModelOptions | Mapping[str, Any]) -> Any:
+    """Read back the model that `save` wrote.
+
+    Called at each load; the object is handed to the user, so each call returns a new one.
+
+    Args:
+        path: the folder, read-only, with all that `save` wrote.
+        options: the options as recorded, or as changed for this handle by `with_options`.
+
+    Returns:
+        The object. `None` is an error.
+    """
+
+
+@hookspec(firstresult=True)
+def get_runnable(model: StoredModel) -> type[Any] | None:
+    """Return the class that runs a model.
+
+    Called when a runnable or runner is made of a stored model; must not load the model, its instances do.
+
+    Args:
+        model: the stored version; `model.info.signatures` names the methods to offer.
+
+    Returns:
+        A subclass of `tiffin.Runnable` that can be made without arguments. `None`, or no such function, means core's own:
+        it loads the model and offers the methods of its signatures, with the partial kwargs.
+    """
+
+
+@hookspec
+def model_saved(model: StoredModel) -> None:
+    """Note that a version was published by this process.
+
+    Called after the model is visible to others. What is raised here reaches the user, and the model stays.
+
+    Args:
+        model: the new version.
+
+    Returns:
+        Nothing; answers are passed over.
+    """
+
+
+@hookspec
+def model_loaded(model: StoredModel, obj: Any) -> None:
+    """Note that a model was loaded by this process.
+
+    Called before the object is handed out. What is raised here ends the load.
+
+    Args:
+        model: the version.
+        obj: the object; must not be changed.
+
+    Returns:
+        Nothing; answers are passed over.
+    """
+
+
+@hookspec
+def model_deleted(tag: Tag) -> None:
+    """Note that a version was deleted by this process.
+
+    Called after it is gone. What is raised here reaches the user, and the model stays deleted.
+
+    Args:
+        tag: the full tag.
+
+    Returns:
+        Nothing; answers are passed over.
+    """
+
+
+@hookspec
+def batch_containers() -> Mapping[type | str, BatchContainer] | None:
+    """Add kinds of values that batching can cut into rows and join.
+
+    Called when a runner is made, in the process that makes it.
+
+    Returns:
+        Class → how to count, join and cut its rows. The class may be named ("polars.DataFrame"), so that it need not be
+        imported. The latest answer for a class counts. `None` adds nothing.
+    """
+
+
+@hookspec
+def runner_backends() -> Mapping[str, Callable[[], Backend]] | None:
+    """Add places to run.
+
+    Called when a runner is made.
+
+    Returns:
+        What `backend=` takes → a function that makes the back end, called for each runner that uses it. `None` adds
+        nothing.
+    """
+
+
+@hookspec
+def commands() -> Mapping[str, Any] | None:
+    """Add commands to the command line.
+
+    Called for a command that core does not have, and for `tiffin --help`.
+
+    Returns:
+        Name → click command; `None` adds nothing. Core's own names cannot be replaced.
+    """

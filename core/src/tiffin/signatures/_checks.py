@@ -1,0 +1,106 @@
+"""Signatures that users give: brought into one form, and compared with the model's methods."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from tiffin.exceptions import SignatureError
+from tiffin.signatures._methods import check_argument, find_method
+from tiffin.signatures._signature import ModelSignature
+from tiffin.signatures._spec_form import Spec, describe_shape, plain_spec
+
+SignatureLike = ModelSignature | Mapping[str, Any] | None
+"""What stands for one signature."""
+
+
+def normalise_signatures(
+    signatures: Mapping[str, SignatureLike] | None, defaults: Mapping[str, SignatureLike] | None = None
+) -> dict[str, ModelSignature]:
+    """Return the signatures of a model by method name, specs and all in their plain form.
+
+    Args:
+        signatures: What the user gave, e.g. `{"predict": {"batchable": True}}`. An empty mapping means no methods.
+        defaults: The adapter's, used only when `signatures` is `None`.
+
+    Raises:
+        SignatureError: Something is not a signature, a name cannot be a method's, a spec is not a spec, or gives the
+            batch axis of a batchable method a fixed length.
+    """
+    given = signatures if signatures is not None else defaults if defaults is not None else {}
+    if not isinstance(given, Mapping):
+        raise SignatureError(
+            f"signatures={given!r} is not a mapping",
+            why=f"It is a {type(given).__name__}",
+            fix="Give a mapping from method name to signature, for example {'predict': {'batchable': True}}",
+            method="",
+        )
+    return {_method_name(name): _normalise(value, name) for name, value in given.items()}
+
+
+def _method_name(name: Any) -> str:
+    if isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name):
+        return name
+    raise SignatureError(
+        f"{name!r} cannot be the name of a method",
+        why="Callers reach it as runner.<name>",
+        fix="Give the name of one of the model's methods, or '__call__'",
+        method=str(name),
+    )
+
+
+def _normalise(value: SignatureLike, method: str) -> ModelSignature:
+    signature = ModelSignature.from_any(value, method=method)
+    specs: dict[str, Any] = {
+        field: plain_spec(spec, where=field, method=method)
+        for field, spec in (("input_spec", signature.input_spec), ("output_spec", signature.output_spec))
+        if spec is not None
+    }
+    if signature.batchable:
+        given = signature.batch_dim[0]
+        # A spec describes the first argument; which name that has, only the method itself can tell.
+        if "input_spec" in specs and not isinstance(given, dict):
+            _check_free(specs["input_spec"], given, "input_spec", method)
+        if "output_spec" in specs:
+            _check_free(specs["output_spec"], signature.output_batch_dim, "output_spec", method)
+    return attrs.evolve(signature, **specs) if specs else signature
+
+
+def _check_free(spec: Spec, axis: int, where: str, method: str) -> None:
+    if spec["type"] == "tuple":
+        for i, item in enumerate(spec.get("items", ())):
+            _check_free(item, axis, f"{where}.items[{i}]", method)
+    if spec["type"] == "dict":
+        for key, item in spec.get("properties", {}).items():
+            _check_free(item, axis, f"{where}.properties[{key!r}]", method)
+    if "shape" not in spec:
+        return
+    shape = spec["shape"]
+    if not -len(shape) <= axis < len(shape) or shape[axis] is not None:
+        raise SignatureError(
+            f"The {where} of method {method!r} has the shape {describe_shape(shape)}, but the method is batchable",
+            why=f"The length of batch axis {axis} differs from batch to batch",
+            fix=f"Write None for the length of axis {axis}, or set batch_dim or batchable otherwise",
+            method=method,
+        )
+
+
+def check_signatures(obj: Any, signatures: Mapping[str, ModelSignature]) -> None:
+    """Check that `obj` has the methods of its signatures, and these the arguments that `batch_dim` names.
+
+    Args:
+        obj: The model.
+        signatures: As `normalise_signatures` returns them. "__call__" means that the model is callable.
+
+    Raises:
+        SignatureError: A method does not exist or is not callable, or does not take an argument; the text names what
+            looks alike.
+    """
+    for name, signature in signatures.items():
+        function = find_method(obj, name)
+        given = signature.batch_dim[0]
+        for argument in given if isinstance(given, dict) else ():
+            check_argument(function, argument, method=name, by_keyword=False, error=SignatureError)

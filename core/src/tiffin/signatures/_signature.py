@@ -1,0 +1,125 @@
+"""What is known of one of a model's methods: whether its calls may be merged, and what goes in and out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from tiffin.exceptions import SignatureError
+from tiffin.signatures._batch_dim import BatchDim, parse_batch_dim, plain_batch_dim
+from tiffin.signatures._text import did_you_mean, of_method
+
+
+def _batchable(value: object, *, method: str = "") -> bool:
+    if isinstance(value, bool):
+        return value
+    raise SignatureError(
+        f"batchable={value!r}{of_method(method)} is not True or False",
+        why=f"It has the type {type(value).__name__}",
+        fix="Give True if calls may be merged along batch_dim, else False",
+        method=method,
+    )
+
+
+def _parse_batch_dim(value: Any) -> BatchDim:
+    return parse_batch_dim(value)
+
+
+def _parse_batchable(value: bool) -> bool:
+    return _batchable(value)
+
+
+@attrs.frozen
+class ModelSignature:
+    """One method of a model, as callers and batching see it. Field names and defaults are BentoML's.
+
+    Instances do not change; `attrs.evolve` makes changed copies. Those with specs or axes by name are not hashable.
+
+    Args:
+        batchable: Whether several calls may be merged into one along `batch_dim`, and its answer be split again.
+        batch_dim: The batch axis: one number for input and output, a pair (input, output), or a mapping from
+            argument name to axis (`None`, or not named: that argument is not batched), alone or as a pair's input.
+            Kept as a pair. Means nothing while `batchable` is false.
+        input_spec: Plain data that describes the input (see `infer_spec`), or `None` if nothing is known.
+        output_spec: The same of the output.
+
+    Raises:
+        SignatureError: A field has a wrong type or form.
+    """
+
+    batchable: bool = attrs.field(default=False, converter=_parse_batchable)
+    batch_dim: BatchDim = attrs.field(default=(0, 0), converter=_parse_batch_dim)
+    input_spec: Any | None = None
+    output_spec: Any | None = None
+
+    @classmethod
+    def from_any(cls, value: ModelSignature | Mapping[str, Any] | None, *, method: str = "") -> ModelSignature:
+        """Return the signature that `value` stands for.
+
+        Args:
+            value: A signature, a mapping with some of its fields, or `None` for all defaults. Specs are copied,
+                not examined: `normalise_signatures` does that.
+            method: The method that it belongs to, for errors.
+
+        Raises:
+            SignatureError: The value is something else, has an unknown field, or a field with a wrong type.
+        """
+        if value is None:
+            return cls()
+        if isinstance(value, ModelSignature):
+            return value
+        if not isinstance(value, Mapping):
+            raise SignatureError(
+                f"The signature{of_method(method)} is {value!r}",
+                why=f"A signature is a ModelSignature or a mapping of its fields, not a {type(value).__name__}",
+                fix="Write, for example, {'batchable': True}",
+                method=method,
+            )
+        for key in value:
+            if key not in _FIELDS:
+                raise SignatureError(
+                    f"The signature{of_method(method)} has an unknown field {key!r}",
+                    fix=did_you_mean(str(key), _FIELDS, otherwise="Its fields are"),
+                    method=method,
+                )
+        return cls(
+            batchable=_batchable(value.get("batchable", False), method=method),
+            batch_dim=parse_batch_dim(value.get("batch_dim", 0), method=method),
+            input_spec=copy.deepcopy(value.get("input_spec")),
+            output_spec=copy.deepcopy(value.get("output_spec")),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the signature as plain data, which `from_any` reads back.
+
+        Fields that have their default are left out, `batchable` never is. `batch_dim` takes its shortest form: one
+        number if input and output have the same axis, else a list of two, or a mapping where arguments are named.
+        Shares nothing with the signature.
+        """
+        plain: dict[str, Any] = {"batchable": self.batchable}
+        if self.batch_dim != (0, 0):
+            plain["batch_dim"] = plain_batch_dim(self.batch_dim)
+        if self.input_spec is not None:
+            plain["input_spec"] = copy.deepcopy(self.input_spec)
+        if self.output_spec is not None:
+            plain["output_spec"] = copy.deepcopy(self.output_spec)
+        return plain
+
+    def input_batch_dim(self, argument: str) -> int | None:
+        """Return the batch axis of the argument with this name, `None` if it is not batched.
+
+        Does not look at `batchable`. Where one axis stands for all arguments, any name gives that axis.
+        """
+        given = self.batch_dim[0]
+        return given.get(argument) if isinstance(given, dict) else given
+
+    @property
+    def output_batch_dim(self) -> int:
+        """The batch axis of what the method returns."""
+        return self.batch_dim[1]
+
+
+_FIELDS = ("batchable", "batch_dim", "input_spec", "output_spec")

@@ -1,0 +1,173 @@
+"""The form of specs: what fields each type of spec has, how users' spellings become plain data, how specs read aloud.
+
+A spec is a mapping with the field `type`. Names come from JSON Schema where values nest (`type`, `items`,
+`properties`), and from MLflow and the Open Inference Protocol where they are arrays and tables (`dtype`, `shape`,
+`columns`, `name`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tiffin.exceptions import SignatureError
+from tiffin.signatures._containers import plain_dtype, plain_name
+from tiffin.signatures._text import did_you_mean, of_method
+
+Spec = dict[str, Any]
+"""Plain data that describes a value; survives YAML and JSON."""
+
+SCALARS: dict[str, type | tuple[type, ...]] = {
+    "bool": bool,
+    "int": int,
+    "float": (float, int),  # a whole number is accepted where a float is, as in Python's own typing
+    "str": str,
+    "bytes": (bytes, bytearray),
+    "none": type(None),
+}
+"""Types of spec without further fields, and the Python types of the values that they describe."""
+
+_FIELDS = {
+    **dict.fromkeys(SCALARS, ()),
+    "any": (),
+    "array": ("dtype", "shape"),
+    "frame": ("columns",),
+    "series": ("name", "dtype"),
+    "list": ("items",),
+    "tuple": ("items",),
+    "dict": ("properties",),
+    "object": ("class",),
+}
+_COLUMN_FIELDS = ("name", "dtype")
+
+
+def plain_spec(spec: Any, *, where: str = "spec", method: str = "") -> Spec:
+    """Return a spec that a user wrote as plain data, with every name in its one canonical spelling.
+
+    Every field but `type` may be left out: what is not said is not checked. A length of -1 in a shape means `None`, any
+    length; a dtype may be anything that numpy takes for one, or another library's own name of it.
+
+    Args:
+        spec: The mapping to read; it is not changed.
+        where: Its place, for errors ("input_spec").
+        method: The method that it belongs to, for errors.
+
+    Raises:
+        SignatureError: It is not a spec: an unknown type or field, or a field of the wrong form.
+    """
+    kind = spec.get("type") if isinstance(spec, Mapping) else None
+    if not isinstance(kind, str) or kind not in _FIELDS:
+        raise SignatureError(
+            f"The {where}{of_method(method)} is not a spec: {spec!r}",
+            why="A spec is a mapping whose field 'type' says what it describes",
+            fix=did_you_mean(str(kind), _FIELDS, otherwise="Types are") if kind else "Write, e.g., {'type': 'float'}",
+            method=method,
+        )
+    _only_known(spec, ("type", *_FIELDS[kind]), where, method)
+    plain: Spec = {"type": kind}
+    for field in _FIELDS[kind]:
+        if field in spec:
+            plain[field] = _plain_field(kind, field, spec[field], f"{where}.{field}", method)
+    return plain
+
+
+def _plain_field(kind: str, field: str, value: Any, where: str, method: str) -> Any:
+    if field == "dtype":
+        return plain_dtype(value)
+    if field == "name":
+        return plain_name(_as_name(value))
+    if field == "shape":
+        return _plain_shape(value, where, method)
+    if field == "columns":
+        return [_plain_column(column, f"{where}[{i}]", method) for i, column in enumerate(_list(value, where, method))]
+    if field == "properties":
+        return _plain_properties(value, where, method)
+    if field == "items" and kind == "tuple":
+        return [
+            plain_spec(item, where=f"{where}[{i}]", method=method) for i, item in enumerate(_list(value, where, method))
+        ]
+    if field == "items":
+        return plain_spec(value, where=where, method=method)
+    if not isinstance(value, str):
+        raise _wrong_field(where, value, "Give the dotted name of a class", method)
+    return value
+
+
+def _plain_shape(value: Any, where: str, method: str) -> list[int | None]:
+    lengths: list[int | None] = []
+    for length in _list(value, where, method):
+        if length is None or length == -1:
+            lengths.append(None)
+        elif isinstance(length, bool) or not isinstance(length, int) or length < 0:
+            raise _wrong_field(where, value, "Give whole numbers, and None for an axis of any length", method)
+        else:
+            lengths.append(length)
+    return lengths
+
+
+def _plain_column(column: Any, where: str, method: str) -> dict[str, Any]:
+    if not isinstance(column, Mapping) or "name" not in column:
+        raise _wrong_field(where, column, "Write a column as {'name': 'age', 'dtype': 'int64'}", method)
+    _only_known(column, _COLUMN_FIELDS, where, method)
+    plain = {"name": plain_name(_as_name(column["name"]))}
+    if "dtype" in column:
+        plain["dtype"] = plain_dtype(column["dtype"])
+    return plain
+
+
+def _plain_properties(value: Any, where: str, method: str) -> dict[str, Spec]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise _wrong_field(where, value, "Give a mapping from the dict's keys, which are text, to specs", method)
+    return {key: plain_spec(item, where=f"{where}[{key!r}]", method=method) for key, item in value.items()}
+
+
+def _as_name(value: Any) -> Any:
+    # YAML and JSON have no tuples: the names of a frame with several header rows come back as lists.
+    return tuple(_as_name(part) for part in value) if isinstance(value, list) else value
+
+
+def _list(value: Any, where: str, method: str) -> Sequence[Any]:
+    if isinstance(value, (list, tuple)):
+        return value
+    raise _wrong_field(where, value, "Give a list", method)
+
+
+def _only_known(spec: Mapping[Any, Any], known: tuple[str, ...], where: str, method: str) -> None:
+    for field in spec:
+        if field not in known:
+            raise SignatureError(
+                f"The {where}{of_method(method)} has an unknown field {field!r}: {dict(spec)!r}",
+                fix=did_you_mean(str(field), known, otherwise="Its fields are"),
+                method=method,
+            )
+
+
+def _wrong_field(where: str, value: Any, fix: str, method: str) -> SignatureError:
+    return SignatureError(f"The {where}{of_method(method)} has the wrong form: {value!r}", fix=fix, method=method)
+
+
+def describe_spec(spec: Spec) -> str:
+    """Return a plain spec in a few words, for errors: "array of float64, shape (any, 4)"."""
+    kind: str = spec["type"]
+    if kind == "array":
+        words = f"array of {spec['dtype']}" if "dtype" in spec else "array"
+        return words + (f", shape {describe_shape(spec['shape'])}" if "shape" in spec else "")
+    if kind == "frame" and "columns" in spec:
+        return f"frame with {len(spec['columns'])} columns"
+    if kind == "series":
+        return f"series of {spec['dtype']}" if "dtype" in spec else "series"
+    if kind == "list" and "items" in spec:
+        return f"list of {describe_spec(spec['items'])}"
+    if kind == "tuple" and "items" in spec:
+        return f"tuple of {len(spec['items'])}"
+    if kind == "dict" and "properties" in spec:
+        return f"dict with the keys {', '.join(map(repr, spec['properties']))}"
+    if kind == "object":
+        return f"object of class {spec['class']}" if "class" in spec else "object"
+    return "anything" if kind == "any" else kind
+
+
+def describe_shape(shape: list[int | None]) -> str:
+    """Return a shape as Python writes it, with "any" for an axis of any length."""
+    lengths = ["any" if length is None else str(length) for length in shape]
+    return f"({lengths[0]},)" if len(lengths) == 1 else f"({', '.join(lengths)})"

@@ -1,0 +1,41 @@
+"""Words that several errors about signatures share: names that look alike, the method concerned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+SHOWN = 8
+"""At most so many names are listed in one error."""
+
+
+def close_names(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three of the `known` names that look like `name`, the most alike first."""
+    import difflib  # only on the way to an error
+
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+
+
+def did_you_mean(name: str, known: Iterable[str], *, otherwise: str) -> str:
+    """Return "Did you mean …?" or, when nothing looks alike, the known names behind the words `otherwise`.
+
+    Args:
+        name: What the user wrote.
+        known: What could have been meant; may be empty.
+        otherwise: How to introduce all known names, e.g. "Its methods are".
+
+    Returns:
+        One sentence without its full stop, or "" when no name is known.
+    """
+    known = list(known)
+    close = close_names(name, known)
+    if close:
+        return f"Did you mean {' or '.join(repr(found) for found in close)}?"
+    if not known:
+        return ""
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return f"{otherwise} {', '.join(known[:SHOWN])}{more}"
+
+
+def of_method(method: str) -> str:
+    """Return " of method 'predict'", or "" when the method is not known."""
+    return f" of method {method!r}" if method else ""

@@ -1,0 +1,7 @@
+"""The model store: content-addressed, published by one rename, safe for many writers."""
+
+from __future__ import annotations
+
+from tiffin.store._store import ModelStore, NewFolder
+
+__all__ = ["ModelStore", "NewFolder"]

@@ -1,0 +1,114 @@
+"""Blobs: the index of distinct contents, hard links that versions share."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+
+from tiffin.store._layout import Layout
+
+_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
+"""What `link` answers where links are impossible or used up: the version then keeps a plain copy."""
+
+
+def share(layout: Layout, path: str, sha256: str) -> bool:
+    """Make the file at `path` and the blob of its content one file.
+
+    Where the blob exists, `path` becomes a link to it; else the blob becomes a link to `path`, which must be synced. Where
+    links are impossible, nothing changes.
+
+    Args:
+        layout: the store.
+        path: a finished file of a staged version.
+        sha256: its digest.
+
+    Returns:
+        Whether the content was in the store already.
+    """
+    blob = layout.blob(sha256)
+    for _ in range(10):  # the blob may come and go while others save and delete
+        try:
+            os.link(path, blob)
+            return False
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(blob), exist_ok=True)
+        except FileExistsError:
+            linked = _take(path, blob)
+            if linked is not None:
+                return linked
+        except OSError as error:
+            if error.errno in _NO_LINKS:
+                return False
+            raise
+    return False
+
+
+def _take(path: str, blob: str) -> bool | None:
+    """Replace `path` by a link to `blob`; `None` where the blob has gone meanwhile."""
+    temporary = path + ".tiffin-link"
+    try:
+        if os.stat(blob).st_size != os.stat(path).st_size:
+            return False  # damaged: verify will move it aside, and this version keeps its own copy
+        os.link(blob, temporary)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            return False
+        raise
+    os.replace(temporary, path)
+    return True
+
+
+def restore(layout: Layout, path: str, sha256: str) -> bool:
+    """Put a good file of a published version into the index where its content is missing there; returns whether it did.
+
+    Where that is impossible (read-only store, no links), nothing changes.
+    """
+    blob = layout.blob(sha256)
+    if os.path.exists(blob):
+        return False
+    try:
+        os.makedirs(os.path.dirname(blob), exist_ok=True)
+        os.link(path, blob)
+    except OSError:
+        return False
+    return True
+
+
+def release(layout: Layout, digests: set[str]) -> list[str]:
+    """Remove those of the named blobs that no version links to any more.
+
+    A save that links to one of them at this moment keeps its content and loses the index entry; its next save, or verify,
+    restores that.
+
+    Returns:
+        The digests of the removed blobs.
+    """
+    removed = []
+    for sha256 in digests:
+        blob = layout.blob(sha256)
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(blob).st_nlink == 1:
+                os.unlink(blob)
+                removed.append(sha256)
+    return removed
+
+
+def blobs(layout: Layout) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield (path, stat) of every blob."""
+    for folder in _scan(layout.blobs):
+        if folder.is_dir(follow_symlinks=False):
+            for entry in _scan(folder.path):
+                with contextlib.suppress(FileNotFoundError):
+                    yield entry.path, entry.stat(follow_symlinks=False)
+
+
+def _scan(path: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,149 @@
+"""Where things lie in a store, its format version, and what may go wrong on its disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+
+from tiffin.exceptions import ReadOnlyStoreError, StorageFullError, StoreError, StoreFormatError
+
+FORMAT = 1
+"""The version of the store's layout that this Tiffin writes."""
+
+
+class Layout:
+    """The folders of one store. Paths are strings: lists of many models make many.
+
+    Args:
+        root: the store's folder; need not exist.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.format = os.path.join(root, "format")
+        self.models = os.path.join(root, "models")
+        self.blobs = os.path.join(root, "blobs", "sha256")
+        self.damaged = os.path.join(root, "blobs", "damaged")
+        self.origins = os.path.join(root, "origins")
+        self.aliases = os.path.join(root, "aliases")
+        self.staging = os.path.join(root, "staging")
+        self.catalog = os.path.join(root, "catalog.sqlite")
+        self._ready = False
+
+    def version(self, name: str, version: str) -> str:
+        """Return the folder of one version."""
+        return f"{self.models}/{name}/{version}"
+
+    def record(self, name: str, version: str) -> str:
+        """Return the path of one version's model.yaml."""
+        return f"{self.models}/{name}/{version}/model.yaml"
+
+    def blob(self, sha256: str) -> str:
+        """Return the path of the blob with this digest."""
+        return f"{self.blobs}/{sha256[:2]}/{sha256}"
+
+    def check_format(self) -> None:
+        """Refuse a store that a newer Tiffin wrote. Looks once; a store that does not exist yet is fine.
+
+        Raises:
+            StoreFormatError: the format is newer, or the file does not hold a number.
+            StoreError: the store's folder is a file.
+        """
+        if self._ready:
+            return
+        try:
+            with open(self.format, encoding="ascii", errors="replace") as file:
+                text = file.read(64).strip()
+        except FileNotFoundError:
+            return
+        except NotADirectoryError as error:
+            raise StoreError(
+                f"The store {self.root} cannot be a folder: a part of its path is a file",
+                fix="Set TIFFIN_HOME to a folder",
+                path=self.root,
+            ) from error
+        if not text.isdigit():
+            raise StoreFormatError(
+                f"The store {self.root} has an unreadable format version {text!r}",
+                why="Which layout it has cannot be told",
+                fix=f"If it is a store of this Tiffin, write {FORMAT} into {self.format}",
+                path=self.format,
+            )
+        if int(text) > FORMAT:
+            raise StoreFormatError(
+                f"The store {self.root} has format {text}, and this Tiffin knows formats up to {FORMAT}",
+                why="A newer Tiffin wrote it",
+                fix="Try: pip install --upgrade tiffin",
+                path=self.format,
+            )
+        self._ready = True
+
+    def prepare(self) -> None:
+        """Make the store's folders where they are missing. Called before every change.
+
+        Raises:
+            StoreFormatError, ReadOnlyStoreError, StorageFullError, StoreError: it cannot be written to.
+        """
+        self.check_format()
+        if self._ready and os.path.isdir(self.staging):
+            return
+        with disk_errors(self.root):
+            for folder in (self.models, self.blobs, self.origins, self.aliases):
+                os.makedirs(folder, exist_ok=True)
+            os.makedirs(self.staging, mode=0o700, exist_ok=True)
+            if not os.path.exists(self.format):
+                temporary = f"{self.staging}/format.{os.getpid()}"
+                with open(temporary, "w", encoding="ascii") as file:
+                    file.write(f"{FORMAT}\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(temporary, self.format)
+        self._ready = True
+
+
+@contextlib.contextmanager
+def disk_errors(root: str) -> Iterator[None]:
+    """Turn what a disk can refuse into errors that say so.
+
+    Raises:
+        StorageFullError: no space, quota or inode is left.
+        ReadOnlyStoreError: the store may not be written to.
+        StoreError: a part of the store's path is not a folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFullError(
+                f"No space is left in the store {root}",
+                why="Nothing was published, and nothing half-written remains",
+                fix="Free space, for example with: tiffin models gc",
+                path=root,
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise ReadOnlyStoreError(
+                f"The store {root} may not be written to ({error.strerror})",
+                why="Reading models from it works, changing it does not",
+                fix="Set TIFFIN_HOME to a folder that you may write to",
+                path=root,
+            ) from error
+        if error.errno == errno.ENOTDIR:
+            raise StoreError(
+                f"The store {root} cannot be a folder: a part of its path is a file",
+                fix="Set TIFFIN_HOME to a folder",
+                path=root,
+            ) from error
+        raise
+
+
+def step(operation: str, name: str) -> None:
+    """Announce that a named step of a change is done, as the audit event `tiffin.store.step`.
+
+    Audit hooks (`sys.addaudithook`) see the events; without any this costs nothing.
+    """
+    sys.audit("tiffin.store.step", operation, name)

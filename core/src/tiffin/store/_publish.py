@@ -1,0 +1,188 @@
+"""Publishing: a staged folder becomes a version by one rename. Before it nothing is visible, after it everything is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import attrs
+
+from tiffin._files import WriteLedger, WrittenFile, digest_file, sync_file
+from tiffin._model import Stamp
+from tiffin.exceptions import ModelExistsError, StoreError
+from tiffin.info import RECORD_NAME, FileEntry, ModelInfo
+from tiffin.store import _blobs, _origins, _records
+from tiffin.store._layout import Layout, step
+from tiffin.store._rename import exchange, rename_new
+
+_LARGE = 8 << 20
+"""Bytes from which on the files of a version are hashed by two threads."""
+
+
+def publish(
+    layout: Layout,
+    folder: str,
+    info: ModelInfo,
+    ledger: WriteLedger,
+    *,
+    origin: str,
+    overwrite: bool = False,
+    operation: str = "save",
+) -> tuple[ModelInfo, Stamp]:
+    """Publish a staged folder as the version that `info` names.
+
+    Args:
+        layout: the store.
+        folder: the staged folder, with all files but model.yaml.
+        info: the record; its files and content digest are filled in here.
+        ledger: digests that are known already.
+        origin: how the store got this content, for its origin record.
+        overwrite: whether a version that exists is replaced, in one step.
+        operation: what the steps are announced as.
+
+    Returns:
+        The record as published, and its stamp.
+
+    Raises:
+        ModelExistsError: the version exists, and `overwrite` is false.
+        StoreError: the folder holds links or special files.
+    """
+    step(operation, "staged")
+    mode = stat.S_IMODE(os.stat(layout.models).st_mode)
+    files, folders = _walk(folder)
+    known = _digest(folder, files, ledger)
+    for path in files:
+        os.chmod(f"{folder}/{path}", 0o444 & mode)
+    step(operation, "synced")
+    for path, written in known.items():
+        _blobs.share(layout, f"{folder}/{path}", written.sha256)
+    step(operation, "linked")
+    info = attrs.evolve(info, files={path: FileEntry(w.size, w.sha256) for path, w in sorted(known.items())})
+    info = attrs.evolve(info, content_digest=info.compute_digest())
+    _origins.write(layout, folder, info.content_digest, origin)
+    step(operation, "origin")
+    record = f"{folder}/{RECORD_NAME}"
+    _records.write(record, info)
+    os.chmod(record, 0o644 & mode)
+    step(operation, "recorded")
+    for path in (*folders, ""):
+        sync_file(f"{folder}/{path}")
+    os.chmod(folder, mode)
+    step(operation, "folder-synced")
+    _place(layout, folder, info, overwrite=overwrite)
+    step(operation, "renamed")
+    parent = f"{layout.models}/{info.name}"
+    with contextlib.suppress(
+        FileNotFoundError
+    ):  # another process has deleted the version already, and the name with it
+        sync_file(parent)
+    sync_file(layout.models)
+    step(operation, "parent-synced")
+    stamp = _records.stamp_of(layout.record(info.name, info.version))
+    return info, stamp or Stamp(0, 0, 0)
+
+
+def _place(layout: Layout, folder: str, info: ModelInfo, *, overwrite: bool) -> None:
+    target = layout.version(info.name, info.version)
+    while True:
+        try:
+            rename_new(folder, target)
+            return
+        except FileNotFoundError:
+            if not os.path.isdir(folder):
+                raise
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+        except FileExistsError as error:
+            if not overwrite:
+                raise exists_error(layout, info.name, info.version) from error
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile: then there is nothing to replace
+                exchange(folder, target)
+                # What was replaced lies in staging/ now, and its name's folder has not changed: say so to the catalog.
+                os.utime(os.path.dirname(target))
+                return
+
+
+def exists_error(layout: Layout, name: str, version: str) -> ModelExistsError:
+    """Return the error for a version that is there already."""
+    path = layout.version(name, version)
+    if not os.path.exists(f"{path}/{RECORD_NAME}"):
+        return ModelExistsError(
+            f"'{name}:{version}' cannot be saved: {path} exists and is not a model",
+            fix="Move it elsewhere, or delete it",
+            tag=f"{name}:{version}",
+        )
+    return ModelExistsError(
+        f"Model '{name}:{version}' exists already",
+        why="A version, once saved, stays what it is, so that a tag means one model",
+        fix="Save under another version, or pass overwrite=True",
+        tag=f"{name}:{version}",
+    )
+
+
+def _walk(folder: str) -> tuple[list[str], list[str]]:
+    files: list[str] = []
+    folders: list[str] = []
+    pending = [""]
+    while pending:
+        relative = pending.pop()
+        with os.scandir(f"{folder}/{relative}") as entries:
+            for entry in entries:
+                path = relative + entry.name
+                _check_name(path)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                    pending.append(path + "/")
+                elif entry.is_file(follow_symlinks=False):
+                    files.append(path)
+                else:
+                    raise StoreError(
+                        f"{path!r} is a link or a special file",
+                        why="A version must be complete in itself, on any machine",
+                        fix="Save a copy of what it stands for",
+                        path=path,
+                    )
+    return sorted(files), sorted(folders, reverse=True)
+
+
+def _check_name(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(f"The file name {path!r} is not UTF-8", fix="Rename the file", path=path) from error
+    if "\\" in path or any(ord(character) < 32 for character in path):
+        raise StoreError(
+            f"The file name {path!r} holds a backslash or a control character",
+            why="Other systems cannot hold such a file",
+            fix="Rename the file",
+            path=path,
+        )
+
+
+def _digest(folder: str, files: list[str], ledger: WriteLedger) -> dict[str, WrittenFile]:
+    paths = [f"{folder}/{path}" for path in files]
+    known = [ledger.lookup(path) for path in paths]
+    unknown = [path for path, written in zip(paths, known, strict=True) if written is None or not written.synced]
+    if sum(os.path.getsize(path) for path in unknown) >= _LARGE and len(unknown) > 1:
+        with ThreadPoolExecutor(2, "tiffin-digest") as threads:
+            done: Iterator[WrittenFile] = threads.map(_hash_and_sync, unknown, [ledger] * len(unknown))
+            fresh = dict(zip(unknown, done, strict=True))
+    else:
+        fresh = {path: _hash_and_sync(path, ledger) for path in unknown}
+    return {
+        file: fresh[path] if path in fresh else _not_none(written)
+        for file, path, written in zip(files, paths, known, strict=True)
+    }
+
+
+def _hash_and_sync(path: str, ledger: WriteLedger) -> WrittenFile:
+    written = ledger.lookup(path) or digest_file(path)
+    sync_file(path)
+    return written
+
+
+def _not_none(written: WrittenFile | None) -> WrittenFile:
+    assert written is not None
+    return written

@@ -1,0 +1,219 @@
+"""Verifying: reading everything again, and saying what is not as it was saved."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+import attrs
+
+from tiffin._files import digest_file
+from tiffin.exceptions import ModelNotFoundError, RecordError, StoreError, TiffinError
+from tiffin.info import RECORD_NAME, ModelInfo, encode_cached
+from tiffin.store import _aliases, _blobs, _changes, _origins, _records
+from tiffin.store._layout import step
+from tiffin.store._scan import make_entry
+from tiffin.store._store import ModelStore
+from tiffin.tags import Tag, is_part
+
+
+@attrs.frozen
+class Problem:
+    """One thing that is not as it should be.
+
+    Attributes:
+        tag: the version concerned; empty where it is none.
+        path: the file or folder.
+        what: what is wrong, as a sentence.
+        fix: what to do.
+        state: "edited" (record edited by hand), "damaged", "missing", "foreign" or "repaired".
+    """
+
+    tag: str
+    path: str
+    what: str
+    fix: str
+    state: str
+
+
+def verify(store: ModelStore, tag: str | Tag | None = None, *, accept: bool = False) -> list[Problem]:
+    """Read versions again and compare them with their records.
+
+    A damaged blob is moved aside, so that no later save links to it; a missing one is restored from a good file.
+
+    Args:
+        store: the store.
+        tag: which version; `None` stands for the whole store, blobs and aliases included.
+        accept: whether a record that was edited by hand becomes the record, if it is valid and the files are good.
+
+    Returns:
+        What is wrong; "repaired" where it no longer is. Empty: all is as it was saved.
+
+    Raises:
+        ModelNotFoundError: there is no such version.
+    """
+    store.layout.check_format()
+    checker = _Checker(store, accept=accept)
+    if tag is not None:
+        parsed = Tag.parse(tag)
+        checker.version(parsed.name, store.resolve(parsed))
+    else:
+        checker.everything()
+    return checker.problems
+
+
+class _Checker:
+    def __init__(self, store: ModelStore, *, accept: bool) -> None:
+        self.store = store
+        self.layout = store.layout
+        self.accept = accept
+        self.problems: list[Problem] = []
+        # Versions share files: each inode is read once.
+        self._digests: dict[tuple[int, int], str] = {}
+
+    def everything(self) -> None:
+        layout = self.layout
+        for name, path in self._places(layout.models, "", "a model's name"):
+            found = list(self._places(path, name, "a version"))
+            for version, _ in found:
+                self.version(name, version)
+        for path, status in _blobs.blobs(layout):
+            self._blob(path, status)
+        for name in _aliases.names(layout):
+            for alias, version in _aliases.of_name(layout, name).items():
+                if not os.path.exists(layout.record(name, version)):
+                    self._add(
+                        f"{name}:{alias}",
+                        f"{layout.aliases}/{name}/{alias}",
+                        f"The alias means '{name}:{version}', which is not in the store",
+                        f"Set or remove it: tiffin models alias --remove {name}:{alias}",
+                        "missing",
+                    )
+
+    def _places(self, folder: str, name: str, what: str) -> Iterator[tuple[str, str]]:
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and is_part(entry.name):
+                yield entry.name, entry.path
+            elif not entry.name.startswith("."):
+                tag = f"{name}:{entry.name}" if name else entry.name
+                self._add(
+                    tag, entry.path, f"It is not the folder of {what}", "Move it elsewhere, or delete it", "foreign"
+                )
+
+    def version(self, name: str, version: str) -> None:
+        """Check one version's record and files."""
+        tag = f"{name}:{version}"
+        record = self.layout.record(name, version)
+        try:
+            info, _ = _records.read(self.layout, name, version)
+        except ModelNotFoundError:
+            return  # deleted meanwhile
+        except RecordError as error:
+            state = "damaged" if os.path.exists(record) else "foreign"
+            self._add(tag, error.path, error.what, error.fix or "Restore it, or delete the version", state)
+            return
+        files_good = self._files(tag, info)
+        changed = info.content_digest != info.compute_digest()
+        if info.edited and self.accept and files_good:
+            self._accept(info)
+        elif info.edited or changed:
+            self._add(
+                tag,
+                record,
+                "The record was edited by hand or damaged"
+                + (", in what loading depends on: framework, options, signatures or files" if changed else ""),
+                f"If you meant it: tiffin models verify {tag} --accept",
+                "edited",
+            )
+        self._origin(tag, info)
+
+    def _files(self, tag: str, info: ModelInfo) -> bool:
+        folder = self.layout.version(info.name, info.version)
+        good = True
+        for file, entry in info.files.items():
+            path = f"{folder}/{file}"
+            what = self._difference(path, entry.size, entry.sha256)
+            if what:
+                good = False
+                self._add(tag, path, what, "Restore the file, or delete the version and save it again", "damaged")
+            elif _blobs.restore(self.layout, path, entry.sha256):
+                self._add(tag, self.layout.blob(entry.sha256), "The blob was missing from the index", "", "repaired")
+        for path in _unlisted(folder, info):
+            good = False
+            self._add(tag, path, "The record does not list this file", "Move it elsewhere, or delete it", "foreign")
+        return good
+
+    def _difference(self, path: str, size: int, sha256: str) -> str:
+        try:
+            status = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return "The file is missing"
+        if not stat.S_ISREG(status.st_mode):
+            return "It is not a file"
+        if status.st_size != size:
+            return f"The file has {status.st_size} bytes; {size} were saved"
+        try:
+            return "" if self._digest(path, status) == sha256 else "The file's content is not what was saved"
+        except OSError as error:
+            return f"The file cannot be read: {error.strerror}"
+
+    def _digest(self, path: str, status: os.stat_result) -> str:
+        key = (status.st_dev, status.st_ino)
+        if key not in self._digests:
+            self._digests[key] = digest_file(path).sha256
+        return self._digests[key]
+
+    def _blob(self, path: str, status: os.stat_result) -> None:
+        name = os.path.basename(path)
+        try:
+            if self._digest(path, status) == name:
+                return
+            os.makedirs(self.layout.damaged, exist_ok=True)
+            os.replace(path, f"{self.layout.damaged}/{name}")
+            moved = f"It was moved to {self.layout.damaged}; no later save will use it"
+        except FileNotFoundError:
+            return  # released meanwhile
+        except OSError as error:
+            moved = f"It could not be moved aside ({error.strerror}): later saves may use it"
+        self._add(
+            "", path, f"The blob's content does not have its digest. {moved}", "See the versions above", "damaged"
+        )
+
+    def _origin(self, tag: str, info: ModelInfo) -> None:
+        try:
+            _origins.read(self.layout, info.content_digest)
+        except StoreError as error:
+            self._add(tag, error.path, error.what, error.fix, "damaged")
+
+    def _accept(self, info: ModelInfo) -> None:
+        record = self.layout.record(info.name, info.version)
+
+        def reseal(current: ModelInfo) -> ModelInfo:
+            return attrs.evolve(current, content_digest=current.compute_digest(), edited=False)
+
+        try:
+            with self.store.changing() as folder:
+                accepted, stamp = _changes.edit(self.layout, info.name, info.version, reseal)
+                _origins.write(self.layout, folder, accepted.content_digest, "accepted here")
+                step("accept", "origin")
+        except TiffinError as error:
+            self._add(str(info.tag), record, f"The record could not be accepted: {error}", "", "edited")
+            return
+        self.store.note([make_entry(accepted, stamp, encode_cached(accepted))])
+        self._add(str(info.tag), record, "The record was edited by hand, and is accepted now", "", "repaired")
+
+    def _add(self, tag: str, path: str, what: str, fix: str, state: str) -> None:
+        self.problems.append(Problem(tag, path, what, fix, state))
+
+
+def _unlisted(folder: str, info: ModelInfo) -> Iterator[str]:
+    for parent, _, files in os.walk(folder):
+        for file in sorted(files):
+            path = os.path.relpath(f"{parent}/{file}", folder)
+            if path != RECORD_NAME and path not in info.files:
+                yield f"{folder}/{path}"

@@ -1,0 +1,106 @@
+"""The documentation's code runs: the pages under docs/, and every README."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN_PAGE = ROOT / "docs" / "run_page.py"
+
+PAGES = sorted(
+    page
+    for pattern in ("README.md", "core/README.md", "plugins/*/README.md", "examples/**/README.md", "docs/**/*.md")
+    for page in ROOT.glob(pattern)
+    if "_build" not in page.parts and "```" in page.read_text(encoding="utf-8")
+)
+
+
+def run_page(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a page's code in a Python and a folder of its own."""
+    command = [sys.executable, str(RUN_PAGE), str(page)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_code_of_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader copies works, and shows what the page shows."""
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "tiffin-home"))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    result = run_page(page, folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+PAGE = """
+```python
+import sys
+class Box: pass
+```
+
+Text.
+
+```python
+>>> Box.__module__, 1 + 1
+('__main__', 2)
+>>> "a long line".split()
+['a', ...]
+```
+
+<!-- not run: it would fail -->
+```python
+1 / 0
+```
+
+<!-- file: sub/words.txt -->
+```text
+one
+two
+```
+
+<!-- run -->
+```console
+$ cat sub/words.txt
+one
+…o
+$ test -t 1 && echo a \\
+      terminal
+a terminal
+$ true
+```
+
+```console
+$ false
+```
+"""
+
+
+def test_a_page_runs_as_its_reader_would(tmp_path: Path) -> None:
+    """Fences share one program, run in order, and a terminal shows what a reader would see."""
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    result = run_page(page, tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "sub" / "words.txt").read_text(encoding="utf-8") == "one\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("class Box: pass", "1 / 0", "page.md\", line 4"),
+        ("('__main__', 2)", "('__main__', 3)", "('__main__', 2)"),
+        ("…o\n", "three\n", "page.md:29: $ cat sub/words.txt"),
+        ("$ true", "$ exit 3", "exit code 3"),
+        ("not run: it would fail", "not run:", "ZeroDivisionError"),
+    ],
+)  # fmt: skip
+def test_a_page_that_is_wrong_fails(right: str, wrong: str, said: str, tmp_path: Path) -> None:
+    """Code that raises, prints something else or exits otherwise fails the page, and names the place."""
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.replace(right, wrong), encoding="utf-8")
+    result = run_page(page, tmp_path)
+    assert result.returncode != 0
+    assert said in result.stdout + result.stderr

@@ -1,0 +1,96 @@
+"""The main job on real data: train, save two versions, list, alias, load, predict, verify; then look into the store.
+
+Run by `make demo`. Works in a temporary TIFFIN_HOME, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sklearn.datasets import load_digits, load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import tiffin
+
+
+def heading(text: str) -> None:
+    """Print what comes next."""
+    print(f"\n── {text} " + "─" * (96 - len(text)), flush=True)
+
+
+def shell(command: str) -> None:
+    """Show a command, and run it as it would run in a terminal."""
+    print(f"$ {command}", flush=True)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(shlex.split(command), check=True, env=environment)
+
+
+def show_folder(folder: Path) -> None:
+    """Print the files below a folder, with their sizes and the number of names that each content has."""
+    for path in sorted(folder.rglob("*")):
+        indent = "  " * len(path.relative_to(folder).parts)
+        if path.is_dir():
+            print(f"{indent}{path.name}/")
+        else:
+            stat = path.stat()
+            shared = f", {stat.st_nlink} names" if stat.st_nlink > 1 else ""
+            print(f"{indent}{path.name}  ({stat.st_size:,} bytes{shared})")
+
+
+def main() -> None:
+    """Run the demonstration."""
+    heading("Train two classifiers of digits, and one of irises")
+    digits = load_digits()
+    train_x, test_x, train_y, test_y = train_test_split(digits.data, digits.target, random_state=0)
+    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train_x, train_y)
+    forest = RandomForestClassifier(n_estimators=50, random_state=0).fit(train_x, train_y)
+    iris = load_iris()
+    flowers = LogisticRegression(max_iter=1000).fit(iris.data, iris.target)
+    print(f"digits: logistic regression {linear.score(test_x, test_y):.1%}, forest {forest.score(test_x, test_y):.1%}")
+
+    heading("Save them: tiffin.save(name, model, labels=…, metadata=…, input_example=…)")
+    tags = []
+    for kind, model in (("linear", linear), ("forest", forest)):
+        accuracy = model.score(test_x, test_y)
+        saved = tiffin.save(
+            "digits", model, labels={"kind": kind}, metadata={"accuracy": accuracy}, input_example=test_x[:2]
+        )
+        tags.append(saved.tag)
+    tags.append(tiffin.save("iris", flowers, labels={"kind": "linear"}, input_example=iris.data[:2]).tag)
+    for tag in tags:
+        print(f"saved {tag}")
+
+    heading("List what is stored")
+    shell("tiffin models list")
+
+    heading("Give a version a name of its own: the first one is in production")
+    shell(f"tiffin models alias {tags[0]} prod")
+    shell("tiffin models get digits:prod")
+
+    heading('Load and predict: tiffin.load("digits:prod"), tiffin.load("digits:latest")')
+    for tag in ("digits:prod", "digits:latest"):
+        model = tiffin.load(tag)
+        right = (model.predict(test_x) == test_y).sum()
+        print(f"{tag} is a {type(model).__name__}: {right} of {len(test_y)} digits right")
+
+    heading("Check every byte against the digests in the records")
+    shell("tiffin models verify")
+
+    heading("The store is a folder: every version is complete in itself")
+    show_folder(Path(os.environ["TIFFIN_HOME"]))
+    shell("tiffin models du")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="tiffin-demo-") as home:
+        os.environ["TIFFIN_HOME"] = home
+        main()

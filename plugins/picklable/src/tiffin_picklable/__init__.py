@@ -1,0 +1,42 @@
+"""Tiffin's adapter for any Python object, stored by cloudpickle.
+
+Functions and classes of `__main__`, lambdas and closures are stored by value; all else that is importable by reference.
+Loading runs code that is stored in the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tiffin import AdapterInfo, hookimpl, pickling
+
+
+@hookimpl
+def context_info() -> AdapterInfo:
+    """Describe the adapter: it stores any object, and comes last, since every class derives from `object`."""
+    return AdapterInfo(
+        types=["builtins.object"],
+        distributions=["cloudpickle"],
+        signatures=default_signatures,
+        code_files=pickling.CODE_FILES,
+        resources=["cpu"],
+        cpu_multi_threading=False,
+    )
+
+
+@hookimpl
+def save(model: Any, path: Path) -> None:
+    """Pickle the object."""
+    pickling.dump(model, path)
+
+
+@hookimpl
+def load(path: Path) -> Any:
+    """Unpickle the object."""
+    return pickling.load(path)
+
+
+def default_signatures(model: Any) -> dict[str, dict[str, bool]]:
+    """Return the signature of `__call__`, none for what cannot be called: data is as welcome as functions."""
+    return {"__call__": {"batchable": False}} if callable(model) else {}

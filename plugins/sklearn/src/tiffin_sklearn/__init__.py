@@ -1,0 +1,58 @@
+"""Tiffin's adapter for scikit-learn estimators and pipelines.
+
+Stored as a pickle with their arrays beside it. Loading runs code that is stored in the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tiffin import AdapterInfo, hookimpl, pickling
+
+
+@hookimpl
+def context_info() -> AdapterInfo:
+    """Describe the adapter: it stores what derives from scikit-learn's estimator class."""
+    return AdapterInfo(
+        types=["sklearn.base.BaseEstimator"],
+        distributions=["scikit-learn"],
+        signatures=default_signatures,
+        code_files=pickling.CODE_FILES,
+        resources=["cpu"],
+        cpu_multi_threading=True,
+    )
+
+
+@hookimpl
+def save(model: Any, path: Path) -> None:
+    """Pickle the estimator."""
+    pickling.dump(model, path)
+
+
+@hookimpl
+def load(path: Path) -> Any:
+    """Unpickle the estimator."""
+    return pickling.load(path)
+
+
+def default_signatures(model: Any) -> dict[str, dict[str, bool]]:
+    """Return the signature of `predict`, or of `transform` where the estimator does not predict.
+
+    It is batchable when every estimator inside is scikit-learn's own and answers each row by itself. An estimator of
+    somebody else's, or a function inside, might look at the whole batch.
+    """
+    for method in ("predict", "transform"):
+        if callable(getattr(model, method, None)):
+            return {method: {"batchable": _works_by_row(model)}}
+    return {}
+
+
+def _works_by_row(model: Any) -> bool:
+    from sklearn.base import BaseEstimator
+    from sklearn.preprocessing import FunctionTransformer
+
+    parts = [model, *(part for part in model.get_params(deep=True).values() if isinstance(part, BaseEstimator))]
+    return all(
+        type(part).__module__.startswith("sklearn.") and not isinstance(part, FunctionTransformer) for part in parts
+    )

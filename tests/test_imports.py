@@ -1,0 +1,79 @@
+"""What start-up imports: each module below costs 20 to 100 ms, which every command and every script would pay."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SLOW = {"numpy", "pluggy", "attr", "attrs", "yaml", "rich", "cloudpickle", "importlib_metadata", "importlib.metadata"}
+
+REPORT = """
+import atexit, json, os, sys
+bare = set(sys.modules)
+atexit.register(lambda: open(os.environ["REPORT"], "w").write(json.dumps(sorted(set(sys.modules) - bare))))
+"""
+
+LIST = """
+sys.argv = ["tiffin", "models", "list"]
+from tiffin.cli import main
+main()
+"""
+
+
+def imported_by(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Run `program` in a Python of its own, and return the names of the modules that it imports."""
+    report = tmp_path / "modules.json"
+    monkeypatch.setenv("REPORT", str(report))
+    command = [sys.executable, "-c", REPORT + program]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return set(json.loads(report.read_text(encoding="utf-8")))
+
+
+def top_level(modules: set[str]) -> set[str]:
+    """Return the distributions' own names, without those of the standard library, and without private ones."""
+    return {name.partition(".")[0] for name in modules} - set(sys.stdlib_module_names)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of an empty TIFFIN_HOME."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("TIFFIN_HOME", str(home))
+    return home
+
+
+def test_import_tiffin_imports_nothing_slow_and_no_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`import tiffin` costs what its own small modules cost: all else waits for its first use."""
+    modules = imported_by("import tiffin", tmp_path, monkeypatch)
+    assert "tiffin" in modules
+    assert modules & SLOW == set()
+    assert top_level(modules) == {"tiffin"}
+
+
+def test_models_list_of_an_empty_store_imports_only_what_it_needs(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tiffin models list` where nothing was ever saved needs click and Tiffin's own modules."""
+    modules = imported_by(LIST, tmp_path, monkeypatch)
+    assert "click" in modules
+    assert modules & SLOW == set()
+    assert top_level(modules) <= {"tiffin", "click"}
+
+
+def test_models_list_of_a_filled_store_imports_only_what_it_needs(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tiffin models list` reads the catalog: no record is parsed, no plugin looked at."""
+    fill = "import tiffin\nwith tiffin.models.create('raw') as model: (model.path / 'x.txt').write_text('x')\n"
+    fill += "print(tiffin.models.list())"
+    filled = subprocess.run([sys.executable, "-c", fill], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert filled.returncode == 0, filled.stderr
+    modules = imported_by(LIST, tmp_path, monkeypatch)
+    assert "sqlite3" in modules
+    assert modules & SLOW == set()
+    assert top_level(modules) <= {"tiffin", "click"}

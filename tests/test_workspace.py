@@ -1,0 +1,148 @@
+"""What holds for the whole workspace: one shape, no framework in core, no trace of anyone's machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+from packaging.requirements import Requirement
+
+from workspace import LOCK, ROOT, Package, group, normalized, packages, read_toml, third_party
+
+CORE, *PLUGINS = packages()
+
+FRAMEWORKS = (
+    "sklearn scikit skops xgboost lightgbm catboost torch pytorch torchvision torchscript fastai tensorflow keras "
+    "jax jaxlib flax equinox onnx onnxruntime transformers diffusers huggingface tokenizers spacy nltk gensim "
+    "detectron easyocr paddle paddlepaddle mxnet gluon statsmodels prophet pmml coreml openvino tensorrt "
+    "ray dask pyspark h2o pycaret ultralytics"
+)
+NAMES_A_FRAMEWORK = re.compile(rf"(?<![a-z0-9])(?:{FRAMEWORKS.replace(' ', '|')})(?![a-z0-9])", re.IGNORECASE)
+MACHINE_PATH = re.compile(r"/(?:root|work|Users|home)/\w|(?<!\w)[A-Z]:\\Users")
+
+
+def tracked_files() -> list[str]:
+    """Return the paths of the files that are, or are about to be, under version control."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return sorted(path for path in set(listed.split("\0")) if path and (ROOT / path).is_file())
+
+
+def lines_that_match(pattern: re.Pattern[str], paths: list[str]) -> list[str]:
+    """Return path, line number and line, where the pattern is found in a text file."""
+    found = []
+    for path in paths:
+        content = (ROOT / path).read_bytes()
+        if b"\0" in content:
+            continue
+        for number, line in enumerate(content.decode("utf-8").splitlines(), 1):
+            if pattern.search(line):
+                found.append(f"{path}:{number}: {line.strip()}")
+    return found
+
+
+def test_core_names_no_framework() -> None:
+    """Neither core's code nor its comments name a framework: what is particular to one is its adapter's business."""
+    sources = [path for path in tracked_files() if path.startswith("core/src/")]
+    assert sources
+    assert lines_that_match(NAMES_A_FRAMEWORK, sources) == []
+
+
+def test_the_search_for_frameworks_finds_one() -> None:
+    """The search above would see a framework's name within a dotted name and beside an underscore."""
+    for line in ("import sklearn.base", "pip install tiffin-xgboost", "tiffin_torch", "Keras models"):
+        assert NAMES_A_FRAMEWORK.search(line), line
+    assert not NAMES_A_FRAMEWORK.search("an array of torches")
+
+
+def test_no_file_names_a_path_of_someones_machine() -> None:
+    """A path of a home or work folder helps nobody else, and tells of whoever wrote it."""
+    assert lines_that_match(MACHINE_PATH, tracked_files()) == []
+
+
+def test_no_file_names_the_host_of_a_package_index() -> None:
+    """Where packages come from is a setting of the machine, never of the project."""
+    assert lines_that_match(re.compile(r"pypi[.]org|pythonhosted[.]org|index-url\s*="), tracked_files()) == []
+
+
+def test_the_contract_of_core_forbids_every_plugin() -> None:
+    """The contract that core imports no plugin lists plugins by name, and this says which is missing."""
+    contracts = read_toml(ROOT / "pyproject.toml")["tool"]["importlinter"]["contracts"]
+    [forbidden] = [contract["forbidden_modules"] for contract in contracts if contract["type"] == "forbidden"]
+    assert {plugin.module for plugin in PLUGINS} <= set(forbidden)
+
+
+def test_the_lock_names_no_index() -> None:
+    """requirements.lock holds names, versions and hashes; where packages come from is the reader's own setting."""
+    content = LOCK.read_text(encoding="utf-8")
+    options = set(re.findall(r"(?<!\S)(--?[a-z-]+)", re.sub(r"^#.*", "", content, flags=re.MULTILINE)))
+    assert options == {"--hash"}
+    assert "://" not in content
+
+
+def test_the_lock_has_every_dependency_of_the_workspace() -> None:
+    """Each third-party requirement is locked, at versions that fit; `make lock` brings the file up to date."""
+    locked: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^(\S+)==([^\s;\\]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE):
+        locked.setdefault(normalized(name), []).append(version)
+    unlocked = read_toml(ROOT / "pyproject.toml").get("tool", {}).get("tiffin", {}).get("unlocked", [])
+    for requirement in map(Requirement, third_party([CORE, *PLUGINS]) + group("dev")):
+        if requirement.name in unlocked:
+            continue
+        versions = locked.get(normalized(requirement.name))
+        assert versions, f"{requirement.name} is not in requirements.lock: run `make lock`"
+        assert all(requirement.specifier.contains(version) for version in versions), f"{requirement} against {versions}"
+
+
+def test_the_lock_leaves_out_what_everyone_would_not_install() -> None:
+    """Frameworks of many builds and gigabytes are not installed by everyone who works here."""
+    assert not re.search(r"^(torch|tensorflow|jax|nvidia-)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_every_package_has_one_version_and_plugins_take_this_core() -> None:
+    """The packages are released together, and a plugin's floor for core is not above the core beside it."""
+    version = re.search(r'__version__ = "(.+)"', (CORE.folder / "src/tiffin/_version.py").read_text(encoding="utf-8"))
+    assert version
+    for plugin in PLUGINS:
+        assert plugin.pyproject["project"]["version"] == version[1], plugin.name
+        [core] = [Requirement(line) for line in plugin.dependencies if Requirement(line).name == "tiffin"]
+        assert core.specifier.contains(version[1]), f"{plugin.name} needs {core}"
+
+
+@pytest.mark.parametrize("package", [CORE, *PLUGINS], ids=lambda package: package.name)
+def test_every_package_says_the_same_of_licence_python_and_build(package: Package) -> None:
+    """What a reader of the index sees of a package is filled in, and is the same for all."""
+    project, core = package.pyproject["project"], CORE.pyproject["project"]
+    for key in ("requires-python", "license", "license-files", "authors", "readme"):
+        assert project[key] == core[key], key
+    assert project["description"]
+    assert package.pyproject["build-system"] == CORE.pyproject["build-system"]
+    assert (package.folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert (package.folder / "README.md").read_text(encoding="utf-8").startswith(f"# {package.name}\n")
+    assert (package.folder / "src" / package.module / "py.typed").read_bytes() == b""
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_every_plugin_has_the_same_shape(plugin: Package) -> None:
+    """Whoever knows one plugin's folder finds their way in any other."""
+    assert plugin.name == f"tiffin-{plugin.folder.name}"
+    targets = plugin.pyproject["tool"]["hatch"]["build"]["targets"]
+    assert targets["wheel"]["packages"] == [f"src/{plugin.module}"]
+    assert targets["sdist"]["include"] == ["src", "tests", "README.md", "LICENSE"]
+    assert (plugin.folder / "src" / plugin.module / "__init__.py").is_file()
+    assert list((plugin.folder / "tests").glob("test_*.py"))
+    assert {entry.name for entry in plugin.folder.iterdir()} - {"__pycache__", "dist"} == {
+        "pyproject.toml", "README.md", "LICENSE", "src", "tests"
+    }  # fmt: skip
+    groups = plugin.pyproject["project"]["entry-points"]
+    assert set(groups) <= {"tiffin", "tiffin.plugins"}
+    for points in groups.values():
+        assert all(value.partition(":")[0].partition(".")[0] == plugin.module for value in points.values())
+
+
+def test_no_source_file_is_longer_than_500_lines() -> None:
+    """One idea per file: past 500 lines there is more than one."""
+    paths = [path for path in tracked_files() if path.endswith(".py") and "/src/" in path]
+    lengths = {path: len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in paths}
+    assert {path: length for path, length in lengths.items() if length > 500} == {}
