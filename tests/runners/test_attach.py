@@ -408,7 +408,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(listener, service, attached
     monkeypatch.setattr(_connection, "_FULL", 1 << 20)
     lazy = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     lazy.connect(listener.address.removeprefix("unix:"))
-    call = b"".join(bytes(part) for part in frame_parts(CALL, 1, *encode_call("add", (np.zeros(20_000),), {})))
+    call = b"".join(bytes(part) for part in frame_parts(CALL, 1, *encode_call("add", (np.zeros(12_000),), {})))
     lazy.setblocking(False)
     for _ in range(2):  # the fixture's, and this one
         assert service.opened.acquire(timeout=20)
