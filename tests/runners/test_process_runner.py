@@ -420,14 +420,14 @@ def test_refusals_reach_attached_clients_as_what_they_are(tmp_path: Path) -> Non
         with Runner.attach(runner.listen(tmp_path / "private" / "socket")) as attached:
             first = executor.submit(attached.predict.run, X)
             assert entered.wait(60)
+            with pytest.raises(CallTimeoutError):
+                attached.predict.options(timeout=0.01).run(X)
             second = executor.submit(attached.predict.run, X)
             while runner.metrics()["waiting_rows"] < 2:
                 os.sched_yield()
             with pytest.raises(QueueFullError) as caught:
                 attached.predict.run(X)
             assert caught.value.retry_after > 0
-            with pytest.raises(CallTimeoutError):
-                attached.predict.options(timeout=0.01).run(X)
             leave.set()
             assert numpy.array_equal(first.result(60), X)
             assert numpy.array_equal(second.result(60), X)
