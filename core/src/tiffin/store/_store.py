@@ -134,6 +134,7 @@ class ModelStore:
         return found
 
     def _up_to_date(self, name: str | None = None) -> Catalog:
+        self.layout.check_format()
         # A catalog that cannot be written to (locked, full disk) is of no use for what has changed: read again, in memory.
         for catalog in (self._catalog, Catalog(self.layout, in_memory=True)):
             catalog.failed = False
