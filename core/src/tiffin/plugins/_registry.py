@@ -88,6 +88,10 @@ class Registry:
         """Tell whether an adapter of that name, or with that alias, is there; imports nothing."""
         return name in self._running or (name in self.installed() and name not in _discovery.disabled())
 
+    def is_running(self, name: str) -> bool:
+        """Tell whether the adapter was registered in this program, and so is not there in another process."""
+        return name in self._running
+
     def adapter(self, name: str) -> Adapter:
         """Return the adapter called `name`; imports its module at the first call.
 

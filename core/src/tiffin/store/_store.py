@@ -65,6 +65,9 @@ class ModelStore:
         self.layout = Layout(str(self.path))
         self._catalog = Catalog(self.layout)
 
+    def __reduce__(self) -> Any:
+        return ModelStore, (str(self.path),)
+
     def __repr__(self) -> str:
         return f"ModelStore({str(self.path)!r})"
 

@@ -18,7 +18,7 @@ def context_info() -> AdapterInfo:
     return AdapterInfo(
         types=["builtins.object"],
         distributions=["cloudpickle"],
-        signatures={"__call__": {"batchable": False}},
+        signatures=default_signatures,
         code_files=pickling.CODE_FILES,
         resources=["cpu"],
         cpu_multi_threading=False,
@@ -35,3 +35,8 @@ def save(model: Any, path: Path) -> None:
 def load(path: Path) -> Any:
     """Unpickle the object."""
     return pickling.load(path)
+
+
+def default_signatures(model: Any) -> dict[str, dict[str, bool]]:
+    """Return the signature of `__call__`, none for what cannot be called: data is as welcome as functions."""
+    return {"__call__": {"batchable": False}} if callable(model) else {}
