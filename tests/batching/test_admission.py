@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable
 
 import pytest
-
 from tiffin.batching import Chunk, Core, Cost, Layout, Method
 from tiffin.exceptions import LatencyLimitError, QueueFullError
 

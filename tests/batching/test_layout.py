@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy
 import pytest
-
 from tiffin.batching import BatchAxes, Prepared, prepare
 from tiffin.exceptions import BatchInputError, BatchRowsError
 

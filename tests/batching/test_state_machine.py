@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
 from tiffin.batching import Batch, BatchAxes, Chunk, Core, Method, prepare
 from tiffin.exceptions import (
     LatencyLimitError,

@@ -229,19 +229,9 @@ def test_a_closed_peer_is_an_end_of_file():
 def test_what_reads_sockets_cannot_unpickle():
     """No module that handles what comes over a socket imports pickle, marshal or importlib, or calls eval or exec."""
     folder = Path(tiffin.runners.__file__).parent
-    for name in [
-        "_frames",
-        "_values",
-        "_dtypes",
-        "_forms",
-        "_pandas_forms",
-        "_shared_memory",
-        "_channel",
-        "_connection",
-        "_listen",
-        "_attach",
-        "_remote_errors",
-    ]:
+    for name in (
+        "_frames _values _dtypes _forms _pandas_forms _shared_memory _channel _connection _listen _attach _remote_errors"
+    ).split():
         tree = ast.parse((folder / f"{name}.py").read_text())
         names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy
 import pytest
-
 from tiffin.exceptions import CallTimeoutError, LatencyLimitError, UndecidedError
 from tiffin.runners import Runnable, Runner
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy
 import pandas
 import pytest
-
 from tiffin.batching import Explanation
 from tiffin.exceptions import (
     BatchInputError,

@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from tiffin.exceptions import FrameError, UnsendableError
-from tiffin.runners import (
-    _forms,
-    _pandas_forms,  # noqa: F401 - registers its forms
-)
+from tiffin.runners import _pandas_forms  # noqa: F401 - registers its forms
+from tiffin.runners import _forms
 from tiffin.runners._forms import Form, register_form
 from tiffin.runners._values import decode_call, decode_value, encode_call, encode_value
 

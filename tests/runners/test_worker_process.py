@@ -342,7 +342,7 @@ def test_a_worker_that_dies_in_a_call_says_how(worker, how, said, caplog):
 
 
 def test_killing_a_worker_from_outside_fails_the_call_in_it(worker, tmp_path):
-    """Kill -9 in the middle of a call: the caller hears of it at once."""
+    """kill -9 in the middle of a call: the caller hears of it at once."""
     os.mkfifo(tmp_path / "in")
     thread, outcome = run_in_thread(worker, "hang", str(tmp_path / "in"))
     assert (tmp_path / "in").read_text() == "in"
@@ -353,7 +353,7 @@ def test_killing_a_worker_from_outside_fails_the_call_in_it(worker, tmp_path):
 
 
 def test_kill_ends_the_calls_in_it_and_its_own_children(worker, tmp_path):
-    """Kill from another thread ends a worker that holds its GIL, and what it started."""
+    """kill from another thread ends a worker that holds its GIL, and what it started."""
     os.mkfifo(tmp_path / "in")
     thread, outcome = run_in_thread(worker, "hang", str(tmp_path / "in"))
     assert (tmp_path / "in").read_text() == "in"
@@ -384,7 +384,7 @@ def test_a_timeout_that_is_kept_changes_nothing(shared):
 
 
 def test_closing_lets_the_running_call_end(worker, tmp_path):
-    """Close waits for the call in the worker; its caller gets the answer."""
+    """close waits for the call in the worker; its caller gets the answer."""
     os.mkfifo(tmp_path / "in")
     gone = os.pidfd_open(worker.pid)
     thread, outcome = run_in_thread(worker, "pause", str(tmp_path / "in"))
@@ -443,7 +443,7 @@ class TestStart:
         worker.close()
 
     def test_a_runnable_that_takes_too_long_is_killed(self):
-        """Start gives up after its timeout."""
+        """start gives up after its timeout."""
 
         class Slow:
             def __init__(self) -> None:

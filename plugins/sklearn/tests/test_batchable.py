@@ -16,6 +16,7 @@ from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingC
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
 from sklearn.metrics import make_scorer
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -75,6 +76,8 @@ BATCHABLE: dict[str, tuple[Any, str]] = {
     "calibrated": (CalibratedClassifierCV(SVC(), cv=2), "predict"),
     "columns": (make_pipeline(make_column_transformer((StandardScaler(), [0, 1]), remainder="drop"), SVC()), "predict"),
     "union": (make_pipeline(FeatureUnion([("a", PCA(2)), ("b", StandardScaler())]), SVC()), "predict"),
+    "outliers": (LocalOutlierFactor(novelty=True), "predict"),
+    "standard function as a kernel": (SVC(kernel=rbf_kernel), "predict"),
     "k-means": (KMeans(2, n_init=1), "predict"),
     "transformer": (StandardScaler(), "transform"),
     "pipeline of transformers": (make_pipeline(StandardScaler(), PCA(2)), "transform"),
@@ -98,9 +101,7 @@ NOT_BATCHABLE: dict[str, tuple[Any, str]] = {
     "function": (FunctionTransformer(np.log1p), "transform"),
     "function in a pipeline": (make_pipeline(FunctionTransformer(np.log1p), SVC()), "predict"),
     "function as a kernel": (SVC(kernel=precomputed), "predict"),
-    "outliers": (LocalOutlierFactor(novelty=True), "predict"),
 }
-del NOT_BATCHABLE["outliers"]  # answers each row by itself where it has `predict` at all
 
 
 @pytest.mark.parametrize("kind", BATCHABLE)

@@ -37,7 +37,7 @@ ESTIMATORS = {
     "forest": lambda: RandomForestClassifier(20, random_state=0),
     "boosting": lambda: GradientBoostingClassifier(n_estimators=5, random_state=0),
     "neighbours": KNeighborsClassifier,
-    "support vectors": lambda: SVC(probability=False),
+    "support vectors": SVC,
     "k-means": lambda: KMeans(3, n_init=1, random_state=0),
     "pipeline": lambda: make_pipeline(StandardScaler(), LogisticRegression()),
     "columns": lambda: make_pipeline(
@@ -96,7 +96,7 @@ def test_a_big_forest_is_whole_and_its_arrays_are_stored_once() -> None:
     features, target = rng.random((4000, 20)), rng.random(4000)
     from sklearn.ensemble import RandomForestRegressor
 
-    forest = RandomForestRegressor(30, n_jobs=2, random_state=0).fit(features, target)
+    forest = RandomForestRegressor(30, random_state=0).fit(features, target)
     model = tiffin.save("forest", forest)
     tiffin.save("forest", forest)
     assert model.size > 5_000_000

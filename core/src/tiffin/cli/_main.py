@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Mapping
@@ -144,4 +145,5 @@ def main() -> None:
     from tiffin.cli import _completion
 
     _completion.install()
-    cli(prog_name="tiffin")
+    # https://no-color.org: click looks only at whether it writes to a terminal.
+    cli(prog_name="tiffin", color=False if os.environ.get("NO_COLOR") else None)

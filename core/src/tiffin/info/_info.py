@@ -134,7 +134,7 @@ class ModelInfo:
         """
         try:
             return cls(**_fields(data), edited=edited)
-        except (KeyError, TypeError, ValueError, AttributeError, TiffinError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, TiffinError) as error:
             cause = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
             raise RecordError(
                 f"The record {path or 'model.yaml'} is not valid: {cause.rstrip('.')}",
@@ -162,6 +162,8 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"creation_time is {created!r}, not a time")
     if created.tzinfo is None:
         created = created.replace(tzinfo=datetime.timezone.utc)
+    else:
+        created = created.astimezone(datetime.timezone.utc)
     return {
         "name": name,
         "version": version,
@@ -181,7 +183,7 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
             _relative(path): _file_entry(path, value) for path, value in _typed(known, "files", dict, {}).items()
         },
         "creation_time": created,
-        "content_digest": _typed(known, "content_digest", str, ""),
+        "content_digest": _content_digest(_typed(known, "content_digest", str, "")),
         "extra": known,
     }
 
@@ -222,6 +224,13 @@ def _relative(path: Any) -> str:
 def _size(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r} is not a size")
+    return value
+
+
+def _content_digest(value: str) -> str:
+    # It becomes the name of a file, the origin's.
+    if value:
+        _sha256(value.removeprefix("sha256:"))
     return value
 
 

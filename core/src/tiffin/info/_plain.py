@@ -15,6 +15,11 @@ MAX_DEPTH = 64
 MAX_BITS = 8192
 """Bits that a whole number may have: Python refuses to read many more as decimal digits."""
 
+MAX_VALUES = 4_000_000
+"""Values in a record beyond which it is not read. A few lines of YAML that refer to each other can stand for billions."""
+
+_PLAIN = frozenset({type(None), bool, int, float, str, datetime.date, datetime.datetime})
+
 
 def plain(value: Any, where: str = "metadata") -> Any:
     """Return `value` as numbers, strings, booleans, `None`, dates, and lists and dicts of these.
@@ -43,6 +48,40 @@ def plain_mapping(value: Mapping[str, Any] | None, where: str) -> dict[str, Any]
         raise MetadataError(f"{where} must be a dict, not {type(value).__name__}", where=where)
     result: dict[str, Any] = plain(value, where)
     return result
+
+
+def check_plain(value: Any) -> None:
+    """Refuse parsed data that is not plain: YAML knows sets, bytes, keys of any kind, and lists that hold themselves.
+
+    Raises:
+        ValueError: `value` holds something that is not plain, or too much of it.
+    """
+    level = [value]
+    count = 0
+    for _ in range(MAX_DEPTH + 8):  # metadata lies some levels deep in a record
+        deeper: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is dict:
+                deeper += item
+                deeper += item.values()
+                for key in item:
+                    if type(key) is not str:
+                        raise ValueError(f"the key {key!r} is not a string")
+            elif kind is list:
+                deeper += item
+            elif kind is str:
+                if not item.isascii():
+                    item.encode()  # half of a surrogate pair is no text
+            elif kind not in _PLAIN:
+                raise ValueError(f"{kind.__name__} is not a plain value")
+        count += len(deeper)
+        if not deeper:
+            return
+        if count > MAX_VALUES:
+            raise ValueError(f"it holds more than {MAX_VALUES} values, or a value that contains itself")
+        level = deeper
+    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep, or contains itself")
 
 
 def _plain(value: Any, where: str, depth: int) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tiffin.exceptions import RecordError
 from tiffin.info._info import ModelInfo
-from tiffin.info._plain import MAX_DEPTH
+from tiffin.info._plain import check_plain
 
 RECORD_NAME = "model.yaml"
 MAX_RECORD = 64 << 20
@@ -52,47 +52,22 @@ def parse_record(text: bytes, path: str) -> ModelInfo:
             path=path,
         ) from error
     if not isinstance(data, dict):
-        raise RecordError(f"The record {path} is not valid: it holds {type(data).__name__}, not fields", path=path)
-    _check_plain(data, len(text), path)
-    return ModelInfo.from_dict(data, edited=not _sealed(text), path=path)
-
-
-_SCALARS = (str, int, float, bool, type(None), datetime.date, datetime.datetime)
-_DEEPEST = MAX_DEPTH + 8
-"""Levels of a record: those of metadata, and the few above it."""
-
-
-def _check_plain(data: dict[str, Any], budget: int, path: str) -> None:
-    """Refuse what `render_record` never writes, and what would become huge when it is written out.
-
-    A value that stands for itself takes a byte of text at least. So more values than bytes means that the text repeats
-    itself by references, as files do that are made to fill the memory of whoever reads them.
-    """
-    fault = ""
-    pending: list[tuple[Any, int]] = [(data, 0)]
-    while pending and not fault:
-        value, depth = pending.pop()
-        budget -= 1
-        if type(value) in _SCALARS:
-            pass
-        elif budget < 0 or depth > _DEEPEST:
-            fault = "it refers to itself, or is nested too deeply"
-        elif type(value) is dict:
-            if not all(type(key) is str for key in value):
-                fault = f"the key {next(key for key in value if type(key) is not str)!r} is not a string"
-            budget -= len(value)
-            pending += [(item, depth + 1) for item in value.values()]
-        elif type(value) is list:
-            pending += [(item, depth + 1) for item in value]
-        else:
-            fault = f"it holds a {type(value).__name__}"
-    if fault:
         raise RecordError(
-            f"The record {path} is not valid: {fault}",
-            why="Records hold strings, numbers, dates, and lists and fields of these",
+            f"The record {path} is not valid: it holds {type(data).__name__}, not fields",
+            why="Without its record a model cannot be loaded",
             fix="Restore the file, or delete the version",
             path=path,
         )
+    try:
+        check_plain(data)
+    except ValueError as error:
+        raise RecordError(
+            f"The record {path} is not valid: {error}",
+            why="Records hold plain values only",
+            fix="Restore the file, or delete the version",
+            path=path,
+        ) from error
+    return ModelInfo.from_dict(data, edited=not _sealed(text), path=path)
 
 
 def _sealed(text: bytes) -> bool:

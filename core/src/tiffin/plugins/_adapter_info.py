@@ -27,7 +27,7 @@ class AdapterInfo:
             function that makes them from the object to save.
         options: the adapter's options: a subclass of `ModelOptions`, or a dict of names and defaults. Hooks receive an
             instance of the class, or a dict.
-        code_files: glob patterns ("*.pkl") of the written files that can run code when they are loaded, `()` where none can.
+        code_files: glob patterns (`"*.pkl"`) of the written files that can run code when they are loaded, `()` if none can.
             `None`, the default, stands for all.
         resources: kinds of device that its runnables may use.
         cpu_multi_threading: whether one instance may be called from several threads at once.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from importlib.machinery import PathFinder
 from threading import RLock
@@ -380,9 +381,8 @@ _GROUPS = (_discovery.ADAPTERS, _discovery.PLUGINS)
 
 def _refuse_reserved(name: str) -> None:
     # `tiffin.<name>` would never reach the plugin; and what is a command or module today would silently be something else.
-    import tiffin
-
-    if name in tiffin.__all__ or PathFinder.find_spec(f"tiffin.{name}", tiffin.__path__) is not None:
+    package = sys.modules["tiffin"]  # not imported from here: it stands above
+    if name in package.__all__ or PathFinder.find_spec(f"tiffin.{name}", package.__path__) is not None:
         raise PluginConflictError(
             f"{name!r} cannot be a plugin's name: 'tiffin.{name}' is a part of Tiffin",
             fix="Choose another name",
