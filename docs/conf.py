@@ -37,6 +37,8 @@ napoleon_use_ivar = True
 html_theme = "furo"
 html_title = f"Tiffin {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 
