@@ -94,6 +94,22 @@ class AdapterInfo:
                     fix="It must be a list of strings",
                     plugin=plugin,
                 )
+        if not isinstance(self.framework, str):
+            raise HookError(
+                f"The adapter {plugin!r} answers context_info with framework={self.framework!r}",
+                fix="It must be a string, or be left out",
+                plugin=plugin,
+            )
+        if not (
+            self.options is None
+            or isinstance(self.options, Mapping)
+            or (isinstance(self.options, type) and issubclass(self.options, ModelOptions))
+        ):
+            raise HookError(
+                f"The adapter {plugin!r} answers context_info with options={self.options!r}",
+                fix="Return a subclass of tiffin.ModelOptions, or a dict of names and defaults",
+                plugin=plugin,
+            )
         if not (callable(self.signatures) or isinstance(self.signatures, Mapping)):
             raise HookError(
                 f"The adapter {plugin!r} answers context_info with signatures={self.signatures!r}",
