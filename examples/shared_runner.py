@@ -64,7 +64,7 @@ def main(folder: Path) -> None:
         f"{calls} calls of {len(by_process)} processes in {len(batches)} batches; {shared} held rows of several processes"
     )
     for rows_in_batch, count in sorted(Counter(batches.values()).items(), reverse=True)[:8]:
-        print(f"  {count} × {rows_in_batch} rows")
+        print(f"  {count} of {rows_in_batch} rows")
 
 
 if __name__ == "__main__":
