@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from tiffin.exceptions import (
     AdapterNotFoundError,
     EditedRecordWarning,
-    ModelNotFoundError,
     PartialKwargsError,
     RecordError,
     SignatureError,
@@ -259,22 +258,22 @@ class Model:
         """Return what `read(info)` returns, done again where the version was overwritten meanwhile."""
         for _ in range(RETRIES):
             if self._info is None or self._stamp != self._source.stamp(self.name, self.version):
-                self._read()
+                self._read()  # where it was deleted, this says so
             if self._info is not None and self._info.edited:
                 self._check_edited(self._info)
-            failure: FileNotFoundError | None = None
+            failure: Exception | None = None
             result = None
             try:
                 result = read(self.info)
-            except FileNotFoundError as error:
+            # While it is overwritten, files of two versions may be read together, and an adapter may fail at that in any
+            # way. It counts only if the version stayed what it was.
+            except Exception as error:  # noqa: BLE001
                 failure = error
             now = self._source.stamp(self.name, self.version)
             if now == self._stamp or (now is None and failure is None):  # unchanged, or deleted after all was read
                 if failure is not None:
                     raise failure
                 return result
-            if now is None:
-                raise ModelNotFoundError(f"Model '{self.tag}' was deleted", tag=str(self.tag)) from failure
         raise StoreError(
             f"Could not read model '{self.tag}' to {purpose}: it was changed {RETRIES} times meanwhile",
             fix="Save new versions instead of overwriting one that is in use",
@@ -366,12 +365,13 @@ class Model:
             SignatureError: it has no signatures, and so no methods to offer.
         """
         from tiffin.plugins import registry
-        from tiffin.runners import make_runnable
 
         adapter = self._adapter()
         own = adapter.get_runnable(self)
         if own is not None:
             return own
+        from tiffin.runners import make_runnable
+
         info = self.info
         if not info.signatures:
             raise SignatureError(
@@ -438,6 +438,9 @@ class CustomObjects(Mapping[str, Any]):
         if name not in self._loaded:
             self._loaded[name] = self._model._load_object(name)
         return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._model.info.custom_objects  # not by loading it, as mappings do by default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._model.info.custom_objects)

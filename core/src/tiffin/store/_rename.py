@@ -54,7 +54,7 @@ def exchange(first: str, second: str) -> None:
     try:
         os.rename(first, second)
     except OSError:
-        os.rename(aside, second)
+        rename_new(aside, second)
         raise
     os.rename(aside, first)
 

@@ -5,12 +5,15 @@ Works through the catalog, and brings it up to date on the way.
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import os
+import stat
 import time
-import warnings
+from collections.abc import Container
 
 from tiffin._model import Row, Stamp
-from tiffin.exceptions import ModelNotFoundError, RecordError, StoreWarning
+from tiffin.exceptions import ModelNotFoundError, RecordError
 from tiffin.store import _records
 from tiffin.store._catalog import Catalog, Entry
 from tiffin.store._layout import Layout
@@ -18,6 +21,10 @@ from tiffin.tags import is_part
 
 _SETTLED_NS = 1_000_000_000
 """Nanoseconds after which an mtime is relied on: file systems tick coarsely, and a later change may have the same one."""
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+_MAX_INTEGER = (1 << 63) - 1
+"""What SQLite can hold."""
 
 
 def entry_of(layout: Layout, name: str, version: str) -> Entry:
@@ -36,63 +43,76 @@ def make_entry(info, stamp: Stamp, record: str) -> Entry:  # type: ignore[no-unt
     """Return the catalog's entry of a record."""
     import json
 
-    created = info.creation_time
-    microseconds = int(created.timestamp()) * 1_000_000 + created.microsecond
+    microseconds = (info.creation_time - _EPOCH) // _MICROSECOND
     labels = json.dumps(info.labels)
-    row = Row(info.name, info.version, microseconds, info.framework, info.size, labels, int(info.edited))
+    size = min(info.size, _MAX_INTEGER)  # of a record from elsewhere; no disk holds that much
+    row = Row(info.name, info.version, microseconds, info.framework, size, labels, int(info.edited))
     return Entry(row, stamp, record)
 
 
-def refresh(layout: Layout, catalog: Catalog) -> None:
+def refresh(layout: Layout, catalog: Catalog) -> list[str]:
     """Bring the catalog up to date with the folders of all names.
 
-    Warns:
-        StoreWarning: something in the store is not a model.
+    Returns:
+        Warnings: what in the store is not a model.
     """
+    notes: list[str] = []
     known = catalog.names()
     found: dict[str, int] = {}
     try:
         with os.scandir(layout.models) as entries:
             for entry in entries:
-                if entry.name in known or _is_place(entry, "name"):
-                    found[entry.name] = entry.stat().st_mtime_ns
+                if _is_place(entry, "name", notes):
+                    with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                        found[entry.name] = entry.stat(follow_symlinks=False).st_mtime_ns
     except FileNotFoundError:
         pass
     changed = [name for name, mtime in found.items() if known.get(name) != mtime]
     gone = known.keys() - found.keys()
-    if changed or gone:
-        with catalog.together():
-            for name in changed:
-                refresh_name(layout, catalog, name)
-            catalog.forget(gone)
+
+    def update() -> None:
+        for name in changed:
+            notes.extend(refresh_name(layout, catalog, name))
+        catalog.forget(gone)
+
+    if (changed or gone) and not catalog.failed:
+        catalog.atomically(update)
+    return notes
 
 
-def refresh_name(layout: Layout, catalog: Catalog, name: str) -> bool:
-    """Bring the catalog up to date with one name's folder; returns whether there is one.
+def refresh_name(layout: Layout, catalog: Catalog, name: str) -> list[str]:
+    """Bring the catalog up to date with one name's folder.
 
-    Warns:
-        StoreWarning: something in the folder is not a model.
+    Returns:
+        Warnings: what in the folder is not a model.
     """
+    notes: list[str] = []
+    if catalog.mtime(name) != _mtime(f"{layout.models}/{name}") and not catalog.failed:
+        # Read as one change: what others note meanwhile would be lost, or taken for what was found here.
+        catalog.atomically(lambda: _read_again(layout, catalog, name, notes))
+    return notes
+
+
+def _read_again(layout: Layout, catalog: Catalog, name: str, notes: list[str]) -> None:
     folder = f"{layout.models}/{name}"
+    mtime = _mtime(folder)
+    if mtime is None:
+        catalog.forget([name])
+        return
+    settled = time.time_ns() - mtime > _SETTLED_NS
+    stamps = catalog.stamps(name)
+    found: dict[str, Stamp | None] = {}
     try:
-        mtime = os.stat(folder).st_mtime_ns
-        known = catalog.mtime(name)
-        if known == mtime:
-            return True
-        settled = time.time_ns() - mtime > _SETTLED_NS
-        with os.scandir(folder) as found:
-            versions = [entry.name for entry in found if _is_place(entry, "version")]
+        found = _stamps(folder, stamps, notes)
     except (FileNotFoundError, NotADirectoryError):
         catalog.forget([name])
-        return False
-    stamps = catalog.stamps(name)
-    keep: set[str] = set()
+        return
+    except PermissionError as error:
+        settled = False  # another user may read it
+        notes.append(f"Passed over {folder}, which cannot be read: {error.strerror}")
+    keep = {version for version, stamp in found.items() if stamp is not None and stamps.get(version) == stamp}
     entries = []
-    for version in versions:
-        stamp = _records.stamp_of(f"{folder}/{version}/model.yaml")
-        if stamp is not None and stamps.get(version) == stamp:
-            keep.add(version)
-            continue
+    for version in found.keys() - keep:
         try:
             entries.append(entry_of(layout, name, version))
         except ModelNotFoundError:
@@ -100,17 +120,42 @@ def refresh_name(layout: Layout, catalog: Catalog, name: str) -> bool:
         except RecordError as error:
             # Mending it does not touch the name's folder, so look again next time.
             settled = False
-            warnings.warn(
-                f"Passed over {name}/{version}: {error.what}. 'tiffin models verify' explains", StoreWarning, 3
-            )
-    if entries or settled or known is None or keep != stamps.keys():
+            notes.append(f"Passed over {name}/{version}: {error.what}. 'tiffin models verify' explains")
+    if entries or settled or keep != stamps.keys():
         catalog.replace(name, mtime if settled else None, keep, entries)
-    return True
 
 
-def _is_place(entry: os.DirEntry[str], what: str) -> bool:
+def _stamps(folder: str, known: Container[str], notes: list[str]) -> dict[str, Stamp | None]:
+    """Return version → stamp of its record, `None` where it has none, of all versions in a name's folder.
+
+    A look-up right after a save does this, for each of maybe hundreds of versions.
+    """
+    with os.scandir(folder) as entries:
+        versions = [
+            entry.name
+            for entry in entries
+            if (entry.name in known and entry.is_dir(follow_symlinks=False)) or _is_place(entry, "version", notes)
+        ]
+    # Paths from here are found faster than those from the root.
+    here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return {version: _records.stamp_of(f"{version}/model.yaml", here) for version in versions}
+    finally:
+        os.close(here)
+
+
+def _mtime(folder: str) -> int | None:
+    """Return the mtime of a name's folder, `None` where there is none."""
+    try:
+        status = os.lstat(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_mtime_ns if stat.S_ISDIR(status.st_mode) else None
+
+
+def _is_place(entry: os.DirEntry[str], what: str, notes: list[str]) -> bool:
     if is_part(entry.name) and entry.is_dir(follow_symlinks=False):
         return True
     if not entry.name.startswith("."):  # desktop and file-sync programs leave hidden files everywhere
-        warnings.warn(f"Passed over {entry.path}, which is not the folder of a {what}", StoreWarning, 4)
+        notes.append(f"Passed over {entry.path}, which is not the folder of a {what}")
     return False

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tiffin._home import home
-from tiffin._model import Model, Row, Stamp
+from tiffin._model import RETRIES, Model, Row, Stamp
 from tiffin.exceptions import (
     AmbiguousTagError,
     InvalidTagError,
@@ -18,12 +21,13 @@ from tiffin.exceptions import (
     ModelNotFoundError,
     ModelTypeError,
     RecordError,
+    StoreWarning,
 )
 from tiffin.store import _aliases, _changes, _records
 from tiffin.store._catalog import Catalog, Entry
 from tiffin.store._layout import Layout, disk_errors, step
 from tiffin.store._scan import entry_of, make_entry, refresh, refresh_name
-from tiffin.store._staging import staged, sweep
+from tiffin.store._staging import is_aside, staged, sweep
 from tiffin.tags import LATEST, Tag, check_part
 
 if TYPE_CHECKING:
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
     from tiffin.info import ModelInfo
 
 _MISSING: Any = object()
+_PATIENCE = 100
+"""Milliseconds for which a version that is just being overwritten in several steps is waited for."""
+T = TypeVar("T")
 List = list  # within the class below, `list` is a method
 
 
@@ -91,6 +98,8 @@ class ModelStore:
         from tiffin.info import decode_cached
 
         stamp = self.stamp(name, version)
+        if stamp is None and self._is_there(name, version):
+            stamp = self.stamp(name, version)
         cached = self._catalog.record(name, version, stamp) if stamp is not None else None
         if cached is not None and stamp is not None:
             return decode_cached(cached), stamp
@@ -126,9 +135,8 @@ class ModelStore:
         else:
             checked = check_part(str(name), "model name") if name is not None else None
             source: Any = self
-            found = [
-                Model(source, row[0], row[1], row=Row._make(row)) for row in self._up_to_date(checked).rows(checked)
-            ]
+            rows = self._ask(checked, lambda catalog: catalog.rows(checked))
+            found = [Model(source, row[0], row[1], row=Row._make(row)) for row in rows]
         if framework is not None:
             found = [model for model in found if model.framework == framework]
         if labels:
@@ -136,17 +144,19 @@ class ModelStore:
             found = [model for model in found if _has_labels(model.labels, wanted)]
         return found
 
-    def _up_to_date(self, name: str | None = None) -> Catalog:
-        # A catalog that cannot be written to (locked, full disk) is of no use for what has changed: read again, in memory.
-        for catalog in (self._catalog, Catalog(self.layout, in_memory=True)):
+    def _ask(self, name: str | None, question: Callable[[Catalog], T]) -> T:
+        """Return what the catalog answers, once it is up to date with one name, or all."""
+        # A damaged one is removed when that shows, and the second attempt makes a new one. One that cannot be written to
+        # (locked, full disk) is of no use for what has changed: then all is read again, in memory.
+        for catalog in (self._catalog, self._catalog, Catalog(self.layout, in_memory=True)):
             catalog.failed = False
-            if name is None:
-                refresh(self.layout, catalog)
-            else:
-                refresh_name(self.layout, catalog, name)
+            notes = refresh(self.layout, catalog) if name is None else refresh_name(self.layout, catalog, name)
+            answer = question(catalog)
             if not catalog.failed:
                 break
-        return catalog
+        for note in dict.fromkeys(notes):
+            warnings.warn(note, StoreWarning, 4)
+        return answer
 
     def get(self, tag: str | Tag) -> Model:
         """Return the handle on one version.
@@ -162,8 +172,15 @@ class ModelStore:
         """
         tag = Tag.parse(tag)
         self.layout.check_format()
-        version = self.resolve(tag)
-        return Model(self, tag.name, version, record=self.read_record(tag.name, version))
+        for attempt in range(RETRIES):
+            version = self.resolve(tag)
+            try:
+                return Model(self, tag.name, version, record=self.read_record(tag.name, version))
+            except ModelNotFoundError:
+                # Deleted since the tag was resolved: `latest`, an alias or a prefix may mean another version now.
+                if attempt == RETRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
 
     def resolve(self, tag: str | Tag) -> str:
         """Return the version that a tag means.
@@ -174,15 +191,19 @@ class ModelStore:
         tag = Tag.parse(tag)
         name, wanted = tag.name, tag.version
         if wanted is None or wanted == LATEST:
-            newest = self._up_to_date(name).newest(name)
+            newest = self._ask(name, lambda catalog: catalog.newest(name))
             if newest is None:
                 raise self._not_found(tag)
             return newest
-        if os.path.exists(self.layout.record(name, wanted)):
+        if self._is_there(name, wanted):
             return wanted
         alias = _aliases.read(self.layout, name, wanted)
-        if alias is not None and os.path.exists(self.layout.record(name, alias)):
-            return alias
+        while alias is not None:
+            if self._is_there(name, alias):
+                return alias
+            before, alias = alias, _aliases.read(self.layout, name, wanted)
+            if alias == before:
+                break  # else it was moved, and then the old version deleted
         versions = self.versions(name)
         begin = [version for version in versions if version.startswith(wanted)]
         if len(begin) == 1:
@@ -198,13 +219,28 @@ class ModelStore:
             return wanted  # not a model; whoever reads its record says why
         raise self._not_found(tag)
 
+    def _is_there(self, name: str, version: str) -> bool:
+        record = self.layout.record(name, version)
+        if os.path.exists(record):
+            return True
+        # Where two folders cannot be exchanged in one step, a version that is overwritten is not there for a moment; and
+        # if its writer was killed in this moment, it waits in staging/ to be put back.
+        for _ in range(_PATIENCE):
+            if not is_aside(self.layout, name, version):
+                break
+            sweep(self.layout)
+            if os.path.exists(record):
+                break
+            time.sleep(0.001)
+        return os.path.exists(record)
+
     def versions(self, name: str) -> List[str]:
         """Return the versions of a name, newest first; none where the name is not in the store."""
-        return [row[1] for row in self._up_to_date(name).rows(name)]
+        return [row[1] for row in self._ask(name, lambda catalog: catalog.rows(name))]
 
     def names(self) -> List[str]:
         """Return the names of the models in the store."""
-        return sorted({row[0] for row in self._up_to_date().rows()})
+        return sorted({row[0] for row in self._ask(None, lambda catalog: catalog.rows())})
 
     def _not_found(self, tag: Tag) -> ModelNotFoundError:
         versions = self.versions(tag.name)
@@ -356,6 +392,22 @@ class ModelStore:
         """Tell the catalog of records that were just written."""
         self._catalog.put(entries)
 
+    def check_catalog(self) -> bool:
+        """Tell whether the catalog is sound or not there; a damaged one is removed, and made again when it is needed."""
+        return self._catalog.is_sound()
+
+    def mend_catalog(self, entry: Entry) -> bool:
+        """Compare what the catalog holds of a version with what its record says, and put it right.
+
+        Returns:
+            Whether it was damaged; it may well be of before a change by hand.
+        """
+        row, stamp, record = self._catalog.entry(entry.row.name, entry.row.version)
+        if row == entry.row and stamp == entry.stamp and record == entry.record:
+            return False
+        self._catalog.put([entry])
+        return row is not None and stamp == entry.stamp
+
     # -- changing ------------------------------------------------------------------------------------------------------
 
     def edit(
@@ -427,9 +479,12 @@ class ModelStore:
         registry().broadcast()  # a plugin that cannot be used stops the deletion here
         with self._changing():
             _changes.delete(self.layout, name, version)
-            for alias, target in _aliases.of_name(self.layout, name).items():
-                if target == version:
-                    _aliases.remove(self.layout, name, alias)
+            try:
+                _aliases.remove_those_of(self.layout, name, version)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                # A disk so full that no lock can be made: they mean nothing now, and gc removes them.
             step("delete", "aliases-removed")
         deleted = Tag(name, version)
         registry().broadcast().model_deleted(tag=deleted)
