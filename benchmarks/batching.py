@@ -203,13 +203,15 @@ async def compare(name, function, x, callers, rounds, seconds):
     return best
 
 
-async def plot(target, rounds, seconds):
+async def plot(target, wanted, rounds, seconds):
     """Measure from 1 to 256 callers, and draw throughput and latency as shares of the bare model's."""
     from measuring import curves
 
     titles = {"M1": "Logistic regression, iris", "M2": "Random forest, digits"}
     found = {}
     for name, function, x in models():
+        if name not in wanted:
+            continue
         rows = [x[number : number + 1].copy() for number in range(len(x))]
         peers = subjects(function)
         print(f"\n{titles[name]}: share of the bare model's throughput (latency in full batches: median, 99th percentile)")
@@ -286,7 +288,7 @@ def main():
 
     async def everything():
         if options.plot:
-            await plot(options.plot, options.rounds, options.seconds)
+            await plot(options.plot, wanted, options.rounds, options.seconds)
             return
         if "single" in wanted:
             await single(options.rounds)

@@ -29,9 +29,14 @@ async def latencies(call: Call, rows: Sequence[Any], callers: int, seconds: floa
 
     async def caller(number: int) -> None:
         x = rows[number % len(rows)]
-        while (start := time.perf_counter()) < end:
+        start = time.perf_counter()
+        while True:
             await call(x)
-            taken.append(time.perf_counter() - start)
+            now = time.perf_counter()
+            taken.append(now - start)
+            start = now
+            if now >= end:
+                return
 
     start = time.perf_counter()
     await asyncio.gather(*[caller(number) for number in range(callers)])
@@ -58,14 +63,14 @@ async def sweep(
         callers: the numbers of callers.
         bare: measures the bare model, in turn with the subjects: full batches a second, one after the other.
         size: rows in a full batch.
-        rounds: how often. The best counts: of each subject the round with the highest throughput.
+        rounds: how often. Of each figure the best round counts: what else the machine does is not the subjects' doing.
         seconds: how long each subject is measured in a round.
 
     Returns:
         "callers", and subject → lists of "throughput" (1 is the bare model with full batches), "median" and "p99" (1 is
         the time that the bare model takes for one full batch), by number of callers.
     """
-    best: dict[tuple[str, int], tuple[float, float, float]] = {}
+    found: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
     batches = 0.0
     for number in callers:
         for call in subjects.values():
@@ -73,16 +78,15 @@ async def sweep(
         for _ in range(rounds):
             batches = max(batches, bare())
             for name, call in subjects.items():
-                measured = await latencies(call, rows, number, seconds)
-                best[name, number] = max(best.get((name, number), (0.0, 0.0, 0.0)), measured)
+                found.setdefault((name, number), []).append(await latencies(call, rows, number, seconds))
     curves: dict[str, dict[str, list[float]]] = {name: {"throughput": [], "median": [], "p99": []} for name in subjects}
     for number in callers:
         shown = []
         for name, curve in curves.items():
-            rate, median, p99 = best[name, number]
-            curve["throughput"].append(round(rate / (batches * size), 4))
-            curve["median"].append(round(median * batches, 4))
-            curve["p99"].append(round(p99 * batches, 4))
+            rates, medians, p99s = zip(*found[name, number], strict=True)
+            curve["throughput"].append(round(max(rates) / (batches * size), 4))
+            curve["median"].append(round(min(medians) * batches, 4))
+            curve["p99"].append(round(min(p99s) * batches, 4))
             shown.append(f"{name} {curve['throughput'][-1]:.2f} ({curve['median'][-1]:.2f}, {curve['p99'][-1]:.2f})")
         print(f"  {number:4} callers: {'  '.join(shown)}", flush=True)
     return {"callers": list(callers), "curves": curves}
