@@ -48,7 +48,8 @@ class NewFolder:
     Attributes:
         path: the folder to write to.
         tag: the tag that the version will have.
-        labels, metadata: may be changed until the end of the block.
+        labels: may be changed until the end of the block.
+        metadata: may be changed until the end of the block.
         model: the handle on the version, once it is published.
     """
 
