@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring.workers import serve
+
 import tiffin
 import tiffin.pickling._write as writing
-from measuring.workers import serve
 
 ARRAYS = 8
 _model: dict[str, Any] = {}

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from measuring.results import Figure
 from measuring.workers import Worker, interleave
+
 from store_sections.options import Options
 
 TITLE = "Lists and look-ups in Python"
-SIZES = {"5,000 × 1": (5000, 1), "50 × 100": (50, 100), "1,000 × 100": (1000, 100)}
+SIZES = {"5,000 x 1": (5000, 1), "50 x 100": (50, 100), "1,000 x 100": (1000, 100)}
 
 
 def measure(options: Options) -> list[Figure]:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tiffin
 from measuring.workers import serve
+
+import tiffin
 
 _held: list[Any] = []
 

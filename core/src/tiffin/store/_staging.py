@@ -10,7 +10,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 
 from tiffin._files import sync_file
@@ -218,6 +217,8 @@ def _put_back(path: str, target: str) -> bool:
 def discard(path: str) -> None:
     """Remove a folder with all in it, or a file, or what can be removed of it."""
     if os.path.isdir(path) and not os.path.islink(path):
+        import shutil  # takes two milliseconds, and lists remove nothing
+
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

@@ -144,13 +144,16 @@ class ModelStore:
             found = [model for model in found if _has_labels(model.labels, wanted)]
         return found
 
-    def _ask(self, name: str | None, question: Callable[[Catalog], T]) -> T:
+    def _ask(self, name: str | None, question: Callable[[Catalog], T], *, versions_only: bool = False) -> T:
         """Return what the catalog answers, once it is up to date with one name, or all."""
         # A damaged one is removed when that shows, and the second attempt makes a new one. One that cannot be written to
         # (locked, full disk) is of no use for what has changed: then all is read again, in memory.
         for catalog in (self._catalog, self._catalog, Catalog(self.layout, in_memory=True)):
             catalog.failed = False
-            notes = refresh(self.layout, catalog) if name is None else refresh_name(self.layout, catalog, name)
+            if name is None:
+                notes = refresh(self.layout, catalog)
+            else:
+                notes = refresh_name(self.layout, catalog, name, versions_only=versions_only)
             answer = question(catalog)
             if not catalog.failed:
                 break
@@ -191,7 +194,7 @@ class ModelStore:
         tag = Tag.parse(tag)
         name, wanted = tag.name, tag.version
         if wanted is None or wanted == LATEST:
-            newest = self._ask(name, lambda catalog: catalog.newest(name))
+            newest = self._ask(name, lambda catalog: catalog.newest(name), versions_only=True)
             if newest is None:
                 raise self._not_found(tag)
             return newest
