@@ -72,8 +72,8 @@ class FortyLines:
         return self.function(numpy.concatenate(inputs))
 
 
-def prepare_environment():
-    """Make the environment with the peers, once, and run this file in it."""
+def prepare_environment(program):
+    """Make the environment with the peers, once, and run this program in it."""
     python = ENVIRONMENT / "bin" / "python"
     if not python.exists():
         print(f"making {ENVIRONMENT} (once)", file=sys.stderr)
@@ -84,7 +84,7 @@ def prepare_environment():
         done.touch()
     source = str(HERE.parent / "core" / "src")
     variables = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "true"}
-    os.execve(str(python), [str(python), __file__, *sys.argv[1:]], variables)
+    os.execve(str(python), [str(python), program, *sys.argv[1:]], variables)
 
 
 def models():
@@ -275,5 +275,5 @@ def main():
 
 if __name__ == "__main__":
     if Path(sys.prefix).resolve() != ENVIRONMENT.resolve():
-        prepare_environment()
+        prepare_environment(__file__)
     main()

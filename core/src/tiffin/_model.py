@@ -365,12 +365,13 @@ class Model:
             SignatureError: it has no signatures, and so no methods to offer.
         """
         from tiffin.plugins import registry
-        from tiffin.runners import make_runnable
 
         adapter = self._adapter()
         own = adapter.get_runnable(self)
         if own is not None:
             return own
+        from tiffin.runners import make_runnable
+
         info = self.info
         if not info.signatures:
             raise SignatureError(
@@ -437,6 +438,9 @@ class CustomObjects(Mapping[str, Any]):
         if name not in self._loaded:
             self._loaded[name] = self._model._load_object(name)
         return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._model.info.custom_objects  # not by loading it, as mappings do by default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._model.info.custom_objects)

@@ -26,7 +26,10 @@ class TiffinError(Exception):
     def __init__(self, what: str, *, why: str = "", fix: str = "", **facts: Any) -> None:
         self.what, self.why, self.fix = what, why, fix
         self.__dict__.update(facts)
-        super().__init__(" ".join(_sentence(part) for part in (what, why, fix) if part))
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        return " ".join(_sentence(part) for part in (self.what, self.why, self.fix) if part)
 
 
 def _sentence(part: str) -> str:

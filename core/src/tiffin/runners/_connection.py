@@ -105,6 +105,9 @@ class Loop:
             self._woken = False
             for _ in range(len(self._tasks)):
                 self._tasks.popleft()()
+        # What the last tasks have added: connections that end, and whoever waits for that.
+        while self._tasks:
+            self._tasks.popleft()()
         self._selector.close()
         os.close(self._reading)
         os.close(self._writing)

@@ -144,7 +144,10 @@ class Engine:
     @property
     def ready(self) -> bool:
         """Whether calls are taken and a worker is there to run them."""
-        return self.state == RUNNING and self._sick is None and any(seat.usable for seat in self.seats)
+        if self.state != RUNNING:
+            return False
+        self.mend()
+        return self._sick is None and any(seat.usable for seat in self.seats)
 
     def refusal(self) -> RunnerError:
         """Return the error for a call that cannot be taken in the present state."""
@@ -260,14 +263,20 @@ class Engine:
 
     def _hand_back(self, slot: Slot, batch: Batch) -> Batch | None:
         """Put a batch back in line, before a worker that died idle has touched it."""
+        seat = slot.seat
+        following = None
         with self.lock:
             self.core.put_back(batch)
-            mine = self._give_up(slot.seat)
-            others = self.core.dispatch(self.clock())
+            # Another thread may have replaced it since.
+            mine = not seat.worker.healthy and self._give_up(seat)
+            now = self.clock()
+            if seat.usable:
+                following = self.core.take(slot, now)
+            others = self.core.dispatch(now)
         self._send(others)
         if mine:
-            self._replace(slot.seat)
-        return None
+            self._replace(seat)
+        return following
 
     def _send(self, batches: Sequence[Batch]) -> None:
         for batch in batches:
@@ -359,6 +368,16 @@ class Engine:
             return False
         seat.restarting = True
         return True
+
+    def mend(self) -> None:
+        """Replace workers that died while no batch was in them. Does not wait for it."""
+        for seat in self.seats:
+            if seat.usable and not seat.worker.healthy:
+                with self.lock:
+                    mine = self.state == RUNNING and not seat.worker.healthy and self._give_up(seat)
+                if mine:
+                    name = f"{seat.spec.name}-mend"
+                    threading.Thread(target=self._replace, args=(seat,), name=name, daemon=True).start()
 
     def _replace(self, seat: Seat) -> None:
         """Start another worker in place of one that is gone. Runs in the thread of one of its slots."""

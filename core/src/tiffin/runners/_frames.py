@@ -261,6 +261,9 @@ class FrameReader:
     def _next(self) -> Frame | None:
         start, available = self._start, self._end - self._start
         if available < PREFIX.size:
+            if not MAGIC.startswith(self._buffer[start : min(self._end, start + 2)]):
+                # Whoever speaks another protocol may wait for an answer now.
+                raise _malformed(f"a frame begins with {bytes(self._buffer[start : self._end])!r}")
             return None
         magic, kind, passed, header_size, call, entries = PREFIX.unpack_from(self._buffer, start)
         if magic != MAGIC or kind not in _KINDS:

@@ -93,6 +93,7 @@ class Lanes:
         finally:
             with self._lock:
                 self._free[seat].append(slot)
+            self.engine.mend()
 
     def add_stream(self, stream: StreamCall) -> None:
         """Remember an open stream, to be ended with the runner."""

@@ -194,8 +194,9 @@ def _send_error(channel: Channel, call: int, error: BaseException) -> None:
 
 def _stream(channel: Channel, methods: _Methods, call: int, items: Any, kind: str) -> None:
     """Send a generator's items, as many as the parent has room for, until it ends or the parent cancels."""
+    iterator: Any = methods.iterate(items) if kind == "async_stream" else items
     # Closed before the end is told: what the generator does last has happened when the caller goes on.
-    with contextlib.closing(methods.iterate(items) if kind == "async_stream" else items) as iterator:
+    with contextlib.closing(iterator):
         credit = 0
         while (granted := _granted(channel, call, credit)) is not None:
             try:
