@@ -31,3 +31,15 @@ def mounted(point: Path, options: str) -> Iterator[Path]:
 def remount(point: Path, options: str) -> None:
     """Change the options of what is mounted at `point`."""
     subprocess.run(["mount", "-o", f"remount,{options}", str(point)], check=True)
+
+
+@contextlib.contextmanager
+def read_only(folder: Path, point: Path) -> Iterator[Path]:
+    """Show `folder` at `point`, which may be the same, as a file system that is mounted read-only."""
+    point.mkdir(exist_ok=True)
+    subprocess.run(["mount", "--bind", str(folder), str(point)], check=True)
+    try:
+        remount(point, "bind,ro")
+        yield point
+    finally:
+        subprocess.run(["umount", "--lazy", str(point)], check=True)

@@ -172,7 +172,7 @@ def is_aside(layout: Layout, name: str, version: str) -> bool:
 def _work(layout: Layout) -> dict[str, list[str]]:
     """Return id → entries in staging/."""
     found: dict[str, list[str]] = {}
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, PermissionError):  # another user's is none of ours
         for entry in os.listdir(layout.staging):
             # The names of locks that are no work's have dots, too.
             identity = entry.removesuffix(_LOCK) if entry.endswith(_LOCK) else entry.partition(".")[0]

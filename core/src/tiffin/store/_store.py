@@ -397,7 +397,13 @@ class ModelStore:
 
     def check_catalog(self) -> bool:
         """Tell whether the catalog is sound or not there; a damaged one is removed, and made again when it is needed."""
-        return self._catalog.is_sound()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StoreWarning)  # verify names what is no model
+            rows = self._ask(None, lambda catalog: catalog.rows()) if self._catalog.is_sound() else None
+        if rows is not None and all(os.path.lexists(self.layout.version(row[0], row[1])) for row in rows):
+            return True
+        self._catalog.delete()
+        return False
 
     def mend_catalog(self, entry: Entry) -> bool:
         """Compare what the catalog holds of a version with what its record says, and put it right.
