@@ -86,7 +86,8 @@ def refresh_name(layout: Layout, catalog: Catalog, name: str, *, versions_only: 
         layout, catalog: the store's.
         name: the name.
         versions_only: whether it is enough, within a second of a change, that the catalog has the versions that are there.
-            Their records are not looked at then: a look-up right after a save takes no longer for hundreds of versions.
+            Their records are not looked at then, which whoever writes one tells the catalog of: a look-up right after a save
+            takes no longer for hundreds of versions.
 
     Returns:
         Warnings: what in the folder is not a model.

@@ -335,6 +335,7 @@ class ModelStore:
             ModelExistsError: the explicit version exists.
             StoreError: the folder holds links or special files.
         """
+        from tiffin.info import encode_cached
         from tiffin.plugins import registry
         from tiffin.store import _saving
 
@@ -349,6 +350,8 @@ class ModelStore:
             description.labels, description.metadata = new.labels, new.metadata
             with self._changing():
                 info, stamp = _saving.publish_folder(self.layout, folder, description, overwrite=overwrite)
+                self._catalog.put([make_entry(info, stamp, encode_cached(info))])
+                step("create", "cataloged")
         new.model = Model(self, info.name, info.version, record=(info, stamp))
         registry().broadcast().model_saved(model=new.model)
 
