@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import bentoml
-from measuring.workers import serve
+from measuring.workers import own_folder, serve
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
@@ -50,16 +50,18 @@ def list_all() -> float:
 
 def fill(count: int) -> None:
     """Fill the store with `count` names of one version each, all copies of one model."""
-    first = bentoml.sklearn.save_model("template", _estimator)
-    folder = Path(first.path)
+    tag = bentoml.sklearn.save_model("template", _estimator).tag
+    # Not the path that the returned model gives: that one is of a temporary folder, outside the store.
+    models = Path(os.environ["BENTOML_HOME"], "models")
+    folder = models / "template" / str(tag.version)
     record = (folder / "model.yaml").read_text()
     for number in range(count):
         name = f"model-{number:05}"
-        target = folder.parents[1] / name / str(first.tag.version)
+        target = models / name / str(tag.version)
         shutil.copytree(folder, target)
         (target / "model.yaml").write_text(record.replace("name: template", f"name: {name}", 1))
-        (target.parent / "latest").write_text(str(first.tag.version))
-    shutil.rmtree(folder.parent)
+        (target.parent / "latest").write_text(str(tag.version))
+    bentoml.models.delete(tag)
 
 
 def _change() -> None:
@@ -74,5 +76,6 @@ def _timed(work: Any) -> float:
 
 
 if __name__ == "__main__":
+    own_folder("BENTOML_HOME")
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     serve(prepare=prepare, save=save, load=load, get=get, list_all=list_all, fill=fill)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-from measuring.workers import serve
+from measuring.workers import own_folder, serve
 
 import tiffin
 
@@ -112,11 +111,6 @@ def rebuild() -> float:
     return _timed(tiffin.models.list)
 
 
-def remove() -> None:
-    """Delete the store."""
-    shutil.rmtree(tiffin.models.default_store().path)
-
-
 def _change() -> None:
     # What is saved again unchanged needs less: its content is in the store already.
     _estimator.coef_[0, 0] += 1e-9
@@ -131,6 +125,7 @@ def _timed(work: Any) -> float:
 
 
 if __name__ == "__main__":
+    own_folder("TIFFIN_HOME")
     serve(
         prepare=prepare,
         save=save,
@@ -142,5 +137,4 @@ if __name__ == "__main__":
         fill=fill,
         list_all=list_all,
         rebuild=rebuild,
-        remove=remove,
     )

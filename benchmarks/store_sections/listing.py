@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 from measuring.results import Figure
@@ -21,8 +22,7 @@ def measure(options: Options) -> list[Figure]:
         with Worker(options.tiffin, "store_sections.in_tiffin", home) as worker:
             worker.ask("fill", names=names, versions=versions)
         figures += _lists(options, f"{name} models", names * versions, home)
-        with Worker(options.tiffin, "store_sections.in_tiffin", home) as worker:
-            worker.ask("remove")
+        shutil.rmtree(home["TIFFIN_HOME"])
     return [*figures, *_bentoml(options), *_after_save(options)]
 
 
