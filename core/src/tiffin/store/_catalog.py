@@ -93,6 +93,10 @@ class Catalog:
         )
         return found[0][0] if found else None
 
+    def versions(self, name: str) -> set[str]:
+        """Return the versions of a name."""
+        return {version for (version,) in self._read("SELECT version FROM versions WHERE name = ?", name)}
+
     def stamps(self, name: str) -> dict[str, Stamp]:
         """Return version → stamp for one name."""
         found = self._read("SELECT version, mtime, size, inode FROM records WHERE name = ?", name)

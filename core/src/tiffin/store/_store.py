@@ -145,14 +145,17 @@ class ModelStore:
             found = [model for model in found if _has_labels(model.labels, wanted)]
         return found
 
-    def _ask(self, name: str | None, question: Callable[[Catalog], T]) -> T:
+    def _ask(self, name: str | None, question: Callable[[Catalog], T], *, versions_only: bool = False) -> T:
         """Return what the catalog answers, once it is up to date with one name, or all."""
         self.layout.check_format()
         # A damaged one is removed when that shows, and the second attempt makes a new one. One that cannot be written to
         # (locked, full disk) is of no use for what has changed: then all is read again, in memory.
         for catalog in (self._catalog, self._catalog, Catalog(self.layout, in_memory=True)):
             catalog.failed = False
-            notes = refresh(self.layout, catalog) if name is None else refresh_name(self.layout, catalog, name)
+            if name is None:
+                notes = refresh(self.layout, catalog)
+            else:
+                notes = refresh_name(self.layout, catalog, name, versions_only=versions_only)
             answer = question(catalog)
             if not catalog.failed:
                 break
@@ -193,7 +196,7 @@ class ModelStore:
         tag = Tag.parse(tag)
         name, wanted = tag.name, tag.version
         if wanted is None or wanted == LATEST:
-            newest = self._ask(name, lambda catalog: catalog.newest(name))
+            newest = self._ask(name, lambda catalog: catalog.newest(name), versions_only=True)
             if newest is None:
                 raise self._not_found(tag)
             return newest
@@ -334,6 +337,7 @@ class ModelStore:
             ModelExistsError: the explicit version exists.
             StoreError: the folder holds links or special files.
         """
+        from tiffin.info import encode_cached
         from tiffin.plugins import registry
         from tiffin.store import _saving
 
@@ -348,6 +352,8 @@ class ModelStore:
             description.labels, description.metadata = new.labels, new.metadata
             with self._changing():
                 info, stamp = _saving.publish_folder(self.layout, folder, description, overwrite=overwrite)
+                self._catalog.put([make_entry(info, stamp, encode_cached(info))])
+                step("create", "cataloged")
         new.model = Model(self, info.name, info.version, record=(info, stamp))
         registry().broadcast().model_saved(model=new.model)
 
@@ -396,7 +402,13 @@ class ModelStore:
 
     def check_catalog(self) -> bool:
         """Tell whether the catalog is sound or not there; a damaged one is removed, and made again when it is needed."""
-        return self._catalog.is_sound()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StoreWarning)  # verify names what is no model
+            rows = self._ask(None, lambda catalog: catalog.rows()) if self._catalog.is_sound() else None
+        if rows is not None and all(os.path.lexists(self.layout.version(row[0], row[1])) for row in rows):
+            return True
+        self._catalog.delete()
+        return False
 
     def mend_catalog(self, entry: Entry) -> bool:
         """Compare what the catalog holds of a version with what its record says, and put it right.
