@@ -141,7 +141,7 @@ class ModelStore:
             found = [model for model in found if _has_labels(model.labels, wanted)]
         return found
 
-    def _ask(self, name: str | None, question: Callable[[Catalog], T]) -> T:
+    def _ask(self, name: str | None, question: Callable[[Catalog], T], *, warn: bool = True) -> T:
         """Return what the catalog answers, once it is up to date with one name, or all."""
         # A damaged one is removed when that shows, and the second attempt makes a new one. One that cannot be written to
         # (locked, full disk) is of no use for what has changed: then all is read again, in memory.
@@ -151,7 +151,7 @@ class ModelStore:
             answer = question(catalog)
             if not catalog.failed:
                 break
-        for note in dict.fromkeys(notes):
+        for note in dict.fromkeys(notes if warn else ()):
             warnings.warn(note, StoreWarning, 4)
         return answer
 
@@ -391,10 +391,12 @@ class ModelStore:
 
     def check_catalog(self) -> bool:
         """Tell whether the catalog is sound or not there; a damaged one is removed, and made again when it is needed."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", StoreWarning)  # verify names what is no model
-            rows = self._ask(None, lambda catalog: catalog.rows()) if self._catalog.is_sound() else None
-        if rows is not None and all(os.path.lexists(self.layout.version(row[0], row[1])) for row in rows):
+        if self._catalog.is_sound() and all(
+            os.path.lexists(self.layout.version(row[0], row[1]))
+            for row in self._ask(
+                None, lambda catalog: catalog.rows(), warn=False
+            )  # verify itself names what is no model
+        ):
             return True
         self._catalog.delete()
         return False
