@@ -64,7 +64,7 @@ def empty(path: str) -> None:
 def other_version(path: str) -> None:
     delete_all(path)
     with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE names (everything, is, different)")
+        connection.execute("CREATE TABLE names (all_is, different)")
         connection.execute("CREATE TABLE versions (name)")
         connection.execute(f"PRAGMA user_version={VERSION + 1}")
     connection.close()
@@ -106,9 +106,7 @@ def close(store: ModelStore) -> None:
 
 @pytest.mark.parametrize("is_open", [False, True], ids=["closed", "open"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_catalog_changes_no_answer(
-    filled: ModelStore, damage: Callable[[str], None], is_open: bool
-) -> None:
+def test_a_damaged_catalog_changes_no_answer(filled: ModelStore, damage: Callable[[str], None], is_open: bool) -> None:
     """The first list after the damage is right, whether the file was in use or not, and so is what follows."""
     before = snapshot(filled)
     if not is_open:

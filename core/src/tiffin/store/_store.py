@@ -145,12 +145,16 @@ class ModelStore:
         """Return what the catalog answers, once it is up to date with one name, or all."""
         # A damaged one is removed when that shows, and the second attempt makes a new one. One that cannot be written to
         # (locked, full disk) is of no use for what has changed: then all is read again, in memory.
-        for catalog in (self._catalog, self._catalog, Catalog(self.layout, in_memory=True)):
+        catalog, attempts = self._catalog, 2
+        while True:
             catalog.failed = False
             notes = refresh(self.layout, catalog) if name is None else refresh_name(self.layout, catalog, name)
             answer = question(catalog)
-            if not catalog.failed:
+            attempts -= 1
+            if not catalog.failed or catalog is not self._catalog:
                 break
+            if attempts == 0 or not catalog.worth_another_try:
+                catalog = Catalog(self.layout, in_memory=True)
         for note in dict.fromkeys(notes if warn else ()):
             warnings.warn(note, StoreWarning, 4)
         return answer
