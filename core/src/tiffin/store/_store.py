@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -156,7 +157,7 @@ class ModelStore:
             if attempts == 0 or not catalog.worth_another_try:
                 catalog = Catalog(self.layout, in_memory=True)
         for note in dict.fromkeys(notes if warn else ()):
-            warnings.warn(note, StoreWarning, 4)
+            warnings.warn(note, StoreWarning, _callers_level())
         return answer
 
     def get(self, tag: str | Tag) -> Model:
@@ -563,6 +564,15 @@ class ModelStore:
         """Return alias → version of a name; aliases whose version is gone are left out."""
         found = _aliases.of_name(self.layout, check_part(name, "model name"))
         return {alias: version for alias, version in found.items() if os.path.exists(self.layout.record(name, version))}
+
+
+def _callers_level() -> int:
+    """Return the stack level of the first caller outside Tiffin: a warning belongs to the line that asked."""
+    package = os.path.dirname(os.path.dirname(__file__)) + os.sep
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _has_labels(labels: Mapping[str, str], wanted: Iterable[tuple[str, str | None]]) -> bool:
