@@ -1,13 +1,16 @@
 """Run the code of one Markdown page in the current folder, in order, as its reader would.
 
-Usage: python docs/run_page.py PAGE.md
+Usage: python docs/run_page.py [--fresh] PAGE.md
 
 - A `python` fence runs as a part of one program per page; with `>>>` in it, what it prints is compared.
 - A comment on the line before a fence says otherwise:
   `<!-- not run: reason -->` leaves a `python` fence out;
   `<!-- file: NAME -->` writes a fence of any language to that file;
   `<!-- run -->` runs the `$ ` commands of a `console` fence in a terminal, 100 columns wide, and compares the output
-  that is shown, in which `…` stands for anything; where no output is shown the command has to succeed.
+  that is shown; where none is shown the command has to succeed. `…` stands for anything. White space and the length of
+  rules do not count, one made-up version, time, size or digest is as good as any other, and $TIFFIN_HOME is shown as
+  `~/.tiffin`;
+  `<!-- run fresh -->` does so only with `--fresh`, in an environment in which the page's packages may be installed.
 """
 
 from __future__ import annotations
@@ -28,9 +31,24 @@ from typing import Any, NamedTuple
 
 COLUMNS, LINES = 100, 40
 
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+"""What a terminal takes as a colour or style; on a dumb terminal, which knows none, tables would be 80 columns wide."""
+
 FENCE = re.compile(
     r"^(?:<!--\s*(?P<note>.+?)\s*-->\n)?```(?P<language>[\w-]+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+
+VARIES = {
+    r"\b[0-9a-hjkmnp-tv-z]{20}\b": "VERSION",
+    r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?": "TIME",
+    r"\b[0-9a-f]{64}\b": "DIGEST",
+    r"\b\d+(\.\d+)? ([KMGT]i)?B\b": "SIZE",
+    r"(\bsize\"?): \d+\b": r"\1: SIZE",
+    r"\b\d+\.\d+\.\d+\b": "RELEASE",
+    r"\b\d+\.\d+s\b": "SECONDS",
+    "─+": "─",
+}
+"""What differs from run to run, and what stands for it when outputs are compared."""
 
 
 class Fence(NamedTuple):
@@ -41,8 +59,8 @@ class Fence(NamedTuple):
     line: int
 
 
-def fences(page: Path) -> Iterator[Fence]:
-    """Yield the fences of a page that are to be run, in order."""
+def fences(page: Path, *, fresh: bool) -> Iterator[Fence]:
+    """Yield the fences of a page that are to be run, in order; those for a fresh environment only with `fresh`."""
     text = page.read_text(encoding="utf-8")
     for match in FENCE.finditer(text):
         note, language = match["note"] or "", match["language"]
@@ -51,8 +69,16 @@ def fences(page: Path) -> Iterator[Fence]:
             yield Fence(note, match["code"], line)
         elif language == "python" and not re.match(r"not run: \S", note):
             yield Fence("doctest" if ">>>" in match["code"] else "python", match["code"], line)
-        elif language == "console" and note == "run":
+        elif language == "console" and (note == "run" or (fresh and note == "run fresh")):
             yield Fence("console", match["code"], line)
+
+
+class Checker(doctest.OutputChecker):
+    """Compares as `run_console` does: one version stands for any other."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        """Tell whether an example printed what the page shows."""
+        return super().check_output(comparable(want), comparable(got), optionflags)
 
 
 def run_doctest(fence: Fence, page: Path, namespace: dict[str, Any]) -> None:
@@ -60,17 +86,17 @@ def run_doctest(fence: Fence, page: Path, namespace: dict[str, Any]) -> None:
     test = doctest.DocTestParser().get_doctest(fence.code, {}, page.name, str(page), fence.line)
     # The parser copies the namespace; what later fences define has to be seen by functions of earlier ones.
     test.globs = namespace
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    runner = doctest.DocTestRunner(Checker(), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     if runner.run(test, clear_globs=False).failed:
         raise SystemExit(1)
 
 
 def in_terminal(command: str) -> tuple[int, str]:
-    """Return a shell command's exit code and what it shows on a terminal without colours."""
+    """Return a shell command's exit code and what it shows on a terminal, without its colours."""
     leader, follower = pty.openpty()
     ioctl(follower, TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    env = {**os.environ, "PATH": path, "TERM": "xterm", "COLUMNS": str(COLUMNS)}
     with subprocess.Popen(
         command, shell=True, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, env=env
     ) as it:
@@ -83,18 +109,25 @@ def in_terminal(command: str) -> tuple[int, str]:
             if error.errno != errno.EIO:  # how Linux says that the other side is closed
                 raise
         os.close(leader)
-    return it.returncode, shown.decode("utf-8").replace("\r\n", "\n")
+    return it.returncode, STYLE.sub("", shown.decode("utf-8").replace("\r\n", "\n"))
+
+
+def comparable(output: str) -> str:
+    """Return an output without what may differ between two runs."""
+    if home := os.environ.get("TIFFIN_HOME"):
+        output = output.replace(home, "~/.tiffin")
+    for pattern, name in VARIES.items():
+        output = re.sub(pattern, name, output)
+    return "\n".join(" ".join(line.split()) for line in output.splitlines() if line.strip())
 
 
 def run_console(fence: Fence, page: Path) -> None:
     """Run the commands of a fence, and stop the page where one shows something else."""
     for match in re.finditer(r"^\$ (?P<command>(?:.*\\\n)*.*)\n(?P<output>(?:(?!\$ ).*\n)*)", fence.code, re.MULTILINE):
         code, shown = in_terminal(match["command"])
-        lines = [re.escape(line.rstrip()).replace("…", ".*?") for line in match["output"].strip().split("\n")]
-        right = re.fullmatch(
-            "\n".join(lines), "\n".join(line.rstrip() for line in shown.strip().split("\n")), re.DOTALL
-        )
-        if not (right if match["output"].strip() else code == 0):
+        expected = comparable(match["output"])
+        pattern = re.escape(expected).replace("…", ".*?")
+        if not (re.fullmatch(pattern, comparable(shown), re.DOTALL) if expected else code == 0):
             line = fence.line + fence.code.count("\n", 0, match.start()) + 1
             raise SystemExit(
                 f"{page}:{line}: $ {match['command']}\nexit code {code}; the page shows:\n{match['output']}\n"
@@ -104,10 +137,11 @@ def run_console(fence: Fence, page: Path) -> None:
 
 def main() -> None:
     """Run the page that the command line names."""
-    page = Path(sys.argv[1])
+    *options, name = sys.argv[1:]
+    page = Path(name)
     # What the page defines lives in __main__, as in a reader's own program: pickling depends on it.
     namespace = sys.modules["__main__"].__dict__
-    for fence in list(fences(page)):
+    for fence in list(fences(page, fresh="--fresh" in options)):
         if fence.action == "python":
             # The empty lines make tracebacks name the page's own lines.
             exec(compile("\n" * fence.line + fence.code, str(page), "exec"), namespace)

@@ -102,12 +102,14 @@ def decode_cached(text: str) -> ModelInfo:
     Raises:
         RecordError: the text holds something else.
     """
-    data = json.loads(text, object_hook=_unmark_date if _MARK in text else None)
+    data = json.loads(text, object_hook=_unmark_date if _ESCAPED in text else None)
     edited = data.pop("$edited", False)
     return ModelInfo.from_dict(data, edited=edited)
 
 
-_MARK = "$tiffin.date"
+# Half of a surrogate pair, which no metadata holds: nothing that a user passes looks like a marked date.
+_MARK = "\ud800"
+_ESCAPED = json.dumps(_MARK)[1:-1]
 
 
 def _mark_date(value: Any) -> Any:

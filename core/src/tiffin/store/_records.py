@@ -19,10 +19,15 @@ _OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """What says nothing about a record, but that this process or machine is at its limits."""
 
 
-def stamp_of(path: str) -> Stamp | None:
-    """Return the stamp of the record at `path`, `None` where there is none that can be looked at."""
+def stamp_of(path: str, folder: int | None = None) -> Stamp | None:
+    """Return the stamp of the record at `path`, `None` where there is none that can be looked at.
+
+    Args:
+        path: where it is; from `folder`, an open folder's descriptor, if that is given.
+        folder: see `path`.
+    """
     try:
-        return _stamp(os.stat(path))
+        return _stamp(os.stat(path, dir_fd=folder))
     except OSError as error:
         if error.errno in _OURS:
             raise

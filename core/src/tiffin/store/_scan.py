@@ -10,6 +10,7 @@ import datetime
 import os
 import stat
 import time
+from collections.abc import Container
 
 from tiffin._model import Row, Stamp
 from tiffin.exceptions import ModelNotFoundError, RecordError
@@ -99,24 +100,19 @@ def _read_again(layout: Layout, catalog: Catalog, name: str, notes: list[str]) -
         catalog.forget([name])
         return
     settled = time.time_ns() - mtime > _SETTLED_NS
-    versions = []
+    stamps = catalog.stamps(name)
+    found: dict[str, Stamp | None] = {}
     try:
-        with os.scandir(folder) as found:
-            versions = [entry.name for entry in found if _is_place(entry, "version", notes)]
+        found = _stamps(folder, stamps, notes)
     except (FileNotFoundError, NotADirectoryError):
         catalog.forget([name])
         return
     except PermissionError as error:
         settled = False  # another user may read it
         notes.append(f"Passed over {folder}, which cannot be read: {error.strerror}")
-    stamps = catalog.stamps(name)
-    keep: set[str] = set()
+    keep = {version for version, stamp in found.items() if stamp is not None and stamps.get(version) == stamp}
     entries = []
-    for version in versions:
-        stamp = _records.stamp_of(f"{folder}/{version}/model.yaml")
-        if stamp is not None and stamps.get(version) == stamp:
-            keep.add(version)
-            continue
+    for version in found.keys() - keep:
         try:
             entries.append(entry_of(layout, name, version))
         except ModelNotFoundError:
@@ -127,6 +123,25 @@ def _read_again(layout: Layout, catalog: Catalog, name: str, notes: list[str]) -
             notes.append(f"Passed over {name}/{version}: {error.what}. 'tiffin models verify' explains")
     if entries or settled or keep != stamps.keys():
         catalog.replace(name, mtime if settled else None, keep, entries)
+
+
+def _stamps(folder: str, known: Container[str], notes: list[str]) -> dict[str, Stamp | None]:
+    """Return version → stamp of its record, `None` where it has none, of all versions in a name's folder.
+
+    A look-up right after a save does this, for each of maybe hundreds of versions.
+    """
+    with os.scandir(folder) as entries:
+        versions = [
+            entry.name
+            for entry in entries
+            if (entry.name in known and entry.is_dir(follow_symlinks=False)) or _is_place(entry, "version", notes)
+        ]
+    # Paths from here are found faster than those from the root.
+    here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return {version: _records.stamp_of(f"{version}/model.yaml", here) for version in versions}
+    finally:
+        os.close(here)
 
 
 def _mtime(folder: str) -> int | None:
