@@ -41,7 +41,7 @@ class FortyLines:
         self.queue.append((x, future))
         if not self.busy:
             self.busy = True
-            loop.create_task(self.work(loop))
+            self.task = loop.create_task(self.work(loop))
         return await future
 
     async def work(self, loop):

@@ -82,7 +82,7 @@ def single(rounds):
                         times["async_run"].append(time.perf_counter() - start)
 
                 asyncio.run(calls())
-    print("\nOne caller, a 1×4 row to a worker process and back (µs: median, 95th percentile)")
+    print("\nOne caller, a row of four to a worker process and back (µs: median, 95th percentile)")
     for name, values in times.items():
         values.sort()
         print(f"  {name:18}{statistics.median(values) * 1e6:10.1f}{values[int(len(values) * 0.95)] * 1e6:10.1f}")
@@ -142,9 +142,7 @@ def clients(rounds):
         with Runner(Forest) as runner, tempfile.TemporaryDirectory() as folder:
             address = runner.listen(f"{folder}/private/socket")
             start, results = context.Barrier(4), context.Queue()
-            processes = [
-                context.Process(target=client, args=(address, 64, 1.5, start, results)) for _ in range(4)
-            ]
+            processes = [context.Process(target=client, args=(address, 64, 1.5, start, results)) for _ in range(4)]
             for process in processes:
                 process.start()
             reached.append(sum(results.get() for _ in processes))
