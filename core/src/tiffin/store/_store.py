@@ -48,7 +48,8 @@ class NewFolder:
     Attributes:
         path: the folder to write to.
         tag: the tag that the version will have.
-        labels, metadata: may be changed until the end of the block.
+        labels: may be changed until the end of the block.
+        metadata: may be changed until the end of the block.
         model: the handle on the version, once it is published.
     """
 
@@ -146,6 +147,7 @@ class ModelStore:
 
     def _ask(self, name: str | None, question: Callable[[Catalog], T]) -> T:
         """Return what the catalog answers, once it is up to date with one name, or all."""
+        self.layout.check_format()
         # A damaged one is removed when that shows, and the second attempt makes a new one. One that cannot be written to
         # (locked, full disk) is of no use for what has changed: then all is read again, in memory.
         for catalog in (self._catalog, self._catalog, Catalog(self.layout, in_memory=True)):
