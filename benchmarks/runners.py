@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import multiprocessing
 import statistics
-import sys
 import tempfile
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 import batching
+
+if __name__ == "__main__" and not batching.inside():
+    batching.prepare_environment(__file__)
+
 import numpy
 
 from tiffin.exceptions import LatencyLimitError
@@ -170,6 +172,9 @@ async def open_loop(runner, rows, rate, seconds):
         except LatencyLimitError:
             refused += 1
 
+    # What the callers' program has imported is not the subject: every full collection of it stops all threads.
+    gc.collect()
+    gc.freeze()
     begin, sent = time.perf_counter(), 0
     while (now := time.perf_counter() - begin) < seconds:
         for number in range(sent, int(now * rate)):
@@ -221,6 +226,4 @@ def main():
 
 
 if __name__ == "__main__":
-    if Path(sys.prefix).resolve() != batching.ENVIRONMENT.resolve():
-        batching.prepare_environment(__file__)
     main()

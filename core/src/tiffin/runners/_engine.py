@@ -236,19 +236,21 @@ class Engine:
             batch = slot.inbox.get()
             if batch is None:
                 return
+            batch = self._run(slot, batch, True)
             while batch is not None:
-                batch = self._run(slot, batch)
+                # Its worker has answered just now, so nobody asks whether it is well: that takes a system call.
+                batch = self._run(slot, batch, False)
 
     def _bring_up(self, seat: Seat, timeout: float | None) -> None:
         seat.worker.start(timeout)
         self._warm_up(seat.worker)
 
-    def _run(self, slot: Slot, batch: Batch) -> Batch | None:
+    def _run(self, slot: Slot, batch: Batch, fresh: bool) -> Batch | None:
         answered: Sequence[tuple[Chunk, Sequence[Any]]] = ()
         error: BaseException | None = None
         method = batch.method
         worker = slot.seat.worker
-        if not worker.healthy:
+        if fresh and not worker.healthy:
             return self._hand_back(slot, batch)
         timeout = method.timeout
         if timeout is not None and batch.ahead:
