@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import multiprocessing
 import statistics
-import sys
 import tempfile
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 import batching
+
+if __name__ == "__main__" and not batching.inside():
+    batching.prepare_environment(__file__)
+
 import numpy
 
 from tiffin.exceptions import LatencyLimitError
@@ -82,7 +84,7 @@ def single(rounds):
                         times["async_run"].append(time.perf_counter() - start)
 
                 asyncio.run(calls())
-    print("\nOne caller, a 1×4 row to a worker process and back (µs: median, 95th percentile)")
+    print("\nOne caller, a row of four to a worker process and back (µs: median, 95th percentile)")
     for name, values in times.items():
         values.sort()
         print(f"  {name:18}{statistics.median(values) * 1e6:10.1f}{values[int(len(values) * 0.95)] * 1e6:10.1f}")
@@ -142,9 +144,7 @@ def clients(rounds):
         with Runner(Forest) as runner, tempfile.TemporaryDirectory() as folder:
             address = runner.listen(f"{folder}/private/socket")
             start, results = context.Barrier(4), context.Queue()
-            processes = [
-                context.Process(target=client, args=(address, 64, 1.5, start, results)) for _ in range(4)
-            ]
+            processes = [context.Process(target=client, args=(address, 64, 1.5, start, results)) for _ in range(4)]
             for process in processes:
                 process.start()
             reached.append(sum(results.get() for _ in processes))
@@ -172,6 +172,9 @@ async def open_loop(runner, rows, rate, seconds):
         except LatencyLimitError:
             refused += 1
 
+    # What the callers' program has imported is not the subject: every full collection of it stops all threads.
+    gc.collect()
+    gc.freeze()
     begin, sent = time.perf_counter(), 0
     while (now := time.perf_counter() - begin) < seconds:
         for number in range(sent, int(now * rate)):
@@ -223,6 +226,4 @@ def main():
 
 
 if __name__ == "__main__":
-    if Path(sys.prefix).resolve() != batching.ENVIRONMENT.resolve():
-        batching.prepare_environment(__file__)
     main()
