@@ -27,6 +27,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "fieldlist", "attrs_inline"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
+python_use_unqualified_type_names = True
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 napoleon_google_docstring = True
@@ -37,6 +38,8 @@ napoleon_use_ivar = True
 html_theme = "furo"
 html_title = f"Tiffin {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 
@@ -61,4 +64,4 @@ def _show_signature(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
     """Write `...` for a default that stands for "not given", and whose own form says nothing."""
-    return signature and signature.replace("<object object>", "..."), returns
+    return signature and signature.replace("<object object>", "...").replace("=NOTHING", "=..."), returns

@@ -32,6 +32,11 @@ def start_python(code: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def descriptors() -> set[str]:
+    """Return the numbers of this process's open file descriptors."""
+    return {entry.name for entry in Path("/proc/self/fd").iterdir()}
+
+
 def segments_of(pid: int | str = "self") -> int:
     """Return how many mappings of shared memory segments a process has."""
     return Path(f"/proc/{pid}/maps").read_text().count("/memfd:tiffin")

@@ -420,8 +420,6 @@ def test_refusals_reach_attached_clients_as_what_they_are(tmp_path: Path) -> Non
         with Runner.attach(runner.listen(tmp_path / "private" / "socket")) as attached:
             first = executor.submit(attached.predict.run, X)
             assert entered.wait(60)
-            with pytest.raises(CallTimeoutError):
-                attached.predict.options(timeout=0.01).run(X)
             second = executor.submit(attached.predict.run, X)
             while runner.metrics()["waiting_rows"] < 2:
                 os.sched_yield()
@@ -431,3 +429,28 @@ def test_refusals_reach_attached_clients_as_what_they_are(tmp_path: Path) -> Non
             leave.set()
             assert numpy.array_equal(first.result(60), X)
             assert numpy.array_equal(second.result(60), X)
+
+
+def test_an_attached_callers_timeout_cancels_its_call_there(tmp_path: Path) -> None:
+    """It makes room in the queue, and the others go on."""
+    entered, leave = threading.Event(), threading.Event()
+
+    class Held(Runnable):
+        @Runnable.method(batchable=True)
+        def predict(self, x: Any) -> Any:
+            entered.set()
+            assert leave.wait(60)
+            return x
+
+    with Runner(Held) as runner, ThreadPoolExecutor(1) as executor:
+        with Runner.attach(runner.listen(tmp_path / "private" / "socket")) as attached:
+            first = executor.submit(attached.predict.run, X)
+            assert entered.wait(60)
+            with pytest.raises(CallTimeoutError):
+                attached.predict.options(timeout=0.01).run(X)
+            with pytest.raises(CallTimeoutError):
+                asyncio.run(attached.predict.options(timeout=0.01).async_run(X))
+            leave.set()
+            assert numpy.array_equal(first.result(60), X)
+            assert numpy.array_equal(attached.predict.run(X), X)
+        assert runner.metrics()["methods"]["predict"]["abandoned"] == 2

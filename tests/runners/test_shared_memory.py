@@ -263,7 +263,7 @@ def test_a_small_file_system_for_shared_memory_is_no_trap(small_tmpfs, monkeypat
     view = pair.lend(np.full(MIB // 2, 3, np.uint8))
     assert (view == 3).all()
     assert pair.lend(np.zeros(MIB * 3 // 4, np.uint8)) is None
-    assert os.listdir(small_tmpfs) == []
+    assert not list(small_tmpfs.iterdir())
 
 
 def test_without_memfd_segments_have_no_name_either(monkeypatch, tmp_path):
@@ -274,7 +274,7 @@ def test_without_memfd_segments_have_no_name_either(monkeypatch, tmp_path):
     pair = Pair()
     view = pair.lend(np.full(MIB, 3, np.uint8))
     assert (view == 3).all()
-    assert os.listdir(tmp_path) == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_shared_is_three_plain_numbers():

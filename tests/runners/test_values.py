@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from tiffin.exceptions import FrameError, UnsendableError
-from tiffin.runners import _pandas_forms  # noqa: F401 - registers its forms
-from tiffin.runners import _forms
+from tiffin.runners import (
+    _forms,
+    _pandas_forms,  # noqa: F401 - registers its forms
+)
 from tiffin.runners._forms import Form, register_form
 from tiffin.runners._values import decode_call, decode_value, encode_call, encode_value
 
@@ -39,7 +41,9 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
-        return len(a) == len(b) and all(same(x, y) for p, q in zip(a.items(), b.items()) for x, y in zip(p, q))
+        return len(a) == len(b) and all(
+            same(x, y) for p, q in zip(a.items(), b.items(), strict=True) for x, y in zip(p, q, strict=True)
+        )
     if isinstance(a, float) and a != a:
         return b != b
     return a == b and repr(a) == repr(b)

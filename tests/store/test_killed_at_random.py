@@ -24,7 +24,9 @@ def work(root: str, seed: int) -> None:
     while True:
         mark = chance.randrange(1000)
         size = LARGE if chance.random() < 0.1 else 200
-        kind = chance.choice(["save", "save", "overwrite", "overwrite", "delete", "edit", "alias", "create", "gc", "load"])
+        kind = chance.choice(
+            ["save", "save", "overwrite", "overwrite", "delete", "edit", "alias", "create", "gc", "load"]
+        )
         models = [model for model in store.list() if model.name != "kept"]
         if kind == "save" or not models:
             save(store, f"a{chance.randrange(4)}", mark, size=size)

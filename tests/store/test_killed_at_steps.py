@@ -206,9 +206,7 @@ def test_a_kill_before_any_call_leaves_the_store_as_before_or_after(
     while True:
         root = tmp_path / str(at)
         prepare_for(ModelStore(root), change)
-        process = processes.start(
-            die, root=str(root), change=change.__name__, at=at, calls=True, exchange=exchange
-        )
+        process = processes.start(die, root=str(root), change=change.__name__, at=at, calls=True, exchange=exchange)
         if process.wait() == 0:
             break
         if not exchange and change is overwrite:

@@ -41,7 +41,8 @@ class ModelInfo:
     """The record of one stored version, as model.yaml holds it.
 
     Attributes:
-        name, version: what the version is called.
+        name: the model's name.
+        version: the version.
         framework: the adapter that saved it and loads it; empty for a raw folder of files.
         labels: strings to search by; editable.
         metadata: plain values; editable.

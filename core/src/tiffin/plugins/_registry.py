@@ -35,8 +35,10 @@ class PluginDescription:
     """One row of `tiffin plugins list`.
 
     Attributes:
-        name, kind: the name, and "adapter" or "plugin".
-        distribution, version: where it comes from.
+        name: its name.
+        kind: "adapter" or "plugin".
+        distribution: the distribution that it comes from.
+        version: that distribution's version.
         types: the types that an adapter claims.
         state: "ok", "broken", "conflict" or "disabled".
         cause: why it is not "ok"; else empty.

@@ -46,8 +46,8 @@ class AttachedService:
     Args:
         address: What the runner listens at: `unix:/path`, or the path.
         timeout: Seconds to wait for the connection and the runner's first word.
-        shared_memory: Bytes of shared memory for this process's arguments; `None` means an eighth of the machine's
-            memory, at most 4 GiB; 0 sends everything through the socket.
+        shared_memory: Bytes of shared memory for this process's arguments; `None` means a sixteenth of the machine's
+            memory, at most 1 GiB; 0 sends everything through the socket.
 
     Raises:
         RunnerNotReadyError: Nobody listens there, or nobody answers in time.

@@ -12,8 +12,10 @@ import os
 import selectors
 import socket
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from tiffin.exceptions import FrameError
@@ -45,6 +47,10 @@ class Loop:
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._reading, False)
         os.set_blocking(self._writing, False)
+        # Open for as long as anybody can call this object: a view that outlives its connection still reports its end
+        # here, and must not write into whatever file has got the number meanwhile.
+        self._close_pipe = weakref.finalize(self, _close_all, (self._reading, self._writing))
+        self._close_pipe.atexit = False
         self._woken = False
         self._stopping = False
         self._selector.register(self._reading, selectors.EVENT_READ, self._drain)
@@ -60,8 +66,7 @@ class Loop:
         self._tasks.append(task)
         if not self._woken:
             self._woken = True
-            with contextlib.suppress(OSError):
-                # Full means that it will wake anyway; closed, that it has stopped.
+            with contextlib.suppress(BlockingIOError):  # full, so it will wake anyway
                 os.write(self._writing, b"\0")
 
     def watch(self, sock: socket.socket, events: int, ready: Callable[[int], None]) -> None:
@@ -75,16 +80,17 @@ class Loop:
             self._selector.register(sock, events, ready)
 
     def stop(self) -> None:
-        """End the thread after what has been handed to it. Repeatable; not from the thread itself."""
+        """End the thread after what has been handed to it, and wait for that (not in the thread itself). Repeatable."""
         self.call_soon(self._stop)
-        if self._thread.is_alive():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
 
     def close_after_fork(self) -> None:
         """Close this process's copies of the loop's descriptors."""
         self._tasks.clear()
-        os.close(self._reading)
-        os.close(self._writing)
+        # Also keeps what ends later from writing to it.
+        self._woken = True
+        self._close_pipe()
         # epoll is shared with the parent; closing the copy takes nothing out of it.
         self._selector.close()
 
@@ -100,17 +106,21 @@ class Loop:
             for key, events in self._selector.select():
                 # One of the handlers before may have closed it.
                 if key.fd in self._selector.get_map():
-                    key.data(events)
+                    self._do(partial(key.data, events))
             # Cleared before the tasks are taken: one that is added from here on wakes the loop again.
             self._woken = False
             for _ in range(len(self._tasks)):
-                self._tasks.popleft()()
+                self._do(self._tasks.popleft())
         # What the last tasks have added: connections that end, and whoever waits for that.
         while self._tasks:
-            self._tasks.popleft()()
+            self._do(self._tasks.popleft())
         self._selector.close()
-        os.close(self._reading)
-        os.close(self._writing)
+
+    def _do(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except Exception:  # one client's fault, or a fault of this program: the other connections must go on
+            logger.exception("an error in the thread %s; it goes on", self._thread.name)
 
 
 class Connection:
@@ -255,7 +265,12 @@ class Connection:
                 self._end(error)
                 return
             if frames:
-                self._received(frames)
+                try:
+                    self._received(frames)
+                except Exception as error:
+                    # Its calls would wait for ever.
+                    self._end(error)
+                    raise
 
     def _send_outbox(self) -> None:
         with self._lock:

@@ -33,8 +33,8 @@ class Listener:
     Args:
         service: What answers the calls.
         address: `unix:/path` or a path. Its folder is made with mode 0700, or must be so; the socket gets mode 0600.
-        shared_memory: Bytes of shared memory for the results of each client; `None` means an eighth of the machine's
-            memory, at most 4 GiB; 0 sends everything through the socket.
+        shared_memory: Bytes of shared memory for the results of each client; `None` means a sixteenth of the machine's
+            memory, at most 1 GiB; 0 sends everything through the socket.
 
     Raises:
         SocketPathError: There can be no safe socket at the address.
@@ -49,6 +49,7 @@ class Listener:
         self._sock.setblocking(False)
         self._identity = file_identity(self._path)
         self._clients: set[_Client] = set()
+        self._spare = os.open(os.devnull, os.O_RDONLY)
         self._closed = False
         self._loop = Loop(f"tiffin:listen:{self._path.name}")
         close_in_forks(self)
@@ -83,17 +84,25 @@ class Listener:
         unlink_own(self._path, self._identity)
         self._loop.watch(self._sock, 0, self._accept)
         self._sock.close()
+        os.close(self._spare)
         for client in list(self._clients):
             client.connection.close()
+
+    def _refuse(self) -> None:
+        """Turn one client away although there is no descriptor for it: left waiting, it would wake this thread for ever."""
+        os.close(self._spare)
+        with contextlib.suppress(OSError):
+            self._sock.accept()[0].close()
+        self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def _accept(self, events: int) -> None:
         try:
             sock, _ = self._sock.accept()
-        except BlockingIOError:
+        except (BlockingIOError, ConnectionError):
             return
         except OSError as error:
-            # Out of descriptors, say: the clients that are attached go on.
             logger.error("a client could not be accepted at %s: %s", self.address, error)
+            self._refuse()
             return
         user = peer_user(sock)
         if user != os.geteuid():

@@ -107,14 +107,9 @@ def _remote_class(builtin: str) -> type[RemoteError]:
         return RemoteError
     mixed = _mixed.get(builtin)
     if mixed is None:
-        # Its own __str__: a KeyError shows its text in quotes.
-        members = {"__module__": RemoteError.__module__, "__doc__": RemoteError.__doc__, "__str__": _first_argument}
+        members = {"__module__": RemoteError.__module__, "__doc__": RemoteError.__doc__}
         mixed = _mixed[builtin] = type("RemoteError", (RemoteError, base), members)
     return mixed
-
-
-def _first_argument(error: BaseException) -> str:
-    return str(error.args[0])
 
 
 def _text_of(error: BaseException) -> str:

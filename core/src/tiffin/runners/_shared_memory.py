@@ -28,8 +28,9 @@ import numpy as np
 from tiffin.exceptions import FrameError
 from tiffin.runners._frames import Shared
 
-THRESHOLD = 256 << 10
-"""Bytes from which on an array goes through shared memory; below, the socket is as fast."""
+THRESHOLD = 128 << 10
+"""Bytes from which on an array goes through shared memory; below, the socket is as fast, and above it soon takes twice as
+long (`benchmarks/process.py --crossover`)."""
 IDLE = 60.0
 """Seconds after which a free segment that nothing needed is given back to the system."""
 _STEP = 64 << 10
@@ -38,9 +39,9 @@ _FOLDER = "/dev/shm"
 
 
 def default_limit() -> int:
-    """Return how many bytes one pool may hold: an eighth of the machine's memory, at most 4 GiB."""
+    """Return how many bytes one pool may hold: a sixteenth of the machine's memory, at most 1 GiB."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(memory // 8, 4 << 30)
+    return min(memory // 16, 1 << 30)
 
 
 def create_segment(size: int) -> int:

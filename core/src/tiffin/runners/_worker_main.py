@@ -63,7 +63,6 @@ def main(life_line: int, spec: int, sockets: Sequence[int]) -> None:
     ]
     for thread in others:
         thread.start()
-    logger.info("ready: %s", type(runnable).__qualname__)
     channels[0].send(HELLO, 0, *encode_value({"process": os.getpid()}))
     _serve(channels[0], methods)
     for thread in others:
@@ -75,13 +74,14 @@ def _die_with_parent(life_line: int) -> None:
     """End this process when the other end of the pipe closes, even while some library holds the GIL."""
     if hasattr(fcntl, "F_SETSIG"):
         # The kernel itself sends the signal. PR_SET_PDEATHSIG would do so already when the parent's *thread* ends.
-        fcntl.fcntl(life_line, fcntl.F_SETOWN, os.getpid())
+        # To the whole group (a negative number): what the runnable has started ends too.
+        fcntl.fcntl(life_line, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(life_line, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(life_line, fcntl.F_SETFL, fcntl.fcntl(life_line, fcntl.F_GETFL) | os.O_ASYNC)
         poller = select.poll()
         poller.register(life_line, 0)
         if poller.poll(0):
-            os._exit(1)  # it had closed before the signal was set up
+            os.kill(0, signal.SIGKILL)  # it had closed before the signal was set up
         return
 
     def watch() -> None:

@@ -46,7 +46,7 @@ class ProcessBackend:
 
     Args:
         shared_memory: Bytes of shared memory that each side of each connection may use for large arrays; `None` means
-            an eighth of the machine's memory, at most 4 GiB; 0 sends everything through sockets.
+            a sixteenth of the machine's memory, at most 1 GiB; 0 sends everything through sockets.
     """
 
     inline = False
@@ -73,6 +73,8 @@ class ProcessWorker:
         self._process: subprocess.Popen[bytes] | None = None
         self._channels: list[Channel] = []
         self._life_line = -1
+        # A pidfd: becomes readable when the process ends, and keeps nothing of it but that.
+        self._descriptor = -1
         self._calls = 0
         self._lock = threading.Lock()
         self._ready = False
@@ -132,12 +134,12 @@ class ProcessWorker:
                 frame = channel.receive(deadline)
                 if frame.call == call:
                     break
-            if frame.kind == RESULT:
-                return decode_value(frame.header, frame.buffers)
         except ExpiredError:
             raise self._timed_out(method, timeout or 0.0) from None
         except (EOFError, FrameError, OSError) as error:
             raise self._died(f"while it ran {method!r}", error) from error
+        if frame.kind == RESULT:
+            return decode_value(frame.header, frame.buffers)
         raise self._error_in(frame)
 
     def stream(
@@ -191,17 +193,16 @@ class ProcessWorker:
     @property
     def healthy(self) -> bool:
         """Whether the worker is started and can take calls."""
-        return self._ready and not self._given_up and self._process is not None and self._process.poll() is None
+        return self._ready and not self._given_up and not self._ended(0)
 
     def close(self, timeout: float | None = None) -> None:
         """Let running calls end, then end the process; kill it after `timeout` seconds. Repeatable."""
-        process = self._process
         self._give_up("it was closed")
-        if process is None:
+        if self._process is None:
             return
         for channel in self._channels:
             channel.finish_sending()
-        if not _wait_for_end(process, timeout):
+        if not self._ended(timeout):
             logger.warning("worker %s did not end within %s s and is killed", self.name, timeout)
         self._finish()
 
@@ -215,6 +216,9 @@ class ProcessWorker:
         if self._life_line >= 0:
             os.close(self._life_line)
             self._life_line = -1
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _spawn(self) -> None:
         if self._process is not None:
@@ -234,25 +238,30 @@ class ProcessWorker:
             for _, remote in pairs:
                 theirs.callback(remote.close)
             remotes = [remote.fileno() for _, remote in pairs]
-            config = {"path": sys.path, "descriptors": [reading, file.fileno(), remotes]}
+            path = [entry for entry in sys.path if isinstance(entry, str)]
+            config = {"path": path, "descriptors": [reading, file.fileno(), remotes]}
             self._channels = [Channel(ours, shared_memory=self._shared_memory) for ours, _ in pairs]
             close_in_forks(self)
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    *_interpreter_options(),
-                    "-c",
-                    _BOOT,
-                    json.dumps(config),
-                    f"tiffin-worker {spec.name}",
-                ],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[reading, file.fileno(), *remotes],
-                env={**os.environ, **spec.environment},
-                # A group of its own: interrupts from the terminal are the parent's business, and killing it takes along
-                # the processes that the runnable started.
-                start_new_session=True,
-            )
+            command = [sys.executable, *_interpreter_options(), "-c", _BOOT, json.dumps(config)]
+            try:
+                self._process = subprocess.Popen(
+                    [*command, f"tiffin-worker {spec.name}"],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[reading, file.fileno(), *remotes],
+                    env={**os.environ, **spec.environment},
+                    # A group of its own: interrupts from the terminal are the parent's business, and killing it takes
+                    # along the processes that the runnable started.
+                    start_new_session=True,
+                )
+                if hasattr(os, "pidfd_open"):
+                    self._descriptor = os.pidfd_open(self._process.pid)
+            except OSError as error:
+                self._finish()
+                raise RunnerNotReadyError(
+                    f"No process can be started for the worker {spec.name}: {error}",
+                    fix="Free memory, processes or descriptors, or start fewer workers",
+                    runner=spec.name,
+                ) from error
         self.name = f"{spec.name} (process {self._process.pid})"
 
     def _usable(self, slot: int) -> Channel:
@@ -262,7 +271,7 @@ class ProcessWorker:
                 why=f"The reason: {self._given_up or 'it is not started'}",
                 runner=self._spec.name,
                 worker=self.name,
-                exit_code=None if self._process is None else self._process.poll(),
+                exit_code=None if self._process is None else self._process.returncode,
             )
         return self._channels[slot]
 
@@ -302,18 +311,15 @@ class ProcessWorker:
         )
 
     def _died(self, when: str, cause: BaseException) -> WorkerDiedError:
-        process = self._process
-        assert process is not None  # it was started, or there would be no connection to break
         reason = self._given_up
         self._give_up("its connection broke")
-        ended = _wait_for_end(process, _GRACE)
-        self._finish()
-        code = process.returncode
+        ended = self._ended(_GRACE)
+        code = self._finish()
         how = _describe_end(code) if ended else "its connection broke, and it was killed"
         logger.error("worker %s ended %s: %s", self.name, when, how)
         return WorkerDiedError(
             f"The worker {self.name} ended {when}: {how}",
-            why=f"Before that, {reason}" if reason else _EXPLAINED.get(code, ""),
+            why=f"Before that, {reason}" if reason else _EXPLAINED.get(code or 0, ""),
             fix="Its last words are on the standard error",
             runner=self._spec.name,
             worker=self.name,
@@ -324,25 +330,47 @@ class ProcessWorker:
         if not self._given_up:
             self._given_up = reason
 
+    def _ended(self, timeout: float | None) -> bool:
+        """Wait until the process has ended, without polling and without reaping it; return whether it has."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return process is not None
+        if not hasattr(os, "pidfd_open"):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout)
+            return process.returncode is not None
+        with self._lock:
+            if process.returncode is not None:
+                return True
+            # A copy: another thread may reap the process, and close the original, while this one waits.
+            descriptor = os.dup(self._descriptor)
+        try:
+            poller = select.poll()
+            poller.register(descriptor, select.POLLIN)
+            return bool(poller.poll(None if timeout is None else max(0.0, timeout) * 1000))
+        finally:
+            os.close(descriptor)
+
     def _kill_group(self) -> None:
         process = self._process
         with self._lock:
-            # Under the lock that reaping takes too: the number must not have passed to another process.
+            # Not reaped yet, which takes the lock too: so the number cannot have passed to others, and the group can
+            # be killed even after the worker itself has ended.
             if process is not None and process.returncode is None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
 
-    def _finish(self) -> None:
-        """Kill what is left, reap it and free everything. Repeatable."""
+    def _finish(self) -> int | None:
+        """Kill what is left of the process and its children, reap it, free everything; return its code. Repeatable."""
         process = self._process
-        if process is None:
-            return
         self._kill_group()
-        process.wait()
+        self._ended(None)
+        with self._lock:
+            code = None if process is None else process.wait()
+            self.close_after_fork()
         for channel in self._channels:
             channel.close()
-        with self._lock:
-            self.close_after_fork()
+        return code
 
 
 _EXPLAINED = {
@@ -386,24 +414,3 @@ def _pickled(spec: WorkerSpec, shared_memory: int | None) -> bytes:
 def _interpreter_options() -> list[str]:
     options = [f"-W{warning}" for warning in sys.warnoptions]
     return [*options, "-X", "faulthandler", *(["-B"] if sys.dont_write_bytecode else []), *["-O"] * sys.flags.optimize]
-
-
-def _wait_for_end(process: subprocess.Popen[bytes], timeout: float | None) -> bool:
-    """Wait until the process has ended, without polling; return whether it has."""
-    if process.poll() is not None:
-        return True
-    if not hasattr(os, "pidfd_open"):
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout)
-        return process.returncode is not None
-    try:
-        descriptor = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return process.poll() is not None  # another thread has reaped it
-    try:
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        poller.poll(None if timeout is None else max(0.0, timeout) * 1000)
-    finally:
-        os.close(descriptor)
-    return process.poll() is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,7 +49,8 @@ class NewFolder:
     Attributes:
         path: the folder to write to.
         tag: the tag that the version will have.
-        labels, metadata: may be changed until the end of the block.
+        labels: may be changed until the end of the block.
+        metadata: may be changed until the end of the block.
         model: the handle on the version, once it is published.
     """
 
@@ -144,21 +146,33 @@ class ModelStore:
             found = [model for model in found if _has_labels(model.labels, wanted)]
         return found
 
-    def _ask(self, name: str | None, question: Callable[[Catalog], T], *, versions_only: bool = False) -> T:
+    def _ask(
+        self,
+        name: str | None,
+        question: Callable[[Catalog], T],
+        *,
+        versions_only: bool = False,
+        warn: bool = True,
+    ) -> T:
         """Return what the catalog answers, once it is up to date with one name, or all."""
+        self.layout.check_format()
         # A damaged one is removed when that shows, and the second attempt makes a new one. One that cannot be written to
         # (locked, full disk) is of no use for what has changed: then all is read again, in memory.
-        for catalog in (self._catalog, self._catalog, Catalog(self.layout, in_memory=True)):
+        catalog, attempts = self._catalog, 2
+        while True:
             catalog.failed = False
             if name is None:
                 notes = refresh(self.layout, catalog)
             else:
                 notes = refresh_name(self.layout, catalog, name, versions_only=versions_only)
             answer = question(catalog)
-            if not catalog.failed:
+            attempts -= 1
+            if not catalog.failed or catalog is not self._catalog:
                 break
-        for note in dict.fromkeys(notes):
-            warnings.warn(note, StoreWarning, 4)
+            if attempts == 0 or not catalog.worth_another_try:
+                catalog = Catalog(self.layout, in_memory=True)
+        for note in dict.fromkeys(notes if warn else ()):
+            warnings.warn(note, StoreWarning, _callers_level())
         return answer
 
     def get(self, tag: str | Tag) -> Model:
@@ -400,10 +414,12 @@ class ModelStore:
 
     def check_catalog(self) -> bool:
         """Tell whether the catalog is sound or not there; a damaged one is removed, and made again when it is needed."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", StoreWarning)  # verify names what is no model
-            rows = self._ask(None, lambda catalog: catalog.rows()) if self._catalog.is_sound() else None
-        if rows is not None and all(os.path.lexists(self.layout.version(row[0], row[1])) for row in rows):
+        if self._catalog.is_sound() and all(
+            os.path.lexists(self.layout.version(row[0], row[1]))
+            for row in self._ask(
+                None, lambda catalog: catalog.rows(), warn=False
+            )  # verify itself names what is no model
+        ):
             return True
         self._catalog.delete()
         return False
@@ -566,6 +582,15 @@ class ModelStore:
         """Return alias → version of a name; aliases whose version is gone are left out."""
         found = _aliases.of_name(self.layout, check_part(name, "model name"))
         return {alias: version for alias, version in found.items() if os.path.exists(self.layout.record(name, version))}
+
+
+def _callers_level() -> int:
+    """Return the stack level of the first caller outside Tiffin: a warning belongs to the line that asked."""
+    package = os.path.dirname(os.path.dirname(__file__)) + os.sep
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _has_labels(labels: Mapping[str, str], wanted: Iterable[tuple[str, str | None]]) -> bool:
