@@ -147,12 +147,7 @@ class ModelStore:
         return found
 
     def _ask(
-        self,
-        name: str | None,
-        question: Callable[[Catalog], T],
-        *,
-        versions_only: bool = False,
-        warn: bool = True,
+        self, name: str | None, question: Callable[[Catalog], T], *, versions_only: bool = False, warn: bool = True
     ) -> T:
         """Return what the catalog answers, once it is up to date with one name, or all."""
         self.layout.check_format()
