@@ -1,6 +1,7 @@
 """Batching in one process, against the bare model, a 40-line batcher, run_in_executor, CorkDispatcher and `batched`.
 
     python benchmarks/batching.py [--rounds 7] [--seconds 0.5] [--only M1,M2,single]
+    python benchmarks/batching.py --plot docs/_static/batching.svg
 
 The peers are installed into an environment of the benchmark's own (benchmarks/.envs, ignored by git), and everything runs
 there, in one process and one event loop, in turns. What is printed is the best of all rounds, the CPU time of a call in
@@ -201,6 +202,31 @@ async def compare(name, function, x, callers, rounds, seconds):
     return best
 
 
+async def plot(target, rounds, seconds):
+    """Measure from 1 to 256 callers, and draw throughput and latency as shares of the bare model's."""
+    from measuring import curves
+
+    titles = {"M1": "Logistic regression, iris", "M2": "Random forest, digits"}
+    found = {}
+    for name, function, x in models():
+        rows = [x[number : number + 1].copy() for number in range(len(x))]
+        peers = subjects(function)
+        print(f"\n{titles[name]}: share of the bare model's throughput (median latency in full batches)")
+        found[titles[name]] = await curves.sweep(
+            {peer: call for peer, (call, _) in peers.items()},
+            rows,
+            [1, 2, 4, 8, 16, 32, 64, 128, 256],
+            lambda function=function, x=x: timeit(function, x[:MAX_BATCH_SIZE], 0.2),
+            size=MAX_BATCH_SIZE,
+            rounds=rounds,
+            seconds=seconds,
+        )
+        for _, end in peers.values():
+            end()
+    curves.draw(found, target)
+    print(f"\nDrawn into {target}")
+
+
 def timeit(function, x, seconds):
     """Return calls of the bare function a second."""
     end = time.perf_counter() + seconds
@@ -253,10 +279,14 @@ def main():
     parser.add_argument("--callers", default="1,64,256")
     parser.add_argument("--only", default="M1,M2,single")
     parser.add_argument("--uvloop", action="store_true", help="use uvloop instead of asyncio's own loop")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="measure curves against callers, and draw them")
     options = parser.parse_args()
     wanted = options.only.split(",")
 
     async def everything():
+        if options.plot:
+            await plot(options.plot, options.rounds, options.seconds)
+            return
         if "single" in wanted:
             await single(options.rounds)
         for name, function, x in models():
