@@ -75,7 +75,7 @@ def test_the_contract_of_core_forbids_every_plugin() -> None:
 
 def test_the_lock_names_no_index() -> None:
     """requirements.lock holds names, versions and hashes; where packages come from is the reader's own setting."""
-    content = LOCK.read_text(encoding="utf-8", errors="replace")
+    content = LOCK.read_text(encoding="utf-8")
     options = set(re.findall(r"(?<!\S)(--?[a-z-]+)", re.sub(r"^#.*", "", content, flags=re.MULTILINE)))
     assert options == {"--hash"}
     assert "://" not in content
@@ -84,7 +84,7 @@ def test_the_lock_names_no_index() -> None:
 def test_the_lock_has_every_dependency_of_the_workspace() -> None:
     """Each third-party requirement is locked, at versions that fit; `make lock` brings the file up to date."""
     locked: dict[str, list[str]] = {}
-    for name, version in re.findall(r"^(\S+)==([^\s;\\]+)", LOCK.read_text(encoding="utf-8", errors="replace"), re.MULTILINE):
+    for name, version in re.findall(r"^(\S+)==([^\s;\\]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE):
         locked.setdefault(normalized(name), []).append(version)
     unlocked = read_toml(ROOT / "pyproject.toml").get("tool", {}).get("tiffin", {}).get("unlocked", [])
     for requirement in map(Requirement, third_party([CORE, *PLUGINS]) + group("dev")):
@@ -97,12 +97,12 @@ def test_the_lock_has_every_dependency_of_the_workspace() -> None:
 
 def test_the_lock_leaves_out_what_everyone_would_not_install() -> None:
     """Frameworks of many builds and gigabytes are not installed by everyone who works here."""
-    assert not re.search(r"^(torch|tensorflow|jax|nvidia-)", LOCK.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    assert not re.search(r"^(torch|tensorflow|jax|nvidia-)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_every_package_has_one_version_and_plugins_take_this_core() -> None:
     """The packages are released together, and a plugin's floor for core is not above the core beside it."""
-    version = re.search(r'__version__ = "(.+)"', (CORE.folder / "src/tiffin/_version.py").read_text(encoding="utf-8", errors="replace"))
+    version = re.search(r'__version__ = "(.+)"', (CORE.folder / "src/tiffin/_version.py").read_text(encoding="utf-8"))
     assert version
     for plugin in PLUGINS:
         assert plugin.pyproject["project"]["version"] == version[1], plugin.name
@@ -119,7 +119,7 @@ def test_every_package_says_the_same_of_licence_python_and_build(package: Packag
     assert project["description"]
     assert package.pyproject["build-system"] == CORE.pyproject["build-system"]
     assert (package.folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
-    assert (package.folder / "README.md").read_text(encoding="utf-8", errors="replace").startswith(f"# {package.name}\n")
+    assert (package.folder / "README.md").read_text(encoding="utf-8").startswith(f"# {package.name}\n")
     assert (package.folder / "src" / package.module / "py.typed").read_bytes() == b""
 
 
@@ -144,5 +144,5 @@ def test_every_plugin_has_the_same_shape(plugin: Package) -> None:
 def test_no_source_file_is_longer_than_500_lines() -> None:
     """One idea per file: past 500 lines there is more than one."""
     paths = [path for path in tracked_files() if path.endswith(".py") and "/src/" in path]
-    lengths = {path: len((ROOT / path).read_text(encoding="utf-8", errors="replace").splitlines()) for path in paths}
+    lengths = {path: len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in paths}
     assert {path: length for path, length in lengths.items() if length > 500} == {}

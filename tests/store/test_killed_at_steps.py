@@ -103,7 +103,7 @@ def litter(store: ModelStore) -> None:
     """Leave what gc has to collect: a killed save, unused contents, a dangling alias, a name without versions."""
     save(store, "litter:1", 9)
     store.set_alias("litter:1", "old")
-    os.rename(store.get("litter:1").path, f"{store.layout.staging}/00000000000000000000")
+    store.get("litter:1").path.rename(f"{store.layout.staging}/00000000000000000000")
 
 
 def edit_by_hand(store: ModelStore) -> None:
