@@ -26,7 +26,7 @@ class Gate:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._file = Path(path).open("w")  # noqa: SIM115 (the lock is held as long as the object)
+        self._file = Path(path).open("w")  # noqa: SIM115 - held open until `open`
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def open(self) -> None:
@@ -113,6 +113,9 @@ def _serve() -> None:
     import numpy  # noqa: F401 - imported for the forks, as all below
     import yaml  # noqa: F401
 
+    import tiffin.store._gc
+    import tiffin.store._saving
+    import tiffin.store._verify  # noqa: F401
     from tiffin.plugins import registry
 
     registry().adapter("picklable").info
