@@ -131,8 +131,9 @@ def clients(rounds):
     _, x = make_forest()
     rows = [x[number : number + 1].copy() for number in range(len(x))]
     context = multiprocessing.get_context("spawn")
-    reached, inside = [], []
-    sizes = []
+    reached: dict[str, list[float]] = {"local": [], "process": []}
+    sizes: dict[str, list[float]] = {"local": [], "process": []}
+    inside = []
     for _ in range(rounds):
         with Runner(Forest) as runner:
 
@@ -141,22 +142,26 @@ def clients(rounds):
                 return await batching.measure(call, rows, 256, 1.5)
 
             inside.append(asyncio.run(measure())[0])
-        with Runner(Forest) as runner, tempfile.TemporaryDirectory() as folder:
-            address = runner.listen(f"{folder}/private/socket")
-            start, results = context.Barrier(4), context.Queue()
-            processes = [context.Process(target=client, args=(address, 64, 1.5, start, results)) for _ in range(4)]
-            for process in processes:
-                process.start()
-            reached.append(sum(results.get() for _ in processes))
-            for process in processes:
-                process.join()
-            counters = runner.metrics()["methods"]["predict"]
-            sizes.append(counters["rows"] / counters["batches"])
+        for backend, values in reached.items():
+            with Runner(Forest, backend=backend) as runner, tempfile.TemporaryDirectory() as folder:
+                address = runner.listen(f"{folder}/private/socket")
+                start, results = context.Barrier(4), context.Queue()
+                processes = [context.Process(target=client, args=(address, 64, 1.5, start, results)) for _ in range(4)]
+                for process in processes:
+                    process.start()
+                values.append(sum(results.get() for _ in processes))
+                for process in processes:
+                    process.join()
+                counters = runner.metrics()["methods"]["predict"]
+                sizes[backend].append(counters["rows"] / counters["batches"])
     print("\nM2, four client processes with 64 callers each, against 256 callers in the runner's process (calls/s)")
-    print(f"  in process{max(inside):10.0f}")
-    print(f"  4 clients{max(reached):11.0f}    {max(reached) / max(inside):.0%}, mean batch {max(sizes):.0f}")
-    paired = statistics.median(a / b for a, b in zip(reached, inside, strict=True))
-    print(f"  median of the rounds' ratios: {paired:.0%}")
+    print(f"  in process         {max(inside):10.0f}")
+    for backend, values in reached.items():
+        paired = statistics.median(a / b for a, b in zip(values, inside, strict=True))
+        print(
+            f"  4 clients, {backend:8}{max(values):10.0f}    {max(values) / max(inside):.0%} (median {paired:.0%}), "
+            f"mean batch {max(sizes[backend]):.0f}"
+        )
 
 
 async def open_loop(runner, rows, rate, seconds):
