@@ -211,7 +211,7 @@ async def plot(target, rounds, seconds):
     for name, function, x in models():
         rows = [x[number : number + 1].copy() for number in range(len(x))]
         peers = subjects(function)
-        print(f"\n{titles[name]}: share of the bare model's throughput (median latency in full batches)")
+        print(f"\n{titles[name]}: share of the bare model's throughput (latency in full batches: median, 99th percentile)")
         found[titles[name]] = await curves.sweep(
             {peer: call for peer, (call, _) in peers.items()},
             rows,

@@ -50,38 +50,41 @@ async def sweep(
     rounds: int,
     seconds: float,
 ) -> dict[str, Any]:
-    """Measure all subjects in turns, and return shares of what the bare model does in the same round.
+    """Measure all subjects in turns, and return shares of what the bare model does.
 
     Args:
         subjects: name → one call.
         rows: what callers send.
         callers: the numbers of callers.
-        bare: measures the bare model: full batches a second, one after the other.
+        bare: measures the bare model, in turn with the subjects: full batches a second, one after the other.
         size: rows in a full batch.
-        rounds: how often; of each subject the round with the best throughput counts.
+        rounds: how often. The best counts: of each subject the round with the highest throughput.
         seconds: how long each subject is measured in a round.
 
     Returns:
         "callers", and subject → lists of "throughput" (1 is the bare model with full batches), "median" and "p99" (1 is
         the time that the bare model takes for one full batch), by number of callers.
     """
-    curves: dict[str, dict[str, list[float]]] = {name: {"throughput": [], "median": [], "p99": []} for name in subjects}
+    best: dict[tuple[str, int], tuple[float, float, float]] = {}
+    batches = 0.0
     for number in callers:
-        best: dict[str, tuple[float, float, float]] = {}
         for call in subjects.values():
             await latencies(call, rows, number, 0.2)
         for _ in range(rounds):
-            batches = bare()
+            batches = max(batches, bare())
             for name, call in subjects.items():
-                rate, median, p99 = await latencies(call, rows, number, seconds)
-                best[name] = max(
-                    best.get(name, (0.0, 0.0, 0.0)), (rate / (batches * size), median * batches, p99 * batches)
-                )
-        for name, figures in best.items():
-            for key, value in zip(("throughput", "median", "p99"), figures, strict=True):
-                curves[name][key].append(round(value, 4))
-        shares = "  ".join(f"{name} {figures[0]:.2f} ({figures[1]:.2f})" for name, figures in best.items())
-        print(f"  {number:4} callers: {shares}", flush=True)
+                measured = await latencies(call, rows, number, seconds)
+                best[name, number] = max(best.get((name, number), (0.0, 0.0, 0.0)), measured)
+    curves: dict[str, dict[str, list[float]]] = {name: {"throughput": [], "median": [], "p99": []} for name in subjects}
+    for number in callers:
+        shown = []
+        for name, curve in curves.items():
+            rate, median, p99 = best[name, number]
+            curve["throughput"].append(round(rate / (batches * size), 4))
+            curve["median"].append(round(median * batches, 4))
+            curve["p99"].append(round(p99 * batches, 4))
+            shown.append(f"{name} {curve['throughput'][-1]:.2f} ({curve['median'][-1]:.2f}, {curve['p99'][-1]:.2f})")
+        print(f"  {number:4} callers: {'  '.join(shown)}", flush=True)
     return {"callers": list(callers), "curves": curves}
 
 
