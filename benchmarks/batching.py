@@ -14,16 +14,17 @@ import argparse
 import asyncio
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ENVIRONMENT = HERE / ".envs" / "batching"
-PACKAGES = ["bentoml", "batched", "scikit-learn", "uvloop", "pandas"]
+from measuring import environments
+
+PEERS = ["bentoml", "batched", "scikit-learn", "uvloop", "pandas"]
+# Tiffin itself comes from the checkout; these are what it depends on.
+PACKAGES = [*PEERS, "attrs", "click", "cloudpickle", "importlib-metadata", "numpy", "pluggy", "PyYAML", "rich"]
 MAX_BATCH_SIZE = 100
 
 
@@ -42,7 +43,7 @@ class FortyLines:
         self.queue.append((x, future))
         if not self.busy:
             self.busy = True
-            loop.create_task(self.work(loop))
+            self.task = loop.create_task(self.work(loop))
         return await future
 
     async def work(self, loop):
@@ -74,18 +75,16 @@ class FortyLines:
 
 
 def prepare_environment(program):
-    """Make the environment with the peers, once, and run this program in it."""
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        print(f"making {ENVIRONMENT} (once)", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
-    done = ENVIRONMENT / "installed"
-    if not done.exists():
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *PACKAGES], check=True)
-        done.touch()
-    source = str(HERE.parent / "core" / "src")
+    """Make the environment with the peers, once, and run this program in it, with Tiffin from the checkout."""
+    python = str(environments.peer("batching", *PACKAGES))
+    source = str(environments.ROOT / "core" / "src")
     variables = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "true"}
-    os.execve(str(python), [str(python), program, *sys.argv[1:]], variables)
+    os.execve(python, [python, program, *sys.argv[1:]], variables)
+
+
+def inside():
+    """Return whether this program runs in that environment."""
+    return Path(sys.prefix).resolve() == (environments.ENVIRONMENTS / "batching").resolve()
 
 
 def models():
@@ -306,6 +305,6 @@ def main():
 
 
 if __name__ == "__main__":
-    if Path(sys.prefix).resolve() != ENVIRONMENT.resolve():
+    if not inside():
         prepare_environment(__file__)
     main()

@@ -54,3 +54,15 @@ def test_four_processes_share_one_runner(tmp_path: Path) -> None:
     found = re.search(r"640 calls of 4 processes in (\d+) batches", output)
     assert found is not None
     assert int(found[1]) <= 100
+
+
+def test_an_adapter_is_registered_in_a_running_program(tmp_path: Path) -> None:
+    """The third party's adapter works without being installed, until it is unregistered."""
+    command = [sys.executable, str(EXAMPLES / "notebook_adapter.py")]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("saved sine:")
+    assert lines[0].endswith("with the adapter 'polynomial': series.json")
+    assert lines[1:3] == ["loaded a Chebyshev that is equal: True", "sin(1) is 0.84, and the curve says 0.84"]
+    assert "was saved by the adapter 'polynomial', which is not installed" in lines[3]

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-UNITS = {"ms": 1e3, "s": 1.0, "µs": 1e6, "MiB": 1 / (1 << 20), "": 1.0, "×": 1.0}
+UNITS = {"ms": 1e3, "s": 1.0, "µs": 1e6, "MiB": 1 / (1 << 20), "": 1.0, "x": 1.0}
 """Unit → by what a value in seconds or bytes is multiplied."""
 
 
@@ -48,7 +48,7 @@ class Figure:
         if self.beside is not None:
             name, samples = self.beside
             peer = f"{name} {_number(min(samples) * scale)}"
-            times = f"{min(samples) * scale / self.best:.1f} ×" if self.best else ""
+            times = f"{min(samples) * scale / self.best:.1f} x" if self.best else ""
         verdict = "" if self.limit is None else ("ok" if self.holds else "MISSED")
         median = _number(middle) if middle is not None else ""
         return [self.what, limit, f"{_number(self.best)} {self.unit}", median, share, peer, times, verdict]

@@ -72,6 +72,19 @@ def serve(**functions: Callable[..., Any]) -> None:
         answers.flush()
 
 
+def own_folder(variable: str) -> None:
+    """Refuse to work in a store that is not the benchmark's own: workers fill stores, and delete what they have filled.
+
+    Raises:
+        RuntimeError: the variable does not name a folder that `store.py` has made.
+    """
+    folder = Path(os.environ.get(variable, ""))
+    if not folder.is_absolute() or not folder.parent.name.startswith("stores-"):
+        raise RuntimeError(
+            f"${variable} is {str(folder)!r}, which is no folder of a benchmark; run benchmarks/store.py"
+        )
+
+
 def time_command(arguments: list[str], environment: Mapping[str, str]) -> float:
     """Return the seconds that a command takes from its start to its end; what it prints is thrown away.
 

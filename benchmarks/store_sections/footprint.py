@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from measuring import environments
 from measuring.results import Figure
+
 from store_sections.options import Options
 
 TITLE = "Installed by `pip install tiffin`"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import bentoml
-from measuring.workers import serve
+from measuring.workers import own_folder, serve
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
@@ -26,7 +26,11 @@ def prepare() -> None:
 
 def save(times: int) -> list[float]:
     """Save the small model; return the seconds of each save."""
-    return [_timed(lambda: bentoml.sklearn.save_model("iris", _estimator)) for _ in range(times)]
+    taken = []
+    for _ in range(times):
+        _change()
+        taken.append(_timed(lambda: bentoml.sklearn.save_model("iris", _estimator)))
+    return taken
 
 
 def load(times: int) -> list[float]:
@@ -46,16 +50,23 @@ def list_all() -> float:
 
 def fill(count: int) -> None:
     """Fill the store with `count` names of one version each, all copies of one model."""
-    first = bentoml.sklearn.save_model("template", _estimator)
-    folder = Path(first.path)
+    tag = bentoml.sklearn.save_model("template", _estimator).tag
+    # Not the path that the returned model gives: that one is of a temporary folder, outside the store.
+    models = Path(os.environ["BENTOML_HOME"], "models")
+    folder = models / "template" / str(tag.version)
     record = (folder / "model.yaml").read_text()
     for number in range(count):
         name = f"model-{number:05}"
-        target = folder.parents[1] / name / str(first.tag.version)
+        target = models / name / str(tag.version)
         shutil.copytree(folder, target)
         (target / "model.yaml").write_text(record.replace("name: template", f"name: {name}", 1))
-        (target.parent / "latest").write_text(str(first.tag.version))
-    shutil.rmtree(folder.parent)
+        (target.parent / "latest").write_text(str(tag.version))
+    bentoml.models.delete(tag)
+
+
+def _change() -> None:
+    # What is saved again unchanged needs less: its content is in the store already.
+    _estimator.coef_[0, 0] += 1e-9
 
 
 def _timed(work: Any) -> float:
@@ -65,5 +76,6 @@ def _timed(work: Any) -> float:
 
 
 if __name__ == "__main__":
+    own_folder("BENTOML_HOME")
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     serve(prepare=prepare, save=save, load=load, get=get, list_all=list_all, fill=fill)

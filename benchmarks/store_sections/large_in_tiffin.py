@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring.workers import own_folder, serve
+
 import tiffin
 import tiffin.pickling._write as writing
-from measuring.workers import serve
 
 ARRAYS = 8
 _model: dict[str, Any] = {}
@@ -95,4 +96,5 @@ def _status(field: str) -> int:
 
 
 if __name__ == "__main__":
+    own_folder("TIFFIN_HOME")
     serve(prepare=prepare, plain=plain, save=save, load=load)

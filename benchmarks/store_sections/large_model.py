@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from measuring.results import UNITS, Figure
+from measuring.results import Figure
 from measuring.workers import Worker, interleave
+
 from store_sections.options import Options
 
 TITLE = "A large model in eight contiguous arrays"
@@ -41,9 +42,9 @@ def measure(options: Options) -> list[Figure]:
             Figure("write + fsync, file by file", times["plain"], "s"),
             Figure("write all, then fsync all", times["late"], "s"),
             Figure("tiffin.save", times["save"], "s"),
-            Figure("  over the faster write + fsync", [min(times["save"]) / base], "×", limit=1.3),
+            Figure("  over the faster write + fsync", [min(times["save"]) / base], "x", limit=1.3),
             Figure("tiffin.save without sync_file_range", times["without"], "s"),
-            Figure("  over the faster write + fsync", [min(times["without"]) / base], "×"),
+            Figure("  over the faster write + fsync", [min(times["without"]) / base], "x"),
             Figure("  peak memory above the model (worst)", [max(extra["save"])], "MiB", limit=_MEMORY_MIB),
             Figure("tiffin.load", loads, limit=5),
         ]
@@ -62,7 +63,6 @@ def _shared(options: Options, home: dict[str, str]) -> Figure:
                 worker.ask("load", tag="big:1" if what == "loaded" else "warm:latest")
             held[what] = sum(worker.ask("memory") for worker in workers)
     limit = round(1.1 * options.mib)
-    assert UNITS["MiB"]
     return Figure(
         "memory of four processes that load and read it, above four idle", [held["loaded"] - held["idle"]], "MiB", limit
     )

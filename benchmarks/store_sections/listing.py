@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 from measuring.results import Figure
 from measuring.workers import Worker, interleave
+
 from store_sections.options import Options
 
 TITLE = "Lists and look-ups in Python"
-SIZES = {"5,000 × 1": (5000, 1), "50 × 100": (50, 100), "1,000 × 100": (1000, 100)}
+SIZES = {"5,000 x 1": (5000, 1), "50 x 100": (50, 100), "1,000 x 100": (1000, 100)}
 
 
 def measure(options: Options) -> list[Figure]:
@@ -20,8 +22,7 @@ def measure(options: Options) -> list[Figure]:
         with Worker(options.tiffin, "store_sections.in_tiffin", home) as worker:
             worker.ask("fill", names=names, versions=versions)
         figures += _lists(options, f"{name} models", names * versions, home)
-        with Worker(options.tiffin, "store_sections.in_tiffin", home) as worker:
-            worker.ask("remove")
+        shutil.rmtree(home["TIFFIN_HOME"])
     return [*figures, *_bentoml(options), *_after_save(options)]
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring.workers import own_folder, serve
+
 import tiffin
-from measuring.workers import serve
 
 _held: list[Any] = []
 
@@ -25,4 +26,5 @@ def memory() -> int:
 
 
 if __name__ == "__main__":
+    own_folder("TIFFIN_HOME")
     serve(load=load, memory=memory)

@@ -7,6 +7,7 @@ import time
 
 from measuring.results import Figure
 from measuring.workers import Worker, interleave
+
 from store_sections.options import Options
 
 TITLE = "A small model (LogisticRegression on iris); only BentoML's save is not durable"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from measuring import environments
 from measuring.results import Figure
 from measuring.workers import Worker, clean_environment, interleave, time_command
+
 from store_sections.options import Options
 
 TITLE = "Start: Python's own start included, but for imports"
@@ -41,7 +42,7 @@ def _imports(options: Options) -> list[Figure]:
 
 
 def _command_line(options: Options) -> list[Figure]:
-    stores = {"no models": (0, 0), "5,000 names × 1 version": (5000, 1), "50 names × 100 versions": (50, 100)}
+    stores = {"no models": (0, 0), "5,000 names x 1 version": (5000, 1), "50 names x 100 versions": (50, 100)}
     python = str(options.tiffin)
     tool = environments.command(options.tiffin, "tiffin")
     cases: dict[str, Callable[[], float | list[float]]] = {"python": lambda: time_command([python, "-c", "pass"], {})}

@@ -25,6 +25,7 @@ def fill(root: str, names: int, versions: int) -> None:
         versions: how many of each.
     """
     from sklearn.linear_model import LogisticRegression
+
     from tiffin import ModelStore, tags
 
     store = ModelStore(root)
@@ -53,12 +54,13 @@ def fill(root: str, names: int, versions: int) -> None:
             body = text.replace(b"name: template", f"name: {name}".encode(), 1)
             body = body.replace(str(first.version).encode(), version.encode(), 1)
             body = body.replace(created, b"creation_time: " + str(when).encode(), 1)
-            target = f"{parent}/{version}"
-            os.mkdir(target)
-            with open(f"{target}/model.yaml", "wb") as file:  # noqa: PTH123 - a hundred thousand of them
-                file.write(body + b"digest: sha256:" + hashlib.sha256(body).hexdigest().encode() + b"\n")
+            target = parent / version
+            target.mkdir()
+            (target / "model.yaml").write_bytes(
+                body + b"digest: sha256:" + hashlib.sha256(body).hexdigest().encode() + b"\n"
+            )
             for path in files:
-                os.link(path, f"{target}/{path.name}")
+                os.link(path, target / path.name)
             shared += 1
             if shared % _LINKS == 0:
                 files = [_copy(path, Path(root).parent / "copies" / str(shared)) for path in files]

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+
 from tiffin.batching import Chunk, Core, Cost, Layout, Method
 from tiffin.exceptions import LatencyLimitError, QueueFullError
 

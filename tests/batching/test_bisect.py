@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 import pytest
+
 from tiffin.batching import Batch, BatchAxes, Chunk, Core, Method, prepare
 from tiffin.exceptions import BatchRowsError, MethodTimeoutError, UndecidedError, WorkerDiedError
 

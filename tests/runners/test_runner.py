@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 import pandas
 import pytest
+
 from tiffin.batching import Explanation
 from tiffin.exceptions import (
     BatchInputError,

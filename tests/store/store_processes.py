@@ -26,7 +26,7 @@ class Gate:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._file = Path(path).open("w")
+        self._file = Path(path).open("w")  # noqa: SIM115 - held open until `open`
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def open(self) -> None:
@@ -115,10 +115,10 @@ def _serve() -> None:
 
     import tiffin.store._gc
     import tiffin.store._saving
-    import tiffin.store._verify
+    import tiffin.store._verify  # noqa: F401
     from tiffin.plugins import registry
 
-    registry().adapter("picklable").info  # noqa: B018
+    registry().adapter("picklable").info
     modules: dict[str, ModuleType] = {}
     for line in sys.stdin:
         request = json.loads(line)
@@ -136,16 +136,17 @@ def _serve() -> None:
 def _run(function: Callable[..., Any], arguments: dict[str, Any], out: Path) -> None:
     # Whatever happens, nothing of this process may go on as if it was the one that forks.
     code = 1
-    try:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(2, 1)
-        result = function(**arguments)
-        out.write_text(json.dumps(result))
-        code = 0
-    except BaseException:  # noqa: BLE001
-        out.write_text(traceback.format_exc())
-    finally:
-        os._exit(code)
+    with out.open("w") as file:  # opened first: the function may become a user who may not
+        try:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(2, 1)
+            file.write(json.dumps(function(**arguments)))
+            code = 0
+        except BaseException:  # noqa: BLE001
+            file.write(traceback.format_exc())
+        finally:
+            file.flush()
+            os._exit(code)
 
 
 def _load(file: str) -> ModuleType:

@@ -17,7 +17,7 @@ def read(layout: Layout, name: str, alias: str) -> str | None:
     if not is_part(alias):
         return None
     try:
-        with open(f"{layout.aliases}/{name}/{alias}", encoding="ascii", errors="replace") as file:
+        with open(f"{layout.aliases}/{name}/{alias}", encoding="utf-8", errors="replace") as file:
             version = file.read(256).strip()
     except OSError:  # not there, or nothing that can be read: verify says so
         return None
@@ -56,7 +56,7 @@ def write(layout: Layout, name: str, alias: str, version: str) -> None:
         if not os.path.exists(layout.record(name, version)):
             raise ModelNotFoundError(f"Model '{name}:{version}' was deleted", tag=f"{name}:{version}")
         temporary = f"{folder}/{alias}"
-        with open(temporary, "w", encoding="ascii") as file:
+        with open(temporary, "w", encoding="utf-8") as file:
             file.write(version + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -69,6 +69,11 @@ class Catalog:
     def failed(self, value: bool) -> None:
         self._local.failed = value
 
+    @property
+    def worth_another_try(self) -> bool:
+        """Whether what failed last may work now, in a new file."""
+        return getattr(self._local, "changed", False)
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def names(self) -> dict[str, int]:
@@ -92,6 +97,10 @@ class Catalog:
             "SELECT version FROM versions WHERE name = ? ORDER BY created DESC, version DESC LIMIT 1", name
         )
         return found[0][0] if found else None
+
+    def versions(self, name: str) -> set[str]:
+        """Return the versions of a name."""
+        return {version for (version,) in self._read("SELECT version FROM versions WHERE name = ?", name)}
 
     def stamps(self, name: str) -> dict[str, Stamp]:
         """Return version → stamp for one name."""
@@ -207,12 +216,15 @@ class Catalog:
     def _give_up(self, error: sqlite3.Error) -> None:
         # The catalog is a cache: what it cannot tell or hold is read from the records.
         self.failed = True
+        self._local.changed = True
         text = str(error)
         if any(word in text for word in ("readonly", "unable to open")):
             self._path = None  # the disk may be read-only now: find another place
         elif not any(word in text for word in _PASSING):
             self._local.damaged = True
             self.delete()
+        else:
+            self._local.changed = False
 
     # -- the file ------------------------------------------------------------------------------------------------------
 
@@ -315,15 +327,13 @@ def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
     try:
         if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-                for table in ("names", "versions", "records"):
-                    connection.execute(f"DROP TABLE IF EXISTS {table}")
-                for statement in _TABLES.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={VERSION}")
-            connection.execute("COMMIT")
+            try:
+                _make_tables(connection)
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                # To make it takes no time: who holds it still has open what it was before it lost its content.
+                raise sqlite3.DatabaseError("the catalog is empty, and in use") from error
         # With a write-ahead log this risks no damage, only that the last changes are read again after a power failure.
         connection.execute("PRAGMA synchronous=NORMAL")
     except BaseException:
@@ -338,6 +348,18 @@ def _insert(connection: sqlite3.Connection, entries: list[Entry]) -> None:
         "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)",
         [(e.row.name, e.row.version, *e.stamp, e.record, _crc(e.record)) for e in entries],
     )
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        for table in ("names", "versions", "records"):
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={VERSION}")
+    connection.execute("COMMIT")
 
 
 def _crc(record: str) -> int:

@@ -57,7 +57,7 @@ class Layout:
         if self._ready:
             return
         try:
-            with open(self.format, encoding="ascii", errors="replace") as file:
+            with open(self.format, encoding="utf-8", errors="replace") as file:
                 text = file.read(64).strip()
         except FileNotFoundError:
             return
@@ -111,7 +111,7 @@ class Layout:
         # A name of its own for each thread: whoever is first is as right as the others.
         temporary = f"{self.staging}/format.{os.getpid()}.{threading.get_ident()}"
         while not os.path.exists(self.format):
-            with open(temporary, "w", encoding="ascii") as file:
+            with open(temporary, "w", encoding="utf-8") as file:
                 file.write(f"{FORMAT}\n")
                 file.flush()
                 os.fsync(file.fileno())

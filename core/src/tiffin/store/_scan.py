@@ -10,7 +10,6 @@ import datetime
 import os
 import stat
 import time
-from collections.abc import Container
 
 from tiffin._model import Row, Stamp
 from tiffin.exceptions import ModelNotFoundError, RecordError
@@ -80,14 +79,29 @@ def refresh(layout: Layout, catalog: Catalog) -> list[str]:
     return notes
 
 
-def refresh_name(layout: Layout, catalog: Catalog, name: str) -> list[str]:
+def refresh_name(layout: Layout, catalog: Catalog, name: str, *, versions_only: bool = False) -> list[str]:
     """Bring the catalog up to date with one name's folder.
+
+    Args:
+        layout, catalog: the store's.
+        name: the name.
+        versions_only: whether it is enough, within a second of a change, that the catalog has the versions that are there.
+            Their records are not looked at then, which whoever writes one tells the catalog of: a look-up right after a save
+            takes no longer for hundreds of versions.
 
     Returns:
         Warnings: what in the folder is not a model.
     """
     notes: list[str] = []
-    if catalog.mtime(name) != _mtime(f"{layout.models}/{name}") and not catalog.failed:
+    mtime = _mtime(f"{layout.models}/{name}")
+    if catalog.mtime(name) != mtime and not catalog.failed:
+        if (
+            versions_only
+            and mtime is not None
+            and 0 <= _age(mtime) <= _SETTLED_NS
+            and _has_versions(layout, catalog, name)
+        ):
+            return notes
         # Read as one change: what others note meanwhile would be lost, or taken for what was found here.
         catalog.atomically(lambda: _read_again(layout, catalog, name, notes))
     return notes
@@ -99,20 +113,25 @@ def _read_again(layout: Layout, catalog: Catalog, name: str, notes: list[str]) -
     if mtime is None:
         catalog.forget([name])
         return
-    settled = time.time_ns() - mtime > _SETTLED_NS
-    stamps = catalog.stamps(name)
-    found: dict[str, Stamp | None] = {}
+    settled = _age(mtime) > _SETTLED_NS
+    versions = []
     try:
-        found = _stamps(folder, stamps, notes)
+        with os.scandir(folder) as found:
+            versions = [entry.name for entry in found if _is_place(entry, "version", notes)]
     except (FileNotFoundError, NotADirectoryError):
         catalog.forget([name])
         return
     except PermissionError as error:
         settled = False  # another user may read it
         notes.append(f"Passed over {folder}, which cannot be read: {error.strerror}")
-    keep = {version for version, stamp in found.items() if stamp is not None and stamps.get(version) == stamp}
+    stamps = catalog.stamps(name)
+    keep: set[str] = set()
     entries = []
-    for version in found.keys() - keep:
+    for version in versions:
+        stamp = _records.stamp_of(f"{folder}/{version}/model.yaml")
+        if stamp is not None and stamps.get(version) == stamp:
+            keep.add(version)
+            continue
         try:
             entries.append(entry_of(layout, name, version))
         except ModelNotFoundError:
@@ -125,23 +144,16 @@ def _read_again(layout: Layout, catalog: Catalog, name: str, notes: list[str]) -
         catalog.replace(name, mtime if settled else None, keep, entries)
 
 
-def _stamps(folder: str, known: Container[str], notes: list[str]) -> dict[str, Stamp | None]:
-    """Return version → stamp of its record, `None` where it has none, of all versions in a name's folder.
-
-    A look-up right after a save does this, for each of maybe hundreds of versions.
-    """
-    with os.scandir(folder) as entries:
-        versions = [
-            entry.name
-            for entry in entries
-            if (entry.name in known and entry.is_dir(follow_symlinks=False)) or _is_place(entry, "version", notes)
-        ]
-    # Paths from here are found faster than those from the root.
-    here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _has_versions(layout: Layout, catalog: Catalog, name: str) -> bool:
     try:
-        return {version: _records.stamp_of(f"{version}/model.yaml", here) for version in versions}
-    finally:
-        os.close(here)
+        found = {version for version in os.listdir(f"{layout.models}/{name}") if not version.startswith(".")}
+    except OSError:
+        return False
+    return found == catalog.versions(name)
+
+
+def _age(mtime: int) -> int:
+    return time.time_ns() - mtime
 
 
 def _mtime(folder: str) -> int | None:

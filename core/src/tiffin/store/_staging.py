@@ -10,7 +10,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 
 from tiffin._files import sync_file
@@ -173,7 +172,7 @@ def is_aside(layout: Layout, name: str, version: str) -> bool:
 def _work(layout: Layout) -> dict[str, list[str]]:
     """Return id → entries in staging/."""
     found: dict[str, list[str]] = {}
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, PermissionError):  # another user's is none of ours
         for entry in os.listdir(layout.staging):
             # The names of locks that are no work's have dots, too.
             identity = entry.removesuffix(_LOCK) if entry.endswith(_LOCK) else entry.partition(".")[0]
@@ -218,6 +217,8 @@ def _put_back(path: str, target: str) -> bool:
 def discard(path: str) -> None:
     """Remove a folder with all in it, or a file, or what can be removed of it."""
     if os.path.isdir(path) and not os.path.islink(path):
+        import shutil  # takes two milliseconds, and lists remove nothing
+
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):
