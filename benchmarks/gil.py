@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 import threading
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 import batching
+
+if __name__ == "__main__" and not batching.inside():
+    batching.prepare_environment(__file__)
+
 import runners
 
 from tiffin.runners import Runner
@@ -106,6 +107,4 @@ def main():
 
 
 if __name__ == "__main__":
-    if Path(sys.prefix).resolve() != batching.ENVIRONMENT.resolve():
-        batching.prepare_environment(__file__)
     main()
