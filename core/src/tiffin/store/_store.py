@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tiffin._model import Model
 from tiffin.exceptions import (
@@ -19,8 +19,8 @@ from tiffin.exceptions import (
 )
 from tiffin.store import _aliases, _changes
 from tiffin.store._catalog import Entry
+from tiffin.store._finding import Finder
 from tiffin.store._layout import disk_errors, step
-from tiffin.store._reader import StoreReader
 from tiffin.store._scan import make_entry
 from tiffin.store._staging import staged, sweep
 from tiffin.tags import LATEST, Tag, check_part
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from tiffin.info import ModelInfo
 
 _MISSING: Any = object()
-_PATIENCE = 100
-"""Milliseconds for which a version that is just being overwritten in several steps is waited for."""
-T = TypeVar("T")
 List = list  # within the class below, `list` is a method
 
 
@@ -56,12 +53,18 @@ class NewFolder:
         self.model: Model | None = None
 
 
-class ModelStore(StoreReader):
+class ModelStore(Finder):
     """A store of models in one folder. Several processes and threads may use it at once.
 
     Args:
         path: the store's folder; `None` stands for `store` below $TIFFIN_HOME (default ~/.tiffin). Made by the first save.
     """
+
+    def __reduce__(self) -> Any:
+        return ModelStore, (str(self.path),)
+
+    def __repr__(self) -> str:
+        return f"ModelStore({str(self.path)!r})"
 
     # -- saving --------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""StoreReader: finding the models of one store. Changes nothing but the catalog."""
+"""Finding: what a store holds, and what a tag means. Reads only; the catalog is brought up to date on the way."""
 
 from __future__ import annotations
 
@@ -30,23 +30,13 @@ T = TypeVar("T")
 List = list  # within the class below, `list` is a method
 
 
-class StoreReader:
-    """What can be asked of one store.
-
-    Args:
-        path: as `ModelStore` takes it.
-    """
+class Finder:
+    """The reading half of a store; see `ModelStore`."""
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = Path(path).absolute() if path is not None else home() / "store"
         self.layout = Layout(str(self.path))
         self._catalog = Catalog(self.layout)
-
-    def __reduce__(self) -> Any:
-        return type(self), (str(self.path),)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.path)!r})"
 
     # -- what handles ask ----------------------------------------------------------------------------------------------
 
