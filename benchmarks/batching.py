@@ -213,7 +213,9 @@ async def plot(target, wanted, rounds, seconds):
             continue
         rows = [x[number : number + 1].copy() for number in range(len(x))]
         peers = subjects(function)
-        print(f"\n{titles[name]}: share of the bare model's throughput (latency in full batches: median, 99th percentile)")
+        print(
+            f"\n{titles[name]}: share of the bare model's throughput (latency in full batches: median, 99th percentile)"
+        )
         found[titles[name]] = await curves.sweep(
             {peer: call for peer, (call, _) in peers.items()},
             rows,

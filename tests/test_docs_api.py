@@ -37,7 +37,9 @@ def test_every_name_of_tiffin_models_is_on_a_page(name: str) -> None:
     assert re.search(rf"\btiffin\.(models\.)?{name}\b", ALL)
 
 
-@pytest.mark.parametrize("module", [batching, pickling, plugins, runners, signatures], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [batching, pickling, plugins, runners, signatures], ids=lambda module: module.__name__
+)
 def test_every_name_of_a_module_is_on_its_page(module: object) -> None:
     """The pages of modules for authors leave nothing out but what is named in this test."""
     name = module.__name__.removeprefix("tiffin.")  # type: ignore[attr-defined]

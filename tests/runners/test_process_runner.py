@@ -35,8 +35,14 @@ from process_support import start_python
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 
-# Workers cannot import this module, so its classes travel by value, as those of a program's __main__ do.
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+@pytest.fixture(autouse=True, scope="module")
+def _by_value() -> Iterator[None]:
+    # Workers cannot import this module, so its classes travel by value, as those of a program's __main__ do.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
 
 X = numpy.arange(8.0).reshape(2, 4)
 BAD, DEADLY = -1.0, -2.0

@@ -154,6 +154,9 @@ def prepare_for(store: ModelStore, change: Callable[[ModelStore], None]) -> None
         litter(store)
     if change is accept:
         edit_by_hand(store)
+    for name in Path(store.layout.models).iterdir():
+        os.utime(name, (1, 1))  # long ago, so that the catalog is relied on
+    store.list()
 
 
 def check(root: Path, change: Callable[[ModelStore], None], before: Any, after: Any) -> None:
