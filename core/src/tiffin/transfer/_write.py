@@ -1,0 +1,63 @@
+"""Writing archives: the same model gives the same bytes, whenever and wherever it is written."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import IO, Any, NamedTuple
+
+from tiffin.transfer._codecs import open_writer
+from tiffin.transfer._formats import COMPRESSION
+
+PIECE = 1 << 20
+
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that zip can hold."""
+
+
+class Member(NamedTuple):
+    """One file to write: its path in the archive, its size in bytes, and how to open it.
+
+    What is opened checks at the end of its block that it was what it should be.
+    """
+
+    path: str
+    size: int
+    open: Callable[[], AbstractContextManager[Any]]
+
+
+def write_archive(target: IO[bytes], kind: str, members: Iterable[Member]) -> None:
+    """Write members to an open file as one archive.
+
+    Args:
+        target: where to; need not be seekable.
+        kind: the format, one of FORMATS but "folder".
+        members: what to write, in this order.
+    """
+    if kind == "zip":
+        _write_zip(target, members)
+        return
+    with (
+        open_writer(target, COMPRESSION[kind]) as packed,
+        tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT, bufsize=PIECE) as archive,
+    ):
+        archive.copybufsize = PIECE  # type: ignore[attr-defined]  # not in the published types
+        for member in members:
+            entry = tarfile.TarInfo(member.path)
+            entry.size, entry.mode = member.size, 0o644
+            with member.open() as source:
+                archive.addfile(entry, source)
+
+
+def _write_zip(target: IO[bytes], members: Iterable[Member]) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, allowZip64=True, compresslevel=6) as archive:
+        for member in members:
+            entry = zipfile.ZipInfo(member.path, _ZIP_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o100644 << 16
+            entry.create_system = 3
+            with member.open() as source, archive.open(entry, "w", force_zip64=member.size >= 1 << 31) as packed:
+                shutil.copyfileobj(source, packed, PIECE)
