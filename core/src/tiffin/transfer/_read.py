@@ -106,9 +106,11 @@ class Reader:
                     stream = archive.extractfile(member)
                     assert stream is not None
                     yield self._entry(path, member.size, stream)
+                    # What fills the last block is no part of any file, so only this look tells that it was changed.
+                    end = member.offset_data + member.size
+                    if archive.fileobj.tell() == end and archive.fileobj.read(-end % 512).strip(b"\0"):
+                        raise self.damaged("the filling behind it is not empty", path)
         except (tarfile.TarError, OverflowError, UnicodeError, ValueError) as error:
-            if isinstance(error, UnsafeArchiveError | DamagedArchiveError):
-                raise
             raise self.damaged(str(error)) from error
         # What the archive states as its end must be its end: else a cut or a second archive would go unnoticed.
         while rest := unpacked.read(PIECE):
