@@ -14,7 +14,7 @@ import re
 import struct
 from collections.abc import Callable
 from math import prod
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from tiffin.inspection._limits import InspectionLimits
 
@@ -61,7 +61,7 @@ class Machine(_Base):  # type: ignore[misc]  # the base has no types
         nested: called with the stream where joblib keeps a pickle of its own inside.
     """
 
-    dispatch: dict[int, Callable[[Any], None]] = dict(_Base.dispatch)
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_Base.dispatch)
 
     def __init__(
         self,
