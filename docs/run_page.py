@@ -7,7 +7,8 @@ Usage: python docs/run_page.py PAGE.md
   `<!-- not run: reason -->` leaves a `python` fence out;
   `<!-- file: NAME -->` writes a fence of any language to that file;
   `<!-- run -->` runs the `$ ` commands of a `console` fence in a terminal, 100 columns wide, and compares the output
-  that is shown, in which `…` stands for anything; where no output is shown the command has to succeed.
+  that is shown; where none is shown the command has to succeed. `…` stands for anything. White space and the length of
+  rules do not count, and one made-up version, time, size or digest is as good as any other.
 """
 
 from __future__ import annotations
@@ -28,9 +29,21 @@ from typing import Any, NamedTuple
 
 COLUMNS, LINES = 100, 40
 
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+"""What a terminal takes as a colour or style; on a dumb terminal, which knows none, tables would be 80 columns wide."""
+
 FENCE = re.compile(
     r"^(?:<!--\s*(?P<note>.+?)\s*-->\n)?```(?P<language>[\w-]+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+
+VARIES = {
+    r"\b[0-9a-hjkmnp-tv-z]{20}\b": "VERSION",
+    r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b": "TIME",
+    r"\b[0-9a-f]{64}\b": "DIGEST",
+    r"\b\d+(\.\d+)? ([KMGT]i)?B\b": "SIZE",
+    "─+": "─",
+}
+"""What differs from run to run, and what stands for it when outputs are compared."""
 
 
 class Fence(NamedTuple):
@@ -66,11 +79,11 @@ def run_doctest(fence: Fence, page: Path, namespace: dict[str, Any]) -> None:
 
 
 def in_terminal(command: str) -> tuple[int, str]:
-    """Return a shell command's exit code and what it shows on a terminal without colours."""
+    """Return a shell command's exit code and what it shows on a terminal, without its colours."""
     leader, follower = pty.openpty()
     ioctl(follower, TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    env = {**os.environ, "PATH": path, "TERM": "xterm", "COLUMNS": str(COLUMNS)}
     with subprocess.Popen(
         command, shell=True, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, env=env
     ) as it:
@@ -83,18 +96,23 @@ def in_terminal(command: str) -> tuple[int, str]:
             if error.errno != errno.EIO:  # how Linux says that the other side is closed
                 raise
         os.close(leader)
-    return it.returncode, shown.decode("utf-8").replace("\r\n", "\n")
+    return it.returncode, STYLE.sub("", shown.decode("utf-8").replace("\r\n", "\n"))
+
+
+def comparable(output: str) -> str:
+    """Return an output without what may differ between two runs."""
+    for pattern, name in VARIES.items():
+        output = re.sub(pattern, name, output)
+    return "\n".join(" ".join(line.split()) for line in output.splitlines() if line.strip())
 
 
 def run_console(fence: Fence, page: Path) -> None:
     """Run the commands of a fence, and stop the page where one shows something else."""
     for match in re.finditer(r"^\$ (?P<command>(?:.*\\\n)*.*)\n(?P<output>(?:(?!\$ ).*\n)*)", fence.code, re.MULTILINE):
         code, shown = in_terminal(match["command"])
-        lines = [re.escape(line.rstrip()).replace("…", ".*?") for line in match["output"].strip().split("\n")]
-        right = re.fullmatch(
-            "\n".join(lines), "\n".join(line.rstrip() for line in shown.strip().split("\n")), re.DOTALL
-        )
-        if not (right if match["output"].strip() else code == 0):
+        expected = comparable(match["output"])
+        pattern = re.escape(expected).replace("…", ".*?")
+        if not (re.fullmatch(pattern, comparable(shown), re.DOTALL) if expected else code == 0):
             line = fence.line + fence.code.count("\n", 0, match.start()) + 1
             raise SystemExit(
                 f"{page}:{line}: $ {match['command']}\nexit code {code}; the page shows:\n{match['output']}\n"

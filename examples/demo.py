@@ -85,7 +85,7 @@ def main() -> None:
     heading("Check every byte against the digests in the records")
     shell("tiffin models verify")
 
-    heading("The store is a folder: every version is complete in itself, equal contents are stored once")
+    heading("The store is a folder: every version is complete in itself")
     show_folder(Path(os.environ["TIFFIN_HOME"]))
     shell("tiffin models du")
 

@@ -17,6 +17,12 @@ bare = set(sys.modules)
 atexit.register(lambda: open(os.environ["REPORT"], "w").write(json.dumps(sorted(set(sys.modules) - bare))))
 """
 
+LIST = """
+sys.argv = ["tiffin", "models", "list"]
+from tiffin.cli import main
+main()
+"""
+
 
 def imported_by(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Run `program` in a Python of its own, and return the names of the modules that it imports."""
@@ -53,7 +59,7 @@ def test_models_list_of_an_empty_store_imports_only_what_it_needs(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`tiffin models list` where nothing was ever saved needs click and Tiffin's own modules."""
-    modules = imported_by("from tiffin.cli import main; main(['models', 'list'])", tmp_path, monkeypatch)
+    modules = imported_by(LIST, tmp_path, monkeypatch)
     assert "click" in modules
     assert modules & SLOW == set()
     assert top_level(modules) <= {"tiffin", "click"}
@@ -67,7 +73,7 @@ def test_models_list_of_a_filled_store_imports_only_what_it_needs(
     fill += "print(tiffin.models.list())"
     filled = subprocess.run([sys.executable, "-c", fill], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert filled.returncode == 0, filled.stderr
-    modules = imported_by("from tiffin.cli import main; main(['models', 'list'])", tmp_path, monkeypatch)
+    modules = imported_by(LIST, tmp_path, monkeypatch)
     assert "sqlite3" in modules
     assert modules & SLOW == set()
     assert top_level(modules) <= {"tiffin", "click"}

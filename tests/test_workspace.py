@@ -61,6 +61,18 @@ def test_no_file_names_a_path_of_someones_machine() -> None:
     assert lines_that_match(MACHINE_PATH, tracked_files()) == []
 
 
+def test_no_file_names_the_host_of_a_package_index() -> None:
+    """Where packages come from is a setting of the machine, never of the project."""
+    assert lines_that_match(re.compile(r"pypi[.]org|pythonhosted[.]org|index-url\s*="), tracked_files()) == []
+
+
+def test_the_contract_of_core_forbids_every_plugin() -> None:
+    """The contract that core imports no plugin lists plugins by name, and this says which is missing."""
+    contracts = read_toml(ROOT / "pyproject.toml")["tool"]["importlinter"]["contracts"]
+    [forbidden] = [contract["forbidden_modules"] for contract in contracts if contract["type"] == "forbidden"]
+    assert {plugin.module for plugin in PLUGINS} <= set(forbidden)
+
+
 def test_the_lock_names_no_index() -> None:
     """requirements.lock holds names, versions and hashes; where packages come from is the reader's own setting."""
     content = LOCK.read_text(encoding="utf-8")

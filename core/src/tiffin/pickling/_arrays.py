@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import sys
 from collections.abc import Iterator
+from pickle import PickleBuffer
 from typing import Any
 
 # Elements that are gathered at a time: a piece is to fit into the processor's cache.
@@ -48,10 +49,15 @@ def stand_in(array: Any) -> Any:
     return numpy.ndarray(array.shape, array.dtype, memory)
 
 
-def reduce_dates(array: Any) -> Any:
-    """Return numpy's own recipe for the contiguous array of dates or time spans, as if its elements were integers.
+def reduce_as_bytes(array: Any) -> Any:
+    """Return numpy's own recipe for a contiguous array, made as if its elements were mere bytes.
 
-    numpy copies dates into the stream because the buffer protocol has no name for them.
+    numpy copies what has dates in it into the stream, because the buffer protocol has no name for them.
+
+    Returns:
+        The recipe as for `__reduce_ex__`, its first argument a `PickleBuffer`; `NotImplemented` if numpy gives another.
     """
-    function, (buffer, _, *rest) = array.view("i8").__reduce_ex__(5)
-    return function, (buffer, array.dtype, *rest)
+    function, arguments, *_ = array.view(f"V{array.itemsize}").__reduce_ex__(5)
+    if not isinstance(arguments[0], PickleBuffer):
+        return NotImplemented
+    return function, (arguments[0], array.dtype, *arguments[2:])

@@ -23,7 +23,7 @@ from tiffin.pickling._layout import (
 )
 
 if TYPE_CHECKING:
-    from tiffin.pickling._pickler import Content
+    from tiffin.pickling._pickler import BufferPickler, Content
 
 # `multiprocessing` knows the script under this name in processes that it started by spawning; no other program does.
 _SPAWNED_MAIN = "__mp_main__"
@@ -78,14 +78,13 @@ def _write(obj: Any, folder: Path, name: str, created: list[Path]) -> dict[Path,
     path = folder / stream_file(name)
     stream = HashedFile(path, created)
     try:
-        pickler = BufferPickler(stream)
-        _pickle(pickler, obj, name)
+        contents = _pickle(BufferPickler(stream), obj, name)
     except BaseException:
         stream.abandon()
         raise
     digests = {path: stream.close()}
-    if pickler.contents:
-        index, files = _lay_out(pickler.contents, name)
+    if contents:
+        index, files = _lay_out(contents, name)
         index.stream = stream.size
         record = index.to_bytes()
         files[index_file(name)] = Content(len(record), (record,))
@@ -93,11 +92,11 @@ def _write(obj: Any, folder: Path, name: str, created: list[Path]) -> dict[Path,
     return digests
 
 
-def _pickle(pickler: Any, obj: Any, name: str) -> None:
+def _pickle(pickler: BufferPickler, obj: Any, name: str) -> list[Content]:
     spawned = [_SPAWNED_MAIN] if _SPAWNED_MAIN in sys.modules else []
     with by_value(spawned) if spawned else contextlib.nullcontext():
         try:
-            pickler.dump(obj)
+            return pickler.collect(obj)
         except (OSError, MemoryError, PicklingError):
             raise
         except Exception as error:

@@ -71,7 +71,7 @@ def _culprit(obj: Any) -> Any:
     tracer = _Tracer(_Nowhere())
     tracer.last = obj
     try:
-        tracer.dump(obj)
+        tracer.collect(obj)
     except Exception:  # noqa: BLE001 - the same error again; the first one is reported
         return tracer.last
     # It worked this time: the object changes while it is saved. The first error says what it can.

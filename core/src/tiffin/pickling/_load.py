@@ -38,7 +38,7 @@ def load(folder: str | os.PathLike[str], *, name: str = "model") -> Any:
         buffers = _buffers(folder, name, os.fstat(file.fileno()).st_size)
         try:
             return pickle.Unpickler(file, buffers=buffers).load()  # noqa: S301 - this is the loader; the caller trusts
-        except (MemoryError, PicklingError):
+        except PicklingError:
             raise
         except Exception as error:
             # A damaged stream, and the code of the objects in it, may raise anything.
@@ -81,6 +81,13 @@ def _explain(error: Exception, path: Path) -> PicklingError:
         )
     if isinstance(error, (EOFError, pickle.UnpicklingError)):
         return _broken(path, f"{type(error).__name__}: {error}")
+    if isinstance(error, MemoryError):
+        return PicklingError(
+            f"There is not enough memory for the pickle '{path}'",
+            why="The object is larger than what is free, or the file is damaged and asks for a wrong amount",
+            fix="Compare the model's digests; if they are right, load it where there is more memory",
+            path=str(path),
+        )
     return PicklingError(
         f"The pickle '{path}' cannot be loaded ({type(error).__name__}: {error})",
         why="The code that rebuilds an object in it failed, or the file is damaged",

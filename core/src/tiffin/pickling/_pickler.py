@@ -39,17 +39,24 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     Args:
         stream: takes the pickle stream.
-
-    Attributes:
-        contents: the buffers outside the stream, in the order in which the stream asks for them.
     """
 
     def __init__(self, stream: Writable) -> None:
-        super().__init__(stream, protocol=PROTOCOL, buffer_callback=self._place)
-        self.contents: list[Content] = []
-        self._budget = STREAM_BUDGET
-        # What to write in place of a stand-in's buffer. Holds the buffer too, so that its id stays its own.
-        self._gathered: dict[int, tuple[Any, Content]] = {}
+        self._placement = _Placement()
+        super().__init__(stream, protocol=PROTOCOL, buffer_callback=self._placement.place)
+
+    def collect(self, obj: Any) -> list[Content]:
+        """Pickle `obj`, and return the buffers outside the stream, in the order in which the stream asks for them."""
+        try:
+            self.dump(obj)
+            return self._placement.contents
+        except BaseException:
+            self._placement.forget()
+            raise
+        finally:
+            # Before 3.13, CPython crashes if the cycle collector frees a memoryview that a PickleBuffer uses, which
+            # may happen when a traceback with this pickler in it is part of a cycle: so keep nothing.
+            self.clear_memo()
 
     def reducer_override(self, obj: Any) -> Any:
         """Return how to pickle `obj`, or `NotImplemented` to leave it to cloudpickle's and pickle's tables."""
@@ -61,23 +68,39 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _reduce_array(self, array: Any) -> Any:
         if _arrays.is_contiguous(array):
-            return _arrays.reduce_dates(array) if array.dtype.kind in "Mm" else NotImplemented
+            # Dates and time spans, and records, which may contain them.
+            return _arrays.reduce_as_bytes(array) if array.dtype.kind in "MmV" and array.nbytes else NotImplemented
         if array.nbytes < OWN_FILE:
             return NotImplemented
-        standing = _arrays.stand_in(array)
-        if array.dtype.kind in "Mm":
-            recipe = _arrays.reduce_dates(standing)
-        else:
-            recipe = standing.__reduce_ex__(PROTOCOL)
-        buffer = recipe[1][0]
-        self._gathered[id(buffer)] = buffer, Content(array.nbytes, _arrays.Gathered(array))
+        recipe = _arrays.reduce_as_bytes(_arrays.stand_in(array))
+        if recipe is not NotImplemented:
+            self._placement.replace(recipe[1][0], Content(array.nbytes, _arrays.Gathered(array)))
         return recipe
 
-    def _place(self, buffer: pickle.PickleBuffer) -> bool:
+
+class _Placement:
+    """Decides where each buffer goes. Apart from the pickler, which would be part of a cycle else."""
+
+    def __init__(self) -> None:
+        self.contents: list[Content] = []
+        self._budget = STREAM_BUDGET
+        # Holds the buffers too, so that no id is used a second time.
+        self._replaced: dict[int, tuple[pickle.PickleBuffer, Content]] = {}
+
+    def replace(self, buffer: pickle.PickleBuffer, content: Content) -> None:
+        """When `buffer` comes, put `content` in its place, outside the stream."""
+        self._replaced[id(buffer)] = buffer, content
+
+    def forget(self) -> None:
+        """Let go of all buffers."""
+        self.contents.clear()
+        self._replaced.clear()
+
+    def place(self, buffer: pickle.PickleBuffer) -> bool:
         """Take the buffer and return false, or return true to leave it in the stream."""
-        gathered = self._gathered.get(id(buffer))
-        if gathered is not None:
-            self.contents.append(gathered[1])
+        replaced = self._replaced.get(id(buffer))
+        if replaced is not None:
+            self.contents.append(replaced[1])
             return False
         view = buffer.raw()
         size = view.nbytes
