@@ -342,7 +342,7 @@ def export_model(
             path's ending, else "tiffin".
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.
-        force: whether a local file that exists is replaced.
+        force: whether a file that exists is replaced.
         progress: told how far it is.
         store: another store than the default one.
 

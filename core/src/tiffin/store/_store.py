@@ -317,6 +317,20 @@ class ModelStore:
         from tiffin.store import _saving
 
         tag = Tag.parse(name)
+        self.check_free(tag, overwrite=overwrite)
+        return _saving.Description(tag.name, tag.version, labels, metadata)
+
+    def check_free(self, tag: Tag, *, overwrite: bool = False) -> None:
+        """Refuse a tag that no new version can have.
+
+        Args:
+            tag: the name, and the version where one is asked for.
+            overwrite: whether a version that exists would be replaced.
+
+        Raises:
+            InvalidTagError: it is `latest`, which stands for the newest version.
+            ModelExistsError: the version exists, or is an alias.
+        """
         if LATEST in (tag.name, tag.version):
             raise InvalidTagError(
                 f"'{tag}' cannot be saved",
@@ -324,13 +338,8 @@ class ModelStore:
                 fix="Leave the version out to have one made",
                 value=str(tag),
             )
-        description = _saving.Description(tag.name, tag.version, labels, metadata)
-        if tag.version is not None:
-            self._refuse_taken(tag, overwrite=overwrite)
-        return description
-
-    def _refuse_taken(self, tag: Tag, *, overwrite: bool) -> None:
-        assert tag.version is not None
+        if tag.version is None:
+            return
         if not overwrite and os.path.lexists(self.layout.version(tag.name, tag.version)):
             from tiffin.store._publish import exists_error
 
@@ -374,7 +383,7 @@ class ModelStore:
         from tiffin.plugins import registry
         from tiffin.store._publish import publish
 
-        self._refuse_taken(Tag(info.name, info.version), overwrite=overwrite)
+        self.check_free(info.tag, overwrite=overwrite)
         record = publish(self.layout, folder, info, ledger, origin=origin, overwrite=overwrite, operation="import")
         self._catalog.put([make_entry(*record, encode_cached(record[0]))])
         step("import", "cataloged")

@@ -6,24 +6,23 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import sys
 import zlib
 from typing import IO, Any
 
-from tiffin.exceptions import DamagedArchiveError
+from tiffin.transfer._checks import PIECE, Checks
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-PIECE = 1 << 18
-"""Bytes that are read of a compressed stream at a time, and that are unpacked of it at a time."""
-
-_MEMORY = 256 << 20
-"""Bytes that unpacking xz may use; the highest setting of xz needs 65 MiB."""
-_WINDOW_LOG = 27
-"""The window that unpacking zstd may use, as a power of two: 128 MiB, what the command zstd allows too."""
+MEMORY = 33 << 20
+"""Bytes that unpacking may use, so that an import of any size takes 64 MiB at most. `xz -8` and `zstd --ultra -20` need no
+more; what was packed harder (`xz -9`, `zstd --ultra -22`) is refused."""
+_WINDOW_LOG = 25
+"""The window that unpacking zstd may use, as a power of two: 32 MiB."""
 
 
 def open_writer(target: Any, compression: str) -> Any:
@@ -55,53 +54,53 @@ class _Uncompressed(io.BufferedIOBase):
 
 
 class Unpacked(io.RawIOBase):
-    """The unpacked bytes of a compressed stream, bounded in memory, whole or an error.
+    """The unpacked bytes of a compressed stream, bounded in memory and in number, whole or an error.
 
     Args:
-        source: the compressed stream; read from where it is.
+        source: the compressed stream, from its beginning to its end.
         compression: "zst", "gz", "xz" or "bz2".
-        path: the archive's path, for errors.
+        checks: the rules to keep.
     """
 
-    def __init__(self, source: Any, compression: str, path: str) -> None:
+    def __init__(self, source: Any, compression: str, checks: Checks) -> None:
         self._source = source
-        self._path = path
+        self._checks = checks
         self._compression = compression
         self._input = b""
+        self._packed = self._unpacked = 0
         self._decoder: Any
         if compression == "zst":
             self._decoder = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
         elif compression == "xz":
-            self._decoder = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY)
+            self._decoder = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MEMORY)
         elif compression == "bz2":
             self._decoder = bz2.BZ2Decompressor()
         else:
             self._decoder = zlib.decompressobj(31)  # 31: with gzip's header and checksum
 
-    def readable(self) -> bool:
-        """Return true."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` from the unpacked stream; returns how many bytes, 0 at its end.
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, at most PIECE; none at the end.
 
         Raises:
             DamagedArchiveError: the stream is cut off, damaged, or goes on behind its end.
+            UnsafeArchiveError: it needs too much memory, or unpacks to too much.
         """
-        view = memoryview(buffer).cast("B")
-        while True:
-            data = self._unpack(len(view))
-            if data:
-                view[: len(data)] = data
-                return len(data)
+        room = PIECE if size < 0 else min(size, PIECE)
+        while room:
+            if data := self._unpack(room):
+                self._unpacked += len(data)
+                self._checks.check_unpacked(self._packed, self._unpacked)
+                return data
             if self._decoder.eof:
                 if self._decoder.unused_data or self._input or self._source.read(1):
-                    raise self._damaged("more data follows its end")
-                return 0
+                    raise self._checks.damaged("more data follows its end")
+                break
             if not self._input:
                 self._input = self._source.read(PIECE)
+                self._packed += len(self._input)
                 if not self._input:
-                    raise self._damaged("it is cut off")
+                    raise self._checks.damaged("it is cut off")
+        return b""
 
     def _unpack(self, room: int) -> bytes:
         if self._decoder.eof:
@@ -109,21 +108,17 @@ class Unpacked(io.RawIOBase):
         data, self._input = self._input, b""
         try:
             if self._compression == "gz":
-                unpacked: bytes = self._decoder.decompress(data, min(room, PIECE))
+                unpacked: bytes = self._decoder.decompress(data, room)
                 self._input = self._decoder.unconsumed_tail
+            elif data or not self._decoder.needs_input:
+                unpacked = self._decoder.decompress(data, room)
             else:
-                if not data and self._decoder.needs_input:
-                    return b""
-                unpacked = self._decoder.decompress(data, min(room, PIECE))
-        except (zlib.error, lzma.LZMAError, OSError, zstd.ZstdError, ValueError) as error:
-            raise self._damaged(str(error)) from error
+                unpacked = b""
+        except (zlib.error, lzma.LZMAError, OSError, zstd.ZstdError, ValueError, MemoryError) as error:
+            # The libraries name the condition in words only.
+            if isinstance(error, MemoryError) or re.search("memory", str(error), re.IGNORECASE):
+                raise self._checks.refuse(
+                    "", f"to unpack it takes more memory than is granted ({MEMORY >> 20} MiB); pack it at a lower level"
+                ) from error
+            raise self._checks.damaged(str(error)) from error
         return unpacked
-
-    def _damaged(self, how: str) -> DamagedArchiveError:
-        return DamagedArchiveError(
-            f"The archive {self._path} is damaged: {how}",
-            why="Nothing of it was imported",
-            fix="Get it again from where it came",
-            path=self._path,
-            member="",
-        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import io
 import os
 import shutil
@@ -18,8 +17,10 @@ from tiffin.exceptions import ArchiveError, RecordError
 from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, render_record
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
+from tiffin.transfer._digest import Digest
 from tiffin.transfer._formats import check_format, format_of_name
-from tiffin.transfer._places import compose, is_url, open_target, redact
+from tiffin.transfer._paths import Paths
+from tiffin.transfer._places import compose, exists_error, is_url, open_target, parents, redact, told
 from tiffin.transfer._progress import Progress, Silent
 from tiffin.transfer._write import PIECE, Member, write_archive
 
@@ -50,7 +51,7 @@ def export_model(
         output_format: one of FORMATS; default: by the path's ending, else "tiffin".
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.
-        force: whether a local file that exists is replaced.
+        force: whether a file that exists is replaced.
         progress: told how far it is.
         store: the store.
 
@@ -74,24 +75,21 @@ def export_model(
     target, kind = _target(
         compose(path, protocol=protocol, user=user, passwd=passwd, subpath=subpath), output_format, model
     )
-    if not force and not is_url(target) and os.path.lexists(target):
-        raise ArchiveError(
-            f"{target} exists already", fix="Choose another path, or pass force=True (--force)", path=target, member=""
-        )
+    _check_paths(info, model)
     progress = progress or Silent()
     progress.start(f"Exporting {model.tag}", info.size)
     members = _members(model, info, progress)
     if kind == "folder":
-        _write_folder(target, members)
+        _write_folder(Path(target).expanduser(), members, force=force)
     else:
-        with open_target(target, params) as file:
+        with open_target(target, params, size=info.size, replace=force) as file:
             write_archive(file, kind, members)
     return redact(target)
 
 
 def _target(path: str, output_format: str | None, model: Model) -> tuple[str, str]:
     kind = check_format(output_format) if output_format else None
-    inside = path.endswith("/") or (not is_url(path) and os.path.isdir(path))
+    inside = path.endswith("/") or (not is_url(path) and os.path.isdir(os.path.expanduser(path)))
     if inside:
         suffix = "" if kind == "folder" else f".{kind or 'tiffin'}"
         return f"{path.rstrip('/')}/{model.name}-{model.version}{suffix}", kind or "tiffin"
@@ -123,17 +121,16 @@ def _members(model: Model, info: ModelInfo, progress: Progress) -> Iterator[Memb
 
 @contextlib.contextmanager
 def _checked(model: Model, path: str, entry: FileEntry, progress: Progress) -> Iterator[Any]:
-    file = model.path / path
     try:
-        with file.open("rb") as source:
-            reader = _Hashing(source, progress)
-            if os.fstat(source.fileno()).st_size != entry.size:
-                raise _changed(model, path)
-            yield reader
+        source = (model.path / path).open("rb", buffering=0)
     except FileNotFoundError as error:
         raise _changed(model, path) from error
-    if reader.digest.hexdigest() != entry.sha256:
-        raise _changed(model, path)
+    with source, Digest(entry.size) as digest:
+        if os.fstat(source.fileno()).st_size != entry.size:
+            raise _changed(model, path)
+        yield _Hashing(source, digest, progress)
+        if digest.hexdigest() != entry.sha256:
+            raise _changed(model, path)
 
 
 def _changed(model: Model, path: str) -> ArchiveError:
@@ -147,30 +144,56 @@ def _changed(model: Model, path: str) -> ArchiveError:
 
 
 class _Hashing:
-    def __init__(self, source: Any, progress: Progress) -> None:
+    def __init__(self, source: Any, digest: Digest, progress: Progress) -> None:
         self._source = source
+        self._digest = digest
         self._progress = progress
-        self.digest = hashlib.sha256()
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         data: bytes = self._source.read(size)
-        self.digest.update(data)
+        self._digest.update(data)
         self._progress.advance(len(data))
         return data
 
 
-def _write_folder(target: str, members: Iterator[Member]) -> None:
-    final = Path(target).expanduser()
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}.part")
+def _check_paths(info: ModelInfo, model: Model) -> None:
+    paths = Paths()
+    for path in info.files:
+        if wrong := paths.add(path):
+            raise ArchiveError(
+                f"Model '{model.tag}' cannot be exported because of its file {path!r}: {wrong}",
+                why="Not every system could hold it, so an archive of it would be refused wherever it is imported",
+                fix="Save the model again with the file renamed",
+                path=str(model.path),
+                member=path,
+            )
+
+
+def _write_folder(final: Path, members: Iterator[Member], *, force: bool) -> None:
+    if os.path.lexists(final) and not force:
+        raise exists_error(str(final))
+    temporary = final.with_name(f".{final.name[:200]}.{uuid.uuid4().hex[:8]}.part")
+    before = temporary.with_suffix(".old")
     try:
-        for member in members:
-            path = temporary / member.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with member.open() as source, path.open("xb") as file:
-                shutil.copyfileobj(source, file, PIECE)
-        if final.is_dir():
-            shutil.rmtree(final)
-        temporary.replace(final)
+        with told(str(final), "write"), parents(final):
+            for member in members:
+                path = temporary / member.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with member.open() as source, path.open("xb") as file:
+                    shutil.copyfileobj(source, file, PIECE)
+                    file.flush()
+                    os.fsync(file.fileno())
+            if os.path.lexists(final):
+                # A folder cannot be replaced in one step: what was there goes aside, and back if that fails.
+                final.rename(before)
+            try:
+                temporary.rename(final)
+            except OSError:
+                before.rename(final)
+                raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for rest in (temporary, before):
+            if rest.is_dir() and not rest.is_symlink():
+                shutil.rmtree(rest, ignore_errors=True)
+            else:
+                rest.unlink(missing_ok=True)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,18 +12,21 @@ import attrs
 
 from tiffin._files import WriteLedger
 from tiffin._model import Model
-from tiffin.exceptions import DamagedArchiveError, RecordError
-from tiffin.info import RECORD_NAME, ModelInfo, parse_record
+from tiffin.exceptions import DamagedArchiveError, ModelExistsError, RecordError
+from tiffin.info import RECORD_NAME, ModelInfo
+from tiffin.pickling._writeback import start_writeback
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
-from tiffin.transfer._formats import format_of_start
+from tiffin.transfer._checks import Entry
+from tiffin.transfer._digest import Digest
 from tiffin.transfer._limits import Limits
 from tiffin.transfer._places import compose, is_url, open_source, redact
 from tiffin.transfer._progress import Progress, Silent
-from tiffin.transfer._read import Entry, Reader
+from tiffin.transfer._read import Reader
+from tiffin.transfer._record import MAX_RECORD, read_foreign_record
 from tiffin.transfer._write import PIECE
 
-_MAX_RECORD = 64 << 20
+_WRITEBACK = 8 << 20
 
 
 def import_model(
@@ -73,13 +73,26 @@ def import_model(
     source = compose(path, protocol=protocol, user=user, passwd=passwd, subpath=subpath)
     reader = Reader(redact(source), limits or Limits())
     progress = progress or Silent()
-    with _entries(source, reader, params, progress) as entries, store.changing() as folder:
-        unpacking = _Unpacking(folder, reader, progress)
+    with _entries(source, reader, params) as entries, store.changing() as folder:
+        unpacking = _Unpacking(folder, reader, progress, lambda info: _claim(store, _renamed(info, name), force=force))
         for entry in entries:
             unpacking.add(entry)
         info, ledger = unpacking.finish()
         info = _renamed(info, name)
+        _claim(store, info, force=force)
         return store.adopt(folder, info, ledger, origin=f"imported from {redact(source)}", overwrite=force)
+
+
+def _claim(store: ModelStore, info: ModelInfo, *, force: bool) -> None:
+    try:
+        store.check_free(info.tag, overwrite=force)
+    except ModelExistsError as error:
+        fix = "Import it under another version (--as NAME:VERSION)" + (
+            "" if force else ", or pass force=True (--force)"
+        )
+        raise ModelExistsError(
+            error.what.replace("saved", "imported"), why=error.why, fix=fix, tag=error.tag
+        ) from error
 
 
 def _renamed(info: ModelInfo, name: str | Tag | None) -> ModelInfo:
@@ -90,98 +103,84 @@ def _renamed(info: ModelInfo, name: str | Tag | None) -> ModelInfo:
 
 
 @contextlib.contextmanager
-def _entries(
-    source: str, reader: Reader, params: Mapping[str, Any] | None, progress: Progress
-) -> Iterator[Iterator[Entry]]:
-    what = f"Importing {os.path.basename(redact(source).rstrip('/'))}"
+def _entries(source: str, reader: Reader, params: Mapping[str, Any] | None) -> Iterator[Iterator[Entry]]:
     if not is_url(source) and os.path.isdir(os.path.expanduser(source)):
-        progress.start(what, None)
         yield reader.read_folder(Path(source).expanduser())
         return
-    with open_source(source, params) as file, contextlib.ExitStack() as stack:
-        progress.start(what, None)
-        seekable: Any = file
-        start = file.read(512)
-        if format_of_start(start) == "zip" and not file.seekable():
-            # A zip's list of members stands at its end; where the source cannot go there, keep it on disk for the moment.
-            spool = stack.enter_context(tempfile.TemporaryFile())
-            spool.write(start)
-            while piece := file.read(PIECE):
-                spool.write(piece)
-            seekable = spool
-            seekable.seek(0)
-        elif file.seekable():
-            file.seek(0)
-        else:
-            seekable = _Again(start, file)
-        yield reader.read(seekable)
-
-
-class _Again:
-    def __init__(self, start: bytes, rest: Any) -> None:
-        self._start = io.BytesIO(start)
-        self._rest = rest
-
-    def read(self, size: int = -1) -> bytes:
-        return self._start.read(size) or self._rest.read(size)
+    with open_source(source, params) as file:
+        yield reader.read(file)
 
 
 class _Unpacking:
     """Unpacks entries into a staging folder, and compares them with the record."""
 
-    def __init__(self, folder: str, reader: Reader, progress: Progress) -> None:
+    def __init__(self, folder: str, reader: Reader, progress: Progress, claim: Callable[[ModelInfo], None]) -> None:
         self.folder = folder
         self.reader = reader
         self.progress = progress
+        self.claim = claim
         self.info: ModelInfo | None = None
         self.found: dict[str, tuple[int, str]] = {}
         self.ledger = WriteLedger()
-        self.unpacked = 0
+        self._started = False
 
     def add(self, entry: Entry) -> None:
         """Unpack one entry."""
         if entry.path == RECORD_NAME:
             self._read_record(entry)
             return
-        limit = entry.size
+        limit = self.reader.limits.max_bytes if entry.size is None else entry.size
         if self.info is not None:
             listed = self.info.files.get(entry.path)
             if listed is None:
                 raise self.reader.refuse(entry.path, "model.yaml does not list it")
-            if listed.size != entry.size:
+            if entry.size not in (None, listed.size):
                 raise self.reader.refuse(entry.path, f"it states {entry.size} bytes, and model.yaml {listed.size}")
+            limit = listed.size
+        self._start(None)
         path = f"{self.folder}/{entry.path}"
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        digest = hashlib.sha256()
-        size = 0
-        with open(path, "xb", buffering=0) as file:
+        size, sha256 = self._unpack(entry, path, limit)
+        self.found[entry.path] = size, sha256
+        self.ledger.record(path, sha256, synced=True)
+
+    def _unpack(self, entry: Entry, path: str, limit: int) -> tuple[int, str]:
+        size = written_back = 0
+        with Digest(limit) as digest, open(path, "xb") as file:
             for piece in _pieces(entry.stream):
                 size += len(piece)
-                self.unpacked += len(piece)
                 if size > limit:
-                    raise self.reader.refuse(entry.path, f"it is longer than the {limit} bytes that it states")
-                self.reader.check_ratio(entry.path, self.unpacked)
+                    raise self.reader.refuse(entry.path, f"it is longer than the {limit} bytes that are stated of it")
                 digest.update(piece)
                 file.write(piece)
                 self.progress.advance(len(piece))
+                if size - written_back >= _WRITEBACK:
+                    start_writeback(file.fileno(), written_back, size - written_back)
+                    written_back = size
+            if entry.size not in (None, size):
+                raise self.reader.damaged(f"it has {size} of {entry.size} bytes", entry.path)
+            file.flush()
             os.fsync(file.fileno())
-        if size != entry.size:
-            raise self.reader.damaged(f"it has {size} of {entry.size} bytes", entry.path)
-        self.found[entry.path] = size, digest.hexdigest()
-        self.ledger.record(path, digest.hexdigest(), synced=True)
+            return size, digest.hexdigest()
 
     def _read_record(self, entry: Entry) -> None:
-        if entry.size > _MAX_RECORD:
-            raise self.reader.refuse(entry.path, f"a record of {entry.size} bytes")
+        text = bytearray()
+        for piece in _pieces(entry.stream):
+            text += piece
+            if len(text) > MAX_RECORD:
+                raise self.reader.refuse(entry.path, f"it is longer than {MAX_RECORD} bytes")
         try:
-            info = parse_record(entry.stream.read(_MAX_RECORD + 1), f"{RECORD_NAME} of {self.reader.path}")
+            self.info = read_foreign_record(bytes(text), f"{RECORD_NAME} of {self.reader.path}")
         except RecordError as error:
             raise self.reader.damaged(error.what, RECORD_NAME) from error
-        if info.edited:
-            raise self.reader.damaged("it was changed after it was written", RECORD_NAME)
-        if info.content_digest != info.compute_digest():
-            raise self.reader.damaged("its content digest is not that of its content", RECORD_NAME)
-        self.info = info
+        # What cannot be published need not be fetched.
+        self.claim(self.info)
+        self._start(self.info)
+
+    def _start(self, info: ModelInfo | None) -> None:
+        if not self._started:
+            self._started = True
+            self.progress.start(f"Importing {info.tag}" if info else "Importing", info.size if info else None)
 
     def finish(self) -> tuple[ModelInfo, WriteLedger]:
         """Compare what was unpacked with the record; returns the record and the digests."""
@@ -192,7 +191,7 @@ class _Unpacking:
                 path=self.reader.path,
                 member=RECORD_NAME,
             )
-        for path in self.info.files.keys() - self.found.keys():
+        for path in sorted(self.info.files.keys() - self.found.keys()):
             raise self.reader.damaged("the file is missing", path)
         for path, (size, sha256) in self.found.items():
             listed = self.info.files.get(path)

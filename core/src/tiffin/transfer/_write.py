@@ -7,10 +7,11 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tiffin.transfer._codecs import open_writer
 from tiffin.transfer._formats import COMPRESSION
+from tiffin.transfer._tar import BLOCK
 
 PIECE = 1 << 20
 
@@ -29,30 +30,31 @@ class Member(NamedTuple):
     open: Callable[[], AbstractContextManager[Any]]
 
 
-def write_archive(target: IO[bytes], kind: str, members: Iterable[Member]) -> None:
+def write_archive(target: Any, kind: str, members: Iterable[Member]) -> None:
     """Write members to an open file as one archive.
 
     Args:
-        target: where to; need not be seekable.
+        target: where to; only its `write` and `flush` are used.
         kind: the format, one of FORMATS but "folder".
         members: what to write, in this order.
     """
+    sink = _Sink(target)
     if kind == "zip":
-        _write_zip(target, members)
+        _write_zip(sink, members)
         return
-    with (
-        open_writer(target, COMPRESSION[kind]) as packed,
-        tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT, bufsize=PIECE) as archive,
-    ):
-        archive.copybufsize = PIECE  # type: ignore[attr-defined]  # not in the published types
+    with open_writer(sink, COMPRESSION[kind]) as packed:
         for member in members:
             entry = tarfile.TarInfo(member.path)
             entry.size, entry.mode = member.size, 0o644
+            packed.write(entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
             with member.open() as source:
-                archive.addfile(entry, source)
+                shutil.copyfileobj(source, packed, PIECE)
+            packed.write(bytes(-member.size % BLOCK))
+        # The end, without the zeros that fill a tape's last block: so a cut anywhere leaves less than an archive.
+        packed.write(bytes(2 * BLOCK))
 
 
-def _write_zip(target: IO[bytes], members: Iterable[Member]) -> None:
+def _write_zip(target: Any, members: Iterable[Member]) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, allowZip64=True, compresslevel=6) as archive:
         for member in members:
             entry = zipfile.ZipInfo(member.path, _ZIP_TIME)
@@ -61,3 +63,17 @@ def _write_zip(target: IO[bytes], members: Iterable[Member]) -> None:
             entry.create_system = 3
             with member.open() as source, archive.open(entry, "w", force_zip64=member.size >= 1 << 31) as packed:
                 shutil.copyfileobj(source, packed, PIECE)
+
+
+class _Sink:
+    """Only writes: where a target could be sought in, zipfile would write other bytes."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def write(self, data: Any) -> int:
+        count: int = self._target.write(data)
+        return count
+
+    def flush(self) -> None:
+        self._target.flush()
