@@ -47,7 +47,8 @@ def share(layout: Layout, path: str, sha256: str) -> bool:
 
 def _take(path: str, blob: str) -> bool | None:
     """Replace `path` by a link to `blob`; `None` where the blob has gone meanwhile."""
-    temporary = path + ".tiffin-link"
+    # Not made from the file's own name: that may be as long as names can be, and another file may be called so.
+    temporary = f"{os.path.dirname(path)}/.{os.urandom(16).hex()}"
     try:
         if os.stat(blob).st_size != os.stat(path).st_size:
             return False  # damaged: verify will move it aside, and this version keeps its own copy

@@ -174,8 +174,8 @@ def _write_folder(final: Path, members: Iterator[Member], *, force: bool) -> Non
         raise exists_error(str(final))
     temporary = final.with_name(f".{final.name[:200]}.{uuid.uuid4().hex[:8]}.part")
     before = temporary.with_suffix(".old")
-    try:
-        with told(str(final), "write"), parents(final):
+    with told(str(final), "write"), parents(final):
+        try:
             for member in members:
                 path = temporary / member.path
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,9 +191,9 @@ def _write_folder(final: Path, members: Iterator[Member], *, force: bool) -> Non
             except OSError:
                 before.rename(final)
                 raise
-    finally:
-        for rest in (temporary, before):
-            if rest.is_dir() and not rest.is_symlink():
-                shutil.rmtree(rest, ignore_errors=True)
-            else:
-                rest.unlink(missing_ok=True)
+        finally:
+            for rest in (temporary, before):
+                if rest.is_dir() and not rest.is_symlink():
+                    shutil.rmtree(rest, ignore_errors=True)
+                else:
+                    rest.unlink(missing_ok=True)
