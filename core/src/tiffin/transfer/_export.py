@@ -18,9 +18,11 @@ from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, render_record
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
 from tiffin.transfer._digest import Digest
+from tiffin.transfer._errors import exists_error, redact, told
 from tiffin.transfer._formats import check_format, format_of_name
+from tiffin.transfer._local import parents
 from tiffin.transfer._paths import Paths
-from tiffin.transfer._places import compose, exists_error, is_url, open_target, parents, redact, told
+from tiffin.transfer._places import compose, is_url, open_target
 from tiffin.transfer._progress import Progress, Silent
 from tiffin.transfer._write import PIECE, Member, write_archive
 

@@ -19,14 +19,14 @@ from tiffin.store import ModelStore
 from tiffin.tags import Tag
 from tiffin.transfer._checks import Entry
 from tiffin.transfer._digest import Digest
+from tiffin.transfer._errors import redact
 from tiffin.transfer._limits import Limits
-from tiffin.transfer._places import compose, is_url, open_source, redact
+from tiffin.transfer._local import WRITEBACK, write_all
+from tiffin.transfer._places import compose, is_url, open_source
 from tiffin.transfer._progress import Progress, Silent
 from tiffin.transfer._read import Reader
 from tiffin.transfer._record import MAX_RECORD, read_foreign_record
 from tiffin.transfer._write import PIECE
-
-_WRITEBACK = 8 << 20
 
 
 def import_model(
@@ -146,20 +146,19 @@ class _Unpacking:
 
     def _unpack(self, entry: Entry, path: str, limit: int) -> tuple[int, str]:
         size = written_back = 0
-        with Digest(limit) as digest, open(path, "xb") as file:
+        with Digest(limit) as digest, open(path, "xb", buffering=0) as file:
             for piece in _pieces(entry.stream):
                 size += len(piece)
                 if size > limit:
                     raise self.reader.refuse(entry.path, f"it is longer than the {limit} bytes that are stated of it")
                 digest.update(piece)
-                file.write(piece)
+                write_all(file.fileno(), piece)
                 self.progress.advance(len(piece))
-                if size - written_back >= _WRITEBACK:
+                if size - written_back >= WRITEBACK:
                     start_writeback(file.fileno(), written_back, size - written_back)
                     written_back = size
             if entry.size not in (None, size):
                 raise self.reader.damaged(f"it has {size} of {entry.size} bytes", entry.path)
-            file.flush()
             os.fsync(file.fileno())
             return size, digest.hexdigest()
 

@@ -13,7 +13,9 @@ from tiffin.transfer._codecs import open_writer
 from tiffin.transfer._formats import COMPRESSION
 from tiffin.transfer._tar import BLOCK
 
-PIECE = 1 << 20
+PIECE = 1 << 18
+"""Bytes that are read, hashed and written at a time. The memory of larger pieces goes back to the system after each use, and
+to get it again costs more than to copy them."""
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest time that zip can hold."""
