@@ -20,19 +20,23 @@ if TYPE_CHECKING:
     from tiffin.info import ModelContext, ModelInfo, ModelOptions
     from tiffin.signatures import ModelSignature
     from tiffin.store._gc import Garbage
-    from tiffin.store._usage import StoreUsage
+    from tiffin.store._usage import StoreUsage, Usage
     from tiffin.store._verify import Problem
     from tiffin.transfer import Limits
     from tiffin.transfer._progress import Progress
 
 __all__ = [
+    "Garbage",
     "Model",
     "ModelContext",
     "ModelInfo",
     "ModelOptions",
     "ModelSignature",
     "ModelStore",
+    "Problem",
+    "StoreUsage",
     "Tag",
+    "Usage",
     "aliases",
     "create",
     "default_store",
@@ -55,10 +59,14 @@ __all__ = [
 
 _MISSING: Any = object()
 _LATER = {
+    "Garbage": "tiffin.store._gc",
     "ModelContext": "tiffin.info",
     "ModelInfo": "tiffin.info",
     "ModelOptions": "tiffin.info",
     "ModelSignature": "tiffin.signatures",
+    "Problem": "tiffin.store._verify",
+    "StoreUsage": "tiffin.store._usage",
+    "Usage": "tiffin.store._usage",
 }
 _stores: dict[str, ModelStore] = {}
 
@@ -150,6 +158,11 @@ def save(
 
 def load(tag: str | Tag, *, store: ModelStore | None = None) -> Any:
     """Load a model with the adapter that saved it, and return the object; see `Model.load`.
+
+    Loading can run code that is stored in the model's files: load only what you trust.
+
+    Args:
+        tag, store: as for `get`.
 
     Raises:
         ModelNotFoundError: there is no such model.

@@ -27,7 +27,7 @@ class AdapterInfo:
             function that makes them from the object to save.
         options: the adapter's options: a subclass of `ModelOptions`, or a dict of names and defaults. Hooks receive an
             instance of the class, or a dict.
-        code_files: glob patterns ("*.pkl") of the written files that can run code when they are loaded, `()` where none can.
+        code_files: glob patterns (`"*.pkl"`) of the written files that can run code when they are loaded, `()` if none can.
             `None`, the default, stands for all.
         resources: kinds of device that its runnables may use.
         cpu_multi_threading: whether one instance may be called from several threads at once.
@@ -94,6 +94,22 @@ class AdapterInfo:
                     fix="It must be a list of strings",
                     plugin=plugin,
                 )
+        if not isinstance(self.framework, str):
+            raise HookError(
+                f"The adapter {plugin!r} answers context_info with framework={self.framework!r}",
+                fix="It must be a string, or be left out",
+                plugin=plugin,
+            )
+        if not (
+            self.options is None
+            or isinstance(self.options, Mapping)
+            or (isinstance(self.options, type) and issubclass(self.options, ModelOptions))
+        ):
+            raise HookError(
+                f"The adapter {plugin!r} answers context_info with options={self.options!r}",
+                fix="Return a subclass of tiffin.ModelOptions, or a dict of names and defaults",
+                plugin=plugin,
+            )
         if not (callable(self.signatures) or isinstance(self.signatures, Mapping)):
             raise HookError(
                 f"The adapter {plugin!r} answers context_info with signatures={self.signatures!r}",
