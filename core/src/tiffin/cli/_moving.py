@@ -12,6 +12,9 @@ import click
 from tiffin import models as api
 from tiffin.cli._completion import complete_tag
 
+_WORTH_A_BAR = 8 << 20
+"""Bytes from which on a transfer is shown."""
+
 
 @click.command()
 @click.argument("tag", shell_complete=complete_tag)
@@ -63,8 +66,11 @@ def progress_bar() -> Iterator[Any]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    try:
         yield _Bar(bar)
+    finally:
+        bar.stop()
 
 
 class _Bar:
@@ -73,7 +79,11 @@ class _Bar:
         self._task: Any = None
 
     def start(self, what: str, total: int | None) -> None:
-        self._task = self._bar.add_task(what, total=total)
+        # What is over at once needs no bar, which would only flicker.
+        if total is None or total >= _WORTH_A_BAR:
+            self._task = self._bar.add_task(what, total=total)
+            self._bar.start()
 
     def advance(self, count: int) -> None:
-        self._bar.advance(self._task, count)
+        if self._task is not None:
+            self._bar.advance(self._task, count)
