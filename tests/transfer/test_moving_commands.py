@@ -72,8 +72,8 @@ def test_refusals_are_told_without_a_traceback(saved: Model, run: Any, tmp_path:
     (tmp_path / "half.tar").write_bytes(whole[:5000])
     for arguments, what in (
         (["half.tar"], "'weights': it is cut off"),
-        (["x.tar", "--max-bytes", "100"], "settable: max_bytes"),
-        (["x.tar", "--max-files", "1"], "settable: max_files"),
+        (["x.tar", "--max-bytes", "100"], "--max-bytes"),
+        (["x.tar", "--max-files", "1"], "--max-files"),
         (["nowhere.tar"], "it is not there"),
     ):
         done = run("import", *arguments, home="theirs")

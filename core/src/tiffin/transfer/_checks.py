@@ -57,31 +57,36 @@ class Checks:
         """Count one more member, whatever it is, and refuse one too many."""
         self._members += 1
         if self._members > self.limits.max_files:
-            raise self.refuse(path, f"it is more than file {self.limits.max_files} (settable: max_files)")
+            raise self.over(path, f"it is more than file {self.limits.max_files}", "max_files")
 
     def check_size(self, path: str, size: int) -> None:
         """Refuse a file of `size` bytes that is more than all files together may have."""
         self._bytes += size
         if self._bytes > self.limits.max_bytes:
-            raise self.refuse(path, f"the files are more than {self.limits.max_bytes} bytes (settable: max_bytes)")
+            raise self.over(path, f"the files are more than {self.limits.max_bytes} bytes", "max_bytes")
 
     def check_unpacked(self, packed: int, unpacked: int) -> None:
         """Refuse an archive of which `packed` bytes unpack to absurdly many, or to more than all files may have."""
         if unpacked > self.limits.max_bytes + _OVERHEAD:
-            raise self.refuse(
-                self._member, f"it unpacks to more than {self.limits.max_bytes} bytes (settable: max_bytes)"
-            )
+            raise self.over(self._member, f"it unpacks to more than {self.limits.max_bytes} bytes", "max_bytes")
         if unpacked > FREE and unpacked > packed * self.limits.max_ratio:
-            raise self.refuse(
-                self._member, f"it unpacks to more than {self.limits.max_ratio:g} times its size (settable: max_ratio)"
+            raise self.over(
+                self._member, f"it unpacks to more than {self.limits.max_ratio:g} times its size", "max_ratio"
             )
 
-    def refuse(self, member: str, why: str) -> UnsafeArchiveError:
+    def over(self, member: str, why: str, limit: str) -> UnsafeArchiveError:
+        """Return the error for an archive that passes a limit which can be set."""
+        return self.refuse(
+            member, why, fix=f"If you trust who made it, allow more: {limit}=… (--{limit.replace('_', '-')})"
+        )
+
+    def refuse(self, member: str, why: str, fix: str = "Do not trust who made it") -> UnsafeArchiveError:
         """Return the error for a member that no honest archive holds."""
+        where = f" because of its member {_shown(member)}" if member else ""
         return UnsafeArchiveError(
-            f"The archive {self.path} was refused because of its member {_shown(member)}: {why}",
+            f"The archive {self.path} was refused{where}: {why}",
             why="Nothing of it was imported",
-            fix="Do not trust who made it",
+            fix=fix,
             path=self.path,
             member=member,
         )

@@ -120,7 +120,9 @@ class Unpacked(io.RawIOBase):
             # The libraries name the condition in words only.
             if isinstance(error, MemoryError) or re.search("memory", str(error), re.IGNORECASE):
                 raise self._checks.refuse(
-                    "", f"to unpack it takes more memory than is granted ({MEMORY >> 20} MiB); pack it at a lower level"
+                    "",
+                    f"to unpack it takes more memory than the {MEMORY >> 20} MiB that are granted",
+                    fix="If you trust who made it, pack it again at a lower level",
                 ) from error
             raise self._checks.damaged(str(error)) from error
         return unpacked
