@@ -116,5 +116,5 @@ def test_a_terminal_sees_a_bar_with_size_and_rate(command: str, tmp_path: Path, 
     shown = on_a_terminal([sys.executable, "-m", "tiffin", "models", *arguments], env, tmp_path)
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
     assert re.search(rf"{command.title()}ing iris:v1 .*8\.0 MiB", plain), plain
-    assert re.search(r"[kM]?B/s", plain), plain
+    assert re.search(r"[KMG]iB/s", plain), plain
     assert shown.rstrip().endswith("\x1b[2K") or "\x1b[2K" in shown, "the bar was left on the screen"

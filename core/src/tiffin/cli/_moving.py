@@ -11,6 +11,7 @@ import click
 
 from tiffin import models as api
 from tiffin.cli._completion import complete_tag
+from tiffin.cli._output import read_size
 
 _WORTH_A_BAR = 8 << 20
 """Bytes from which on a transfer is shown."""
@@ -57,13 +58,18 @@ def progress_bar() -> Iterator[Any]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text(f"{read_size(int(task.speed or 0))}/s")
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        Rate(),
         TimeRemainingColumn(),
     )
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
