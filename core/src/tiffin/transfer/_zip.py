@@ -160,10 +160,17 @@ class _Zip:
             if len(content) != length:
                 raise self._checks.damaged("its extra fields are cut off", name)
             if kind == 1:
-                if result or length != 8 * numbers.count(_BIG):
+                # Older Pythons state both sizes here beside those in the header, and not only those that did not fit it.
+                narrow = [number for number in numbers if number == _BIG] or list(numbers[:2])
+                if result or length != 8 * len(narrow):
                     raise self._checks.damaged("its sizes are stated in more than one way", name)
                 wide = iter(struct.unpack(f"<{length // 8}Q", content))
-                result = tuple(next(wide) if number == _BIG else number for number in numbers)
+                if _BIG in numbers:
+                    result = tuple(next(wide) if number == _BIG else number for number in numbers)
+                else:
+                    result = (*wide, *numbers[2:])
+                    if result != numbers:
+                        raise self._checks.damaged("its sizes are stated in two ways that differ", name)
             elif kind == 0x7075 and content[5:] != name.encode():
                 raise self._checks.refuse(name, "it has two names")
             at += 4 + length
