@@ -79,6 +79,21 @@ class StorageFullError(StoreError, OSError):
     """The disk or quota is exhausted; nothing was published."""
 
 
+class ArchiveError(TiffinError):
+    """An archive cannot be read or written. Attributes: `path` (path or URL), `member` (the one at fault, or empty)."""
+
+    path: str
+    member: str
+
+
+class UnsafeArchiveError(ArchiveError):
+    """An archive holds what no honest one does: it was refused, and the store is unchanged."""
+
+
+class DamagedArchiveError(ArchiveError):
+    """An archive is cut off, or its content is not what its record says; the store is unchanged."""
+
+
 class RecordError(StoreError):
     """A model's record (model.yaml) is missing, invalid or damaged."""
 

@@ -28,6 +28,7 @@ from tiffin.tags import LATEST, Tag, check_part
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from tiffin._files import WriteLedger
     from tiffin.info import ModelInfo
 
 _MISSING: Any = object()
@@ -162,9 +163,22 @@ class ModelStore(Finder):
         self, name: str | Tag, labels: Mapping[str, str] | None, metadata: Mapping[str, Any] | None, *, overwrite: bool
     ) -> Any:
         from tiffin.store import _saving
-        from tiffin.store._publish import exists_error
 
         tag = Tag.parse(name)
+        self.check_free(tag, overwrite=overwrite)
+        return _saving.Description(tag.name, tag.version, labels, metadata)
+
+    def check_free(self, tag: Tag, *, overwrite: bool = False) -> None:
+        """Refuse a tag that no new version can have.
+
+        Args:
+            tag: the name, and the version where one is asked for.
+            overwrite: whether a version that exists would be replaced.
+
+        Raises:
+            InvalidTagError: it is `latest`, which stands for the newest version.
+            ModelExistsError: the version exists, or is an alias.
+        """
         if LATEST in (tag.name, tag.version):
             raise InvalidTagError(
                 f"'{tag}' cannot be saved",
@@ -172,17 +186,18 @@ class ModelStore(Finder):
                 fix="Leave the version out to have one made",
                 value=str(tag),
             )
-        description = _saving.Description(tag.name, tag.version, labels, metadata)
-        if tag.version is not None:
-            if not overwrite and os.path.lexists(self.layout.version(tag.name, tag.version)):
-                raise exists_error(self.layout, tag.name, tag.version)
-            if _aliases.read(self.layout, tag.name, tag.version) is not None:
-                raise ModelExistsError(
-                    f"'{tag}' cannot be saved: {tag.version!r} is an alias of '{tag.name}'",
-                    fix="Choose another version, or remove the alias",
-                    tag=str(tag),
-                )
-        return description
+        if tag.version is None:
+            return
+        if not overwrite and os.path.lexists(self.layout.version(tag.name, tag.version)):
+            from tiffin.store._publish import exists_error
+
+            raise exists_error(self.layout, tag.name, tag.version)
+        if _aliases.read(self.layout, tag.name, tag.version) is not None:
+            raise ModelExistsError(
+                f"'{tag}' cannot be saved: {tag.version!r} is an alias of '{tag.name}'",
+                fix="Choose another version, or remove the alias",
+                tag=str(tag),
+            )
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
@@ -196,6 +211,33 @@ class ModelStore(Finder):
         """Give a staging folder for a change, for what else works on the store; disk errors are told as Tiffin's own."""
         with self._changing(), staged(self.layout, "change") as folder:
             yield folder
+
+    def adopt(
+        self, folder: str, info: ModelInfo, ledger: WriteLedger, *, origin: str, overwrite: bool = False
+    ) -> Model:
+        """Publish a version that comes from elsewhere, from a staging folder of `changing`.
+
+        Args:
+            folder: the staging folder, with all files but model.yaml, which the caller has compared with the record.
+            info: the record.
+            ledger: digests of the files.
+            origin: where it comes from, for the origin record.
+            overwrite: whether a version that exists is replaced, in one step.
+
+        Raises:
+            ModelExistsError: the version exists, or its version is an alias.
+        """
+        from tiffin.info import encode_cached
+        from tiffin.plugins import registry
+        from tiffin.store._publish import publish
+
+        self.check_free(info.tag, overwrite=overwrite)
+        record = publish(self.layout, folder, info, ledger, origin=origin, overwrite=overwrite, operation="import")
+        self._catalog.put([make_entry(*record, encode_cached(record[0]))])
+        step("import", "cataloged")
+        adopted = Model(self, info.name, info.version, record=record)
+        registry().broadcast().model_saved(model=adopted)
+        return adopted
 
     def note(self, entries: Iterable[Entry]) -> None:
         """Tell the catalog of records that were just written."""

@@ -1,0 +1,111 @@
+"""Errors of places: what a disk or a driver raises, told as Tiffin's own; nothing secret is shown."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from typing import Any
+
+from tiffin.exceptions import ArchiveError, StorageFullError, TiffinError
+
+EXTRAS = {
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gcs",
+    "gcs": "gcs",
+    "az": "azure",
+    "abfs": "azure",
+    "abfss": "azure",
+    "adl": "azure",
+    "sftp": "sftp",
+    "ssh": "sftp",
+    "webdav": "webdav",
+    "webdavs": "webdav",
+    "dav": "webdav",
+    "davs": "webdav",
+    "http": "http",
+    "https": "http",
+}
+"""URL scheme → the extra of tiffin that brings its driver."""
+
+
+@contextlib.contextmanager
+def told(path: str, doing: str) -> Iterator[None]:
+    """Turn what goes wrong in the block with `path`, which only opens, reads or writes it, into errors of Tiffin."""
+    shown = redact(path)
+    scheme = path.split("://", 1)[0].rsplit("::", 1)[-1]
+    try:
+        yield
+    except TiffinError:
+        raise
+    except ImportError as error:
+        why = f"the driver for {scheme}:// is not installed ({error})"
+        fix = f"Try: pip install 'tiffin[{EXTRAS[scheme]}]'" if scheme in EXTRAS else "Install what it names"
+        raise _error(shown, doing, why, fix) from error
+    except FileNotFoundError as error:
+        raise _error(shown, doing, "it is not there") from error
+    except PermissionError as error:
+        raise _error(shown, doing, "permission was denied") from error
+    except IsADirectoryError as error:
+        raise _error(shown, doing, "it is a folder") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and doing == "write":
+            raise StorageFullError(
+                f"No space is left to write {shown}",
+                why="Nothing half-written remains",
+                fix="Free space, or choose another place",
+                path=shown,
+            ) from error
+        raise _error(shown, doing, error.strerror or str(error) or type(error).__name__) from error
+    except Exception as error:
+        fix = "Look at the part before ://" if "Protocol not known" in str(error) else ""
+        raise _error(shown, doing, f"{type(error).__name__}: {error}", fix) from error
+
+
+def _error(shown: str, doing: str, why: str, fix: str = "") -> ArchiveError:
+    return ArchiveError(f"Could not {doing} {shown}: {why}", fix=fix, path=shown, member="")
+
+
+def redact(path: str) -> str:
+    """Return a URL without its password and its query, which may hold a key; for messages and records."""
+    head, found, rest = path.partition("://")
+    if not found:
+        return path
+    rest, query, _ = rest.partition("?")
+    netloc, slash, below = rest.partition("/")
+    login, at, host = netloc.rpartition("@")
+    user, colon, _ = login.partition(":")
+    return f"{head}://{user}{':***' if colon else ''}{at}{host}{slash}{below}{'?…' if query else ''}"
+
+
+def exists_error(path: str) -> ArchiveError:
+    """Return the error for a target that is there already."""
+    return ArchiveError(
+        f"{redact(path)} exists already",
+        fix="Choose another path, or pass force=True (--force)",
+        path=redact(path),
+        member="",
+    )
+
+
+class Told:
+    """A file whose errors, which are those of any driver, become errors of Tiffin."""
+
+    def __init__(self, file: Any, path: str, doing: str) -> None:
+        self._file = file
+        self._path = path
+        self._doing = doing
+
+    def read(self, size: int = -1) -> bytes:
+        with told(self._path, self._doing):
+            data: bytes = self._file.read(size)
+        return data
+
+    def write(self, data: Any) -> int:
+        with told(self._path, self._doing):
+            self._file.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        pass

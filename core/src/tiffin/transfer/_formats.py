@@ -1,0 +1,78 @@
+"""Archive formats: by what name or first bytes each is known."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from tiffin.exceptions import ArchiveError
+
+SUFFIXES = {
+    ".tiffin": "tiffin",
+    ".tar.zst": "tar.zst",
+    ".tzst": "tar.zst",
+    ".tar.gz": "tar.gz",
+    ".tgz": "tar.gz",
+    ".tar.xz": "tar.xz",
+    ".txz": "tar.xz",
+    ".tar.bz2": "tar.bz2",
+    ".tar": "tar",
+    ".zip": "zip",
+}
+"""How names end, and the format that each means."""
+
+FORMATS = ("tiffin", "tar", "tar.zst", "tar.gz", "tar.xz", "zip", "folder")
+"""The formats that are written. `tiffin` is tar.zst under a name of its own. Read are these, and tar.bz2."""
+
+COMPRESSION = {
+    "tiffin": "zst",
+    "tar.zst": "zst",
+    "tar.gz": "gz",
+    "tar.xz": "xz",
+    "tar.bz2": "bz2",
+    "tar": "",
+    "zip": "",
+}
+
+_MAGIC = ((b"\x28\xb5\x2f\xfd", "tar.zst"), (b"\x1f\x8b", "tar.gz"), (b"\xfd7zXZ\x00", "tar.xz"), (b"BZh", "tar.bz2"))
+
+
+def format_of_name(path: str) -> str | None:
+    """Return the format that a path's or URL's end means, `None` where it means none."""
+    name = path.lower().split("?", 1)[0]
+    return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None)
+
+
+def check_format(name: str) -> str:
+    """Return a format's name without its leading dot, if it can be written.
+
+    Raises:
+        ArchiveError: there is no such format.
+    """
+    kind = name.lower().lstrip(".")
+    kind = {"tgz": "tar.gz", "gz": "tar.gz", "txz": "tar.xz", "xz": "tar.xz", "zst": "tar.zst"}.get(kind, kind)
+    if kind not in FORMATS:
+        close = get_close_matches(kind, FORMATS, 1)
+        raise ArchiveError(
+            f"{name!r} is not a format of archives",
+            why="Formats are " + ", ".join(FORMATS),
+            fix=f"Did you mean {close[0]!r}?" if close else "",
+            path="",
+            member="",
+        )
+    return kind
+
+
+def format_of_start(start: bytes) -> str | None:
+    """Return the format that begins with these bytes, `None` where none does.
+
+    Args:
+        start: the first 512 bytes, or all where there are fewer.
+    """
+    for magic, kind in _MAGIC:
+        if start.startswith(magic):
+            return kind
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return "zip"
+    if len(start) == 512 and start[257:262] == b"ustar":
+        return "tar"
+    return None

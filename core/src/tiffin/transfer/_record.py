@@ -1,0 +1,62 @@
+"""A record that comes from elsewhere: what YAML can do to its reader is refused before it is read."""
+
+from __future__ import annotations
+
+import re
+
+from tiffin.exceptions import RecordError
+from tiffin.info import ModelInfo, parse_record
+
+MAX_RECORD = 16 << 20
+"""Bytes that a record may have: some 100,000 files."""
+_MAX_DEPTH = 100
+"""Levels within each other. The records of models have at most some 70, and a thousand crash the parser in C."""
+_LONG_NUMBER = re.compile(r"[-+0-9_:.a-fA-Fx]{500,}")
+
+
+def read_foreign_record(text: bytes, path: str) -> ModelInfo:
+    """Return the info of a record from elsewhere, whose own digests have been checked.
+
+    Args:
+        text: model.yaml.
+        path: where it is from, for errors.
+
+    Raises:
+        RecordError: it is not as Tiffin writes records, was changed since, or would harm who reads it.
+    """
+    _check_yaml(text, path)
+    info = parse_record(text, path)
+    if info.edited:
+        raise RecordError(f"The record {path} was changed after it was written", path=path)
+    try:
+        digest = info.compute_digest()
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise RecordError(f"The record {path} is not valid: {error}", path=path) from error
+    if info.content_digest != digest:
+        raise RecordError(f"The content digest of the record {path} is not that of its content", path=path)
+    return info
+
+
+def _check_yaml(text: bytes, path: str) -> None:
+    import yaml
+
+    depth = 0
+    if len(text) > MAX_RECORD:
+        raise RecordError(f"The record {path} has more than {MAX_RECORD} bytes", path=path)
+    try:
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            wrong = ""
+            if depth > _MAX_DEPTH:
+                wrong = f"it is nested more than {_MAX_DEPTH} levels deep"
+            elif getattr(event, "anchor", None) is not None:
+                wrong = "it refers to itself, by which a short text can stand for an endless one"
+            elif isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _LONG_NUMBER.fullmatch(event.value):
+                wrong = "it holds a number of more than 500 digits"
+            if wrong:
+                raise RecordError(f"The record {path} is refused: {wrong}", path=path)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise RecordError(f"The record {path} is not YAML: {' '.join(str(error).split())}", path=path) from error
