@@ -11,6 +11,7 @@ import click
 
 from tiffin import models as api
 from tiffin.cli._completion import complete_tag
+from tiffin.cli._trust import hint
 
 
 @click.command()
@@ -45,6 +46,7 @@ def import_archive(path: str, name: str | None, force: bool, max_bytes: int | No
     with progress_bar() as progress:
         model = api.import_model(path, name=name, force=force, limits=limits, progress=progress)
     click.echo(f"Imported {model.tag}")
+    hint(model)
 
 
 @contextlib.contextmanager

@@ -405,7 +405,7 @@ class Machine:
             self.stack.append(OPAQUE)
             return
         try:
-            self.text(codecs.escape_decode(line.strip()[1:-1])[0], "ascii", "strict")  # type: ignore[attr-defined]
+            self.text(codecs.escape_decode(line.strip()[1:-1])[0], "ascii", "strict")
         except UnicodeDecodeError:
             self.stack.append(OPAQUE)
 

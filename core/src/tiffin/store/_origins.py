@@ -1,25 +1,35 @@
 """Origins: how this store got a content: saved here, accepted by hand, or from elsewhere.
 
-Kept per content digest, outside the versions, so that nothing that arrives with a model can claim an origin.
+Kept per content digest, outside the versions, so that nothing that arrives with a model can claim an origin. Each is one
+line of JSON that holds its own digest.
 """
 
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
+from tiffin._origin import LOCAL
 from tiffin.exceptions import StoreError
 from tiffin.store._layout import Layout
 
 
-def _path(layout: Layout, content_digest: str) -> str:
+def path_of(layout: Layout, content_digest: str) -> str:
+    """Return the path of a content's origin record."""
     return f"{layout.origins}/{content_digest.removeprefix('sha256:')}"
 
 
 def write(layout: Layout, folder: str, content_digest: str, how: str) -> None:
-    """Note how the store got a content; what was noted before stays.
+    """Note how the store got a content.
+
+    What was noted before stays, unless it is damaged, or says that a content came from elsewhere which was made here now.
+
+    The note's folder is not synced, to save time: where a file system forgets it in a power failure, the content is taken
+    for a stranger's, which is safe.
 
     Args:
         layout: the store.
@@ -27,16 +37,47 @@ def write(layout: Layout, folder: str, content_digest: str, how: str) -> None:
         content_digest: as the record holds it.
         how: "saved here", or another short text.
     """
-    path = _path(layout, content_digest)
-    if os.path.exists(path):
+    old = _read_or_none(layout, content_digest)
+    if old is not None and (how not in LOCAL or old["how"] in LOCAL):
         return
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    _replace(layout, folder, content_digest, {"how": how, "time": _now()})
+
+
+def set_trust(layout: Layout, folder: str, content_digest: str, trusted: Mapping[str, str] | None) -> None:
+    """Note that a content is trusted, or no longer.
+
+    Args:
+        layout: the store.
+        folder: a staging folder, for the unfinished file.
+        content_digest: the digest of what is in the version now.
+        trusted: `kind` ("hand" or "signature"), `by` and `how`; the time is added. `None` takes trust back.
+    """
+    origin = _read_or_none(layout, content_digest) or {"how": "unknown", "time": _now()}
+    origin.pop("trusted", None)
+    if trusted is not None:
+        origin["trusted"] = {**trusted, "time": _now()}
+    _replace(layout, folder, content_digest, origin)
+
+
+def _read_or_none(layout: Layout, content_digest: str) -> dict[str, Any] | None:
+    try:
+        return read(layout, content_digest)
+    except StoreError:
+        return None  # damaged: what is known now replaces it
+
+
+def _replace(layout: Layout, folder: str, content_digest: str, origin: dict[str, Any]) -> None:
+    origin["content"] = content_digest
     temporary = folder + ".origin"
     with open(temporary, "w", encoding="utf-8") as file:
-        file.write(json.dumps({"how": how, "time": now}) + "\n")
+        file.write(json.dumps({**origin, "digest": _digest(origin)}) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    os.replace(temporary, path_of(layout, content_digest))
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def read(layout: Layout, content_digest: str) -> dict[str, Any] | None:
@@ -45,14 +86,33 @@ def read(layout: Layout, content_digest: str) -> dict[str, Any] | None:
     Raises:
         StoreError: the note is damaged.
     """
-    path = _path(layout, content_digest)
+    path = path_of(layout, content_digest)
     try:
         with open(path, encoding="utf-8") as file:
             origin = json.loads(file.read())
     except FileNotFoundError:
         return None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise StoreError(f"The origin record {path} is damaged: {error}", fix="Delete it", path=path) from error
-    if not isinstance(origin, dict) or not isinstance(origin.get("how"), str):
-        raise StoreError(f"The origin record {path} is damaged", fix="Delete it", path=path)
+    except (ValueError, RecursionError, OSError) as error:
+        raise _damaged(path, f": {error}") from error
+    if (
+        not isinstance(origin, dict)
+        or not isinstance(origin.get("how"), str)
+        or origin.pop("digest", "") != _digest(origin)
+        or origin.get("content") != content_digest
+    ):
+        raise _damaged(path)
     return origin
+
+
+def _digest(origin: dict[str, Any]) -> str:
+    text = json.dumps(origin, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _damaged(path: str, why: str = "") -> StoreError:
+    return StoreError(
+        f"The origin record {path} is damaged{why}",
+        why="How the model came into this store cannot be told",
+        fix="Delete it, or save the model again",
+        path=path,
+    )

@@ -17,7 +17,9 @@ from tiffin.exceptions import (
     ModelExistsError,
     ModelNotFoundError,
     ModelTypeError,
+    ReadOnlyStoreError,
     RecordError,
+    StorageFullError,
 )
 from tiffin.store import _aliases, _changes, _records
 from tiffin.store._catalog import Catalog, Entry
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from tiffin._files import WriteLedger
     from tiffin.info import ModelInfo
+    from tiffin.trust import TrustReport
 
 _MISSING: Any = object()
 List = list  # within the class below, `list` is a method
@@ -95,6 +98,79 @@ class ModelStore:
         entry = entry_of(self.layout, name, version)
         self._catalog.put([entry])
         return decode_cached(entry.record), entry.stamp
+
+    def origin(self, content_digest: str) -> Mapping[str, Any] | None:
+        """Return how the store got a content, `None` where that is not known.
+
+        Raises:
+            StoreError: the note is damaged.
+        """
+        from tiffin.store import _origins
+
+        return _origins.read(self.layout, content_digest)
+
+    def record_trust(self, content_digest: str, how: str) -> None:
+        """Note that a content is trusted by who runs this program; a store that may not be written to notes nothing."""
+        with contextlib.suppress(ReadOnlyStoreError, StorageFullError):
+            self._set_trust(content_digest, how)
+
+    def blob(self, sha256: str) -> str:
+        """Return the path of the blob with this digest; it need not exist."""
+        return self.layout.blob(sha256)
+
+    # -- trust ---------------------------------------------------------------------------------------------------------
+
+    def inspect(self, tag: str | Tag) -> TrustReport:
+        """Return what a version's files would import, and whether it may be loaded; loads nothing.
+
+        Raises:
+            ModelNotFoundError, AmbiguousTagError, RecordError: the tag means no valid version.
+            StoreError: its origin record is damaged.
+        """
+        from tiffin.trust import report
+
+        model = self.get(tag)
+        return report(model.path, model.info, self.origin(model.info.compute_digest()))
+
+    def trust(self, tag: str | Tag, *, how: str = "trust()") -> Model:
+        """Let a version from elsewhere be loaded, whatever code it runs. Holds for its content, under every tag.
+
+        Args:
+            tag: which version.
+            how: by which command or call, for the record.
+
+        Raises:
+            ModelNotFoundError: there is no such version.
+            UntrustedModelError: its files are not those that its record lists, so it cannot be told what is trusted.
+            ReadOnlyStoreError: trust cannot be noted.
+        """
+        from tiffin.trust import check_content
+
+        model = self.get(tag)
+        check_content(self, model.path, model.info)
+        self._set_trust(model.info.compute_digest(), how)
+        return model
+
+    def untrust(self, tag: str | Tag) -> Model:
+        """Take back what `trust` gave. What was saved here is trusted all the same.
+
+        Raises:
+            ModelNotFoundError: there is no such version.
+        """
+        from tiffin.store import _origins
+
+        model = self.get(tag)
+        with self.changing() as folder:
+            _origins.set_trust(self.layout, folder, model.info.compute_digest(), None)
+        return model
+
+    def _set_trust(self, content_digest: str, how: str) -> None:
+        from tiffin._origin import signer
+        from tiffin.store import _origins
+
+        with self.changing() as folder:
+            trusted = {"kind": "hand", "by": signer(), "how": how}
+            _origins.set_trust(self.layout, folder, content_digest, trusted)
 
     # -- finding -------------------------------------------------------------------------------------------------------
 
