@@ -1,6 +1,6 @@
 """Run the code of one Markdown page in the current folder, in order, as its reader would.
 
-Usage: python docs/run_page.py PAGE.md
+Usage: python docs/run_page.py [--fresh] PAGE.md
 
 - A `python` fence runs as a part of one program per page; with `>>>` in it, what it prints is compared.
 - A comment on the line before a fence says otherwise:
@@ -8,7 +8,9 @@ Usage: python docs/run_page.py PAGE.md
   `<!-- file: NAME -->` writes a fence of any language to that file;
   `<!-- run -->` runs the `$ ` commands of a `console` fence in a terminal, 100 columns wide, and compares the output
   that is shown; where none is shown the command has to succeed. `…` stands for anything. White space and the length of
-  rules do not count, and one made-up version, time, size or digest is as good as any other.
+  rules do not count, one made-up version, time, size or digest is as good as any other, and $TIFFIN_HOME is shown as
+  `~/.tiffin`;
+  `<!-- run fresh -->` does so only with `--fresh`, in an environment in which the page's packages may be installed.
 """
 
 from __future__ import annotations
@@ -38,9 +40,12 @@ FENCE = re.compile(
 
 VARIES = {
     r"\b[0-9a-hjkmnp-tv-z]{20}\b": "VERSION",
-    r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b": "TIME",
+    r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?": "TIME",
     r"\b[0-9a-f]{64}\b": "DIGEST",
     r"\b\d+(\.\d+)? ([KMGT]i)?B\b": "SIZE",
+    r"(\bsize\"?): \d+\b": r"\1: SIZE",
+    r"\b\d+\.\d+\.\d+\b": "RELEASE",
+    r"\b\d+\.\d+s\b": "SECONDS",
     "─+": "─",
 }
 """What differs from run to run, and what stands for it when outputs are compared."""
@@ -54,8 +59,8 @@ class Fence(NamedTuple):
     line: int
 
 
-def fences(page: Path) -> Iterator[Fence]:
-    """Yield the fences of a page that are to be run, in order."""
+def fences(page: Path, *, fresh: bool) -> Iterator[Fence]:
+    """Yield the fences of a page that are to be run, in order; those for a fresh environment only with `fresh`."""
     text = page.read_text(encoding="utf-8")
     for match in FENCE.finditer(text):
         note, language = match["note"] or "", match["language"]
@@ -64,8 +69,16 @@ def fences(page: Path) -> Iterator[Fence]:
             yield Fence(note, match["code"], line)
         elif language == "python" and not re.match(r"not run: \S", note):
             yield Fence("doctest" if ">>>" in match["code"] else "python", match["code"], line)
-        elif language == "console" and note == "run":
+        elif language == "console" and (note == "run" or (fresh and note == "run fresh")):
             yield Fence("console", match["code"], line)
+
+
+class Checker(doctest.OutputChecker):
+    """Compares as `run_console` does: one version stands for any other."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        """Tell whether an example printed what the page shows."""
+        return super().check_output(comparable(want), comparable(got), optionflags)
 
 
 def run_doctest(fence: Fence, page: Path, namespace: dict[str, Any]) -> None:
@@ -73,7 +86,7 @@ def run_doctest(fence: Fence, page: Path, namespace: dict[str, Any]) -> None:
     test = doctest.DocTestParser().get_doctest(fence.code, {}, page.name, str(page), fence.line)
     # The parser copies the namespace; what later fences define has to be seen by functions of earlier ones.
     test.globs = namespace
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    runner = doctest.DocTestRunner(Checker(), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     if runner.run(test, clear_globs=False).failed:
         raise SystemExit(1)
 
@@ -101,6 +114,8 @@ def in_terminal(command: str) -> tuple[int, str]:
 
 def comparable(output: str) -> str:
     """Return an output without what may differ between two runs."""
+    if home := os.environ.get("TIFFIN_HOME"):
+        output = output.replace(home, "~/.tiffin")
     for pattern, name in VARIES.items():
         output = re.sub(pattern, name, output)
     return "\n".join(" ".join(line.split()) for line in output.splitlines() if line.strip())
@@ -122,10 +137,11 @@ def run_console(fence: Fence, page: Path) -> None:
 
 def main() -> None:
     """Run the page that the command line names."""
-    page = Path(sys.argv[1])
+    *options, name = sys.argv[1:]
+    page = Path(name)
     # What the page defines lives in __main__, as in a reader's own program: pickling depends on it.
     namespace = sys.modules["__main__"].__dict__
-    for fence in list(fences(page)):
+    for fence in list(fences(page, fresh="--fresh" in options)):
         if fence.action == "python":
             # The empty lines make tracebacks name the page's own lines.
             exec(compile("\n" * fence.line + fence.code, str(page), "exec"), namespace)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,16 +21,24 @@ PAGES = sorted(
 )
 
 
-def run_page(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_page(page: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a page's code in a Python and a folder of its own."""
-    command = [sys.executable, str(RUN_PAGE), str(page)]
+    command = [sys.executable, str(RUN_PAGE), *options, str(page)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Set TIFFIN_HOME to a folder whose path is short: tables that show it must not be folded."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        monkeypatch.setenv("TIFFIN_HOME", folder)
+        yield
+
+
+@pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_code_of_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_of_the_page_runs(page: Path, tmp_path: Path) -> None:
     """What a reader copies works, and shows what the page shows."""
-    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "tiffin-home"))
     folder = tmp_path / "folder"
     folder.mkdir()
     result = run_page(page, folder)
@@ -69,7 +79,14 @@ one
 $ test -t 1 && echo a \\
       terminal
 a terminal
+$ echo iris:01k0tk8rxttkgry6mdkv "$TIFFIN_HOME/store" 12 KiB 2026-01-02 03:04:05
+iris:01k0tmmmmmmmmmmmmmmm ~/.tiffin/store   3.4 GiB   2025-10-20 10:20:30
 $ true
+```
+
+<!-- run fresh -->
+```console
+$ touch installed
 ```
 
 ```console
@@ -78,13 +95,15 @@ $ false
 """
 
 
-def test_a_page_runs_as_its_reader_would(tmp_path: Path) -> None:
-    """Fences share one program, run in order, and a terminal shows what a reader would see."""
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_page_runs_as_its_reader_would(fresh: bool, tmp_path: Path) -> None:
+    """Fences share one program, run in order, and a terminal shows what a reader would see; installs wait for --fresh."""
     page = tmp_path / "page.md"
     page.write_text(PAGE, encoding="utf-8")
-    result = run_page(page, tmp_path)
+    result = run_page(page, tmp_path, *(["--fresh"] if fresh else []))
     assert result.returncode == 0, result.stdout + result.stderr
     assert (tmp_path / "sub" / "words.txt").read_text(encoding="utf-8") == "one\ntwo\n"
+    assert (tmp_path / "installed").exists() is fresh
 
 
 @pytest.mark.parametrize(
@@ -94,6 +113,7 @@ def test_a_page_runs_as_its_reader_would(tmp_path: Path) -> None:
         ("('__main__', 2)", "('__main__', 3)", "('__main__', 2)"),
         ("…o\n", "three\n", "page.md:29: $ cat sub/words.txt"),
         ("$ true", "$ exit 3", "exit code 3"),
+        ("01k0tmmmmmmmmmmmmmmm", "01k0tmm", "12 KiB"),
         ("not run: it would fail", "not run:", "ZeroDivisionError"),
     ],
 )  # fmt: skip

@@ -1,16 +1,18 @@
-"""The main job on real data: train, save two versions, list, alias, load, predict, verify; then look into the store.
+"""The main job on real data: train, save two versions, list, alias, load, predict, verify, run; then look into the store.
 
 Run by `make demo`. Works in a temporary TIFFIN_HOME, and leaves nothing behind.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from sklearn.datasets import load_digits, load_iris
 from sklearn.ensemble import RandomForestClassifier
@@ -32,6 +34,17 @@ def shell(command: str) -> None:
     print(f"$ {command}", flush=True)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     subprocess.run(shlex.split(command), check=True, env=environment)
+
+
+async def run_together(tag: str, rows: Any) -> None:
+    """Let a hundred and fifty callers ask for one row each, and print the batches that their calls became."""
+    async with tiffin.get(tag).to_runner(max_batch_size=64) as runner:
+        predict = runner.predict.options(explain=True)
+        answers = await asyncio.gather(*(predict.async_run(row[None]) for row in rows[:150]))
+    batches = {answer.explanation.batch: answer.explanation for answer in answers}
+    print(f"{len(answers)} calls of one row each ran as {len(batches)} batches:")
+    for number, batch in sorted(batches.items()):
+        print(f"  batch {number}: {batch.batch_rows} rows, {batch.compute_seconds * 1000:.1f} ms, {batch.released}")
 
 
 def show_folder(folder: Path) -> None:
@@ -84,6 +97,9 @@ def main() -> None:
 
     heading("Check every byte against the digests in the records")
     shell("tiffin models verify")
+
+    heading("Run it for many callers at once: their calls merge into batches")
+    asyncio.run(run_together("digits:latest", test_x))
 
     heading("The store is a folder: every version is complete in itself")
     show_folder(Path(os.environ["TIFFIN_HOME"]))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 EXAMPLES = Path(__file__).resolve().parent
 
@@ -17,5 +20,49 @@ def test_the_demonstration_does_the_main_job(tmp_path: Path) -> None:
     assert result.stdout.count("saved digits:") == 2
     assert "digits:prod is a Pipeline" in result.stdout
     assert "digits:latest is a RandomForestClassifier" in result.stdout
+    assert "150 calls of one row each ran as 3 batches:" in result.stdout
     assert "model.yaml  (" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def run(name: str, folder: Path) -> str:
+    command = [sys.executable, str(EXAMPLES / name)]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_the_iris_runner_merges_two_hundred_calls(tmp_path: Path) -> None:
+    """Calls of one tick become full batches, and each caller gets its own row."""
+    output = run("iris_runner.py", tmp_path)
+    assert "200 calls, 19" in output
+    assert "in 2 batches" in output
+    assert "batch 1: 100 calls, 100 rows" in output
+
+
+def test_the_custom_runner_answers_all_but_the_bad_call(tmp_path: Path) -> None:
+    """One caller's bad word fails that caller only; streams and arguments of a call's own work."""
+    lines = run("custom_runner.py", tmp_path).splitlines()
+    assert lines[:4] == ["[3.0]", "[5.0]", "RemoteError: KeyError: 'coffee'.", "[6.0]"]
+    assert lines[-1] == "t-i-f-f-i-n"
+
+
+@pytest.mark.slow
+def test_four_processes_share_one_runner(tmp_path: Path) -> None:
+    """All calls of all processes are answered, in far fewer batches than calls."""
+    output = run("shared_runner.py", tmp_path)
+    found = re.search(r"640 calls of 4 processes in (\d+) batches", output)
+    assert found is not None
+    assert int(found[1]) <= 100
+
+
+def test_an_adapter_is_registered_in_a_running_program(tmp_path: Path) -> None:
+    """The third party's adapter works without being installed, until it is unregistered."""
+    command = [sys.executable, str(EXAMPLES / "notebook_adapter.py")]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("saved sine:")
+    assert lines[0].endswith("with the adapter 'polynomial': series.json")
+    assert lines[1:3] == ["loaded a Chebyshev that is equal: True", "sin(1) is 0.84, and the curve says 0.84"]
+    assert "was saved by the adapter 'polynomial', which is not installed" in lines[3]

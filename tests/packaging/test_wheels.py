@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tarfile
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from workspace import Package, normalized, packages, pins, third_party
+from fresh import Environment, run
+from workspace import Package, packages
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ALL = packages()
 CORE, *PLUGINS = ALL
-USED = [package for package in PLUGINS if package.name in ("tiffin-picklable", "tiffin-sklearn")]
-"""The plugins that the main job is run with; the wheels of all are built and looked into."""
-
 MAIN_JOB = """
 import sys, tiffin
 from pathlib import Path
@@ -38,58 +34,6 @@ assert (loaded.predict(iris.data) == fitted.predict(iris.data)).all()
 assert listed.tag == saved.tag
 print(saved.tag)
 """
-
-
-def run(command: list[str | os.PathLike[str]], folder: Path, **settings: str) -> str:
-    """Run a program in `folder`, without the checkout on its path; return its output, fail with all it said."""
-    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=env | settings)
-    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
-    return result.stdout
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the wheel and the sdist of every package, each wheel made from its sdist."""
-    folder = tmp_path_factory.mktemp("built")
-    for package in ALL:
-        run([sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, package.folder], folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the third-party wheels that the packages in use need, as locked."""
-    folder = tmp_path_factory.mktemp("wheelhouse")
-    requirements = folder / "requirements.lock"
-    requirements.write_text(pins(third_party([CORE, *USED])), encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--require-hashes", "-r", requirements]
-    run(command, folder)
-    return folder
-
-
-class Environment:
-    """A fresh virtual environment, in which only what the workspace builds and locks can be installed."""
-
-    def __init__(self, folder: Path, sources: list[Path]) -> None:
-        self.folder, self.sources = folder, sources
-        venv.create(folder, with_pip=True)
-
-    def install(self, *names: str) -> None:
-        """Install as a user would, except that all comes from the folders given."""
-        links = [f"--find-links={source}" for source in self.sources]
-        # Settings of the machine could bring in packages from elsewhere.
-        alone = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-        self.run("-m", "pip", "install", "-q", "--no-index", *links, *names, **alone)
-
-    def distributions(self) -> set[str]:
-        """Return the names of what is installed, without what the environment was made with."""
-        listed = json.loads(self.run("-m", "pip", "list", "--format=json", PIP_DISABLE_PIP_VERSION_CHECK="1"))
-        return {normalized(entry["name"]) for entry in listed} - {"pip", "setuptools"}
-
-    def run(self, *arguments: str, **settings: str) -> str:
-        """Run this environment's Python in the environment's folder."""
-        return run([self.folder / "bin" / "python", *arguments], self.folder, **settings)
 
 
 @pytest.mark.parametrize("package", ALL, ids=lambda package: package.name)

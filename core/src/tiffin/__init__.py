@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tiffin.info import ModelContext, ModelOptions
     from tiffin.models import get, load, save
     from tiffin.plugins import AdapterInfo, hookimpl, register, unregister
-    from tiffin.runners import Runnable
+    from tiffin.runners import Runnable, Runner
     from tiffin.signatures import ModelSignature
     from tiffin.store import ModelStore
     from tiffin.tags import Tag
@@ -31,6 +31,7 @@ __all__ = [
     "ModelSignature",
     "ModelStore",
     "Runnable",
+    "Runner",
     "Tag",
     "__version__",
     "exceptions",
@@ -51,6 +52,7 @@ _NAMES = {
     "ModelSignature": "tiffin.signatures",
     "ModelStore": "tiffin.store",
     "Runnable": "tiffin.runners",
+    "Runner": "tiffin.runners",
     "Tag": "tiffin.tags",
     "get": "tiffin.models",
     "hookimpl": "tiffin.plugins",
@@ -59,7 +61,6 @@ _NAMES = {
     "save": "tiffin.models",
     "unregister": "tiffin.plugins",
 }
-_MODULES = ("exceptions", "models")
 
 
 def __getattr__(name: str) -> Any:
@@ -68,10 +69,12 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         value = globals()[name] = getattr(import_module(_NAMES[name]), name)
         return value
-    if name in _MODULES:
-        return import_module(f"tiffin.{name}")
     if name.startswith("_"):
         raise AttributeError(f"module 'tiffin' has no attribute {name!r}")
+    from importlib.machinery import PathFinder
+
+    if PathFinder.find_spec(f"tiffin.{name}", __path__) is not None:
+        return import_module(f"tiffin.{name}")
     from tiffin.frameworks import framework
 
     # Not kept: an adapter may be unregistered, and another registered under its name.

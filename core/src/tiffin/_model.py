@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from tiffin.exceptions import (
     AdapterNotFoundError,
     EditedRecordWarning,
-    ModelNotFoundError,
     PartialKwargsError,
     RecordError,
+    SignatureError,
     StoreError,
     VersionMismatchWarning,
 )
@@ -27,6 +28,7 @@ from tiffin.tags import Tag
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
     from tiffin.plugins import Adapter
+    from tiffin.runners import Runnable, Runner
 
 RETRIES = 5
 """How often a load is tried again when the version is overwritten meanwhile."""
@@ -113,6 +115,10 @@ class Model:
         self._stamp: Stamp | None = record[1] if record is not None else None
         self._options = options
         self._objects: CustomObjects | None = None
+
+    def __reduce__(self) -> Any:
+        # A copy in another process finds the version by its name; what was read of it here stays here.
+        return _rebuild, (self._source, self.name, self.version, self._options)
 
     def __repr__(self) -> str:
         return f"Model(tag={self.name + ':' + self.version!r}, path={str(self.path)!r})"
@@ -276,22 +282,22 @@ class Model:
         """Return what `read(info)` returns, done again where the version was overwritten meanwhile."""
         for _ in range(RETRIES):
             if self._info is None or self._stamp != self._source.stamp(self.name, self.version):
-                self._read()
+                self._read()  # where it was deleted, this says so
             if self._info is not None and self._info.edited:
                 self._check_edited(self._info)
-            failure: FileNotFoundError | None = None
+            failure: Exception | None = None
             result = None
             try:
                 result = read(self.info)
-            except FileNotFoundError as error:
+            # While it is overwritten, files of two versions may be read together, and an adapter may fail at that in any
+            # way. It counts only if the version stayed what it was.
+            except Exception as error:  # noqa: BLE001
                 failure = error
             now = self._source.stamp(self.name, self.version)
             if now == self._stamp or (now is None and failure is None):  # unchanged, or deleted after all was read
                 if failure is not None:
                     raise failure
                 return result
-            if now is None:
-                raise ModelNotFoundError(f"Model '{self.tag}' was deleted", tag=str(self.tag)) from failure
         raise StoreError(
             f"Could not read model '{self.tag}' to {purpose}: it was changed {RETRIES} times meanwhile",
             fix="Save new versions instead of overwriting one that is in use",
@@ -377,29 +383,74 @@ class Model:
             self._source, self.name, self.version, row=self._row, record=(self._info, self._stamp), options=changed
         )
 
-    def to_runnable(self) -> type[Any]:
+    def to_runnable(self) -> type[Runnable]:
         """Return a class whose instances load the model and run the methods of its signatures.
 
         Does not load the model; making an instance does.
 
         Raises:
             AdapterNotFoundError: its adapter is not installed.
+            SignatureError: it has no signatures, and so no methods to offer.
         """
-        from tiffin.runners import make_runnable
+        from tiffin.plugins import registry
 
         adapter = self._adapter()
         own = adapter.get_runnable(self)
         if own is not None:
             return own
+        from tiffin.runners import make_runnable
+
         info = self.info
+        if not info.signatures:
+            raise SignatureError(
+                f"Model '{self.tag}' has no signatures, so there is no method to run",
+                fix="Save it with signatures={'method': {'batchable': False}}",
+                method="",
+            )
         return make_runnable(
-            self.load,
+            Loader(self, adapter.plugin if registry().is_running(adapter.name) else None),
             info.signatures,
             info.options.get("partial_kwargs", {}),
-            name=self.name,
-            resources=tuple(adapter.info.resources),
-            cpu_multi_threading=adapter.info.cpu_multi_threading,
+            name="".join(part.capitalize() for part in re.split(r"[^a-z0-9]+", self.name)) + "Runnable",
+            supported_resources=tuple(adapter.info.resources),
+            supports_cpu_multi_threading=adapter.info.cpu_multi_threading,
         )
+
+    def to_runner(self, *, name: str | None = None, **options: Any) -> Runner:
+        """Return a runner of this version: many callers use it, and their calls merge into batches.
+
+        Args:
+            name: for logs, metrics and errors; the model's name by default.
+            options: as for `tiffin.Runner`: backend, workers, max_batch_size, max_latency_ms, method_configs, …
+
+        Raises:
+            AdapterNotFoundError: its adapter is not installed.
+            RunnerOptionError: an option is out of range, or names a method that does not exist.
+        """
+        from tiffin.runners import Runner
+
+        return Runner(self.to_runnable(), name=name or self.name, models=[self], **options)
+
+
+class Loader:
+    """Loads one version, in this process or in a worker's.
+
+    Args:
+        model: the version.
+        plugin: its adapter, if that was registered in this program only: a worker's process registers it, too.
+    """
+
+    def __init__(self, model: Model, plugin: object | None) -> None:
+        self.model = model
+        self.plugin = plugin
+
+    def __call__(self) -> Any:
+        """Return the loaded model."""
+        from tiffin.plugins import registry
+
+        if self.plugin is not None and not registry().has(self.model.framework):
+            registry().register(self.plugin, self.model.framework)
+        return self.model.load()
 
 
 class CustomObjects(Mapping[str, Any]):
@@ -416,6 +467,9 @@ class CustomObjects(Mapping[str, Any]):
             self._loaded[name] = self._model._load_object(name)
         return self._loaded[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._model.info.custom_objects  # not by loading it, as mappings do by default
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._model.info.custom_objects)
 
@@ -424,3 +478,7 @@ class CustomObjects(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"<custom objects of {self._model.tag}: {', '.join(self) or 'none'}>"
+
+
+def _rebuild(source: ModelSource, name: str, version: str, options: Mapping[str, Any] | None) -> Model:
+    return Model(source, name, version, options=options)

@@ -26,7 +26,10 @@ class TiffinError(Exception):
     def __init__(self, what: str, *, why: str = "", fix: str = "", **facts: Any) -> None:
         self.what, self.why, self.fix = what, why, fix
         self.__dict__.update(facts)
-        super().__init__(" ".join(_sentence(part) for part in (what, why, fix) if part))
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        return " ".join(_sentence(part) for part in (self.what, self.why, self.fix) if part)
 
 
 def _sentence(part: str) -> str:
@@ -179,6 +182,121 @@ class WrongFrameworkError(TiffinError, ValueError):
 
     tag: str
     framework: str
+
+
+class RunnerError(TiffinError):
+    """Base class of what can go wrong between a caller and a model that runs. Attribute: `runner`, the runner's name."""
+
+    runner: str
+
+
+class RunnerOptionError(RunnerError, ValueError):
+    """A runner is made or asked with an option that it cannot have."""
+
+
+class RunnerNotReadyError(RunnerError):
+    """The runner is not started, is stopping, or has no healthy worker."""
+
+
+class ForkedRunnerError(RunnerError):
+    """The runner was made in the parent of this process, and its threads did not come along."""
+
+
+class QueueFullError(RunnerError):
+    """The queue holds as many rows as it may. Attribute: `retry_after`, seconds, an estimate."""
+
+    retry_after: float
+
+
+class LatencyLimitError(RunnerError, TimeoutError):
+    """The answer cannot be given, or could not be given, within max_latency_ms.
+
+    Attributes:
+        reason: "refused" (on arrival) or "dropped" (later, when its turn came).
+        retry_after: Seconds until there is room again, an estimate.
+    """
+
+    reason: str
+    retry_after: float
+
+
+class CallTimeoutError(RunnerError, TimeoutError):
+    """The caller's own timeout is over. Attribute: `timeout`, seconds."""
+
+    timeout: float
+
+
+class MethodTimeoutError(RunnerError, TimeoutError):
+    """A method ran longer than its timeout, and its worker was given up. Attributes: `method`, `timeout` (seconds)."""
+
+    method: str
+    timeout: float
+
+
+class WorkerDiedError(RunnerError):
+    """The worker that ran the call ended without an answer. Attributes: `worker`, `exit_code` (or `None`)."""
+
+    worker: str
+    exit_code: int | None
+
+
+class BatchError(RunnerError):
+    """Base class of errors about batches. Attribute: `method`."""
+
+    method: str
+
+
+class BatchInputError(BatchError, ValueError):
+    """A call's arguments cannot be batched: no rows to count, arguments that differ in rows, no such axis."""
+
+
+class BatchRowsError(BatchError, ValueError):
+    """A method returned another number of rows than it was given. Attributes: `expected`, `received` (or `None`)."""
+
+    expected: int
+    received: int | None
+
+
+class UndecidedError(BatchError):
+    """A batch failed, and the budget for finding out which call is to blame was spent before this one was tried alone.
+
+    The cause is the error of the batch.
+    """
+
+
+class UnsendableError(RunnerError, TypeError):
+    """A value has no typed form in which it can cross to another process. Attributes: `where`, `type_name`."""
+
+    where: str
+    type_name: str
+
+
+class RemoteError(RunnerError):
+    """A method raised an error in another process.
+
+    Attributes:
+        type_name: The error's class, as module and qualified name.
+        text: Its message.
+        traceback_text: Its traceback, formatted where it was raised.
+    """
+
+    type_name: str
+    text: str
+    traceback_text: str
+
+
+class RunnerClosedError(RunnerError):
+    """The runner stopped, or the connection to it closed, before the call was answered."""
+
+
+class FrameError(RunnerError):
+    """What came over a socket is not a frame of Tiffin's, is damaged, or exceeds the limits. The connection is closed."""
+
+
+class SocketPathError(RunnerError, OSError):
+    """A socket cannot be made at a path, or must not be trusted there. Attribute: `path`."""
+
+    path: str
 
 
 class TiffinWarning(UserWarning):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -30,6 +31,9 @@ class Framework(ModuleType):
     def __init__(self, module: str, name: str) -> None:
         super().__init__(module, f"Models of the framework {name!r}: save_model, load_model, get, get_runnable.")
         self._name = name
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.__all__})
 
     def _adapter(self) -> Adapter:
         return registry().adapter(self._name)
@@ -111,7 +115,7 @@ class Framework(ModuleType):
 
 class _FrameworkLoader(Loader):
     def create_module(self, spec: ModuleSpec) -> Framework:
-        return Framework(spec.name, spec.name.removeprefix(_PREFIX))
+        return _module(spec.name.removeprefix(_PREFIX))
 
     def exec_module(self, module: ModuleType) -> None:
         """Do nothing: the module is complete when made."""
@@ -142,16 +146,24 @@ def framework(name: str) -> Framework:
         sys.modules.pop(_PREFIX + name, None)  # of an adapter that was unregistered
         raise _not_found(name)
     adapters.adapter(name)  # a broken one says so here, not at the first call
-    module = sys.modules.get(_PREFIX + name)
+    return _module(name)
+
+
+def _module(name: str) -> Framework:
+    main = registry().main_name(name)
+    module = sys.modules.get(_PREFIX + main)
     if not isinstance(module, Framework):
-        module = sys.modules[_PREFIX + name] = Framework(_PREFIX + name, name)
+        module = sys.modules[_PREFIX + main] = Framework(_PREFIX + main, main)
+    sys.modules[_PREFIX + name] = module  # an alias is the same module
     return module
 
 
 def _not_found(name: str) -> AdapterNotFoundError:
+    close = get_close_matches(name, sys.modules["tiffin"].__dir__(), 1, 0.75)
     return AdapterNotFoundError(
         f"'tiffin.{name}' is neither a part of Tiffin nor an installed adapter "
         f"(installed: {', '.join(registry().names()) or 'none'})",
-        fix=f"If it is a framework, try: pip install tiffin-{name.replace('_', '-')}",
+        fix=(f"Did you mean 'tiffin.{close[0]}'? " if close else "")
+        + f"If it is a framework, try: pip install tiffin-{name.replace('_', '-')}",
         plugin=name,
     )

@@ -20,20 +20,24 @@ if TYPE_CHECKING:
     from tiffin.info import ModelContext, ModelInfo, ModelOptions
     from tiffin.signatures import ModelSignature
     from tiffin.store._gc import Garbage
-    from tiffin.store._usage import StoreUsage
+    from tiffin.store._usage import StoreUsage, Usage
     from tiffin.store._verify import Problem
     from tiffin.transfer import Limits
     from tiffin.transfer._progress import Progress
     from tiffin.trust import TrustReport
 
 __all__ = [
+    "Garbage",
     "Model",
     "ModelContext",
     "ModelInfo",
     "ModelOptions",
     "ModelSignature",
     "ModelStore",
+    "Problem",
+    "StoreUsage",
     "Tag",
+    "Usage",
     "aliases",
     "create",
     "default_store",
@@ -59,10 +63,14 @@ __all__ = [
 
 _MISSING: Any = object()
 _LATER = {
+    "Garbage": "tiffin.store._gc",
     "ModelContext": "tiffin.info",
     "ModelInfo": "tiffin.info",
     "ModelOptions": "tiffin.info",
     "ModelSignature": "tiffin.signatures",
+    "Problem": "tiffin.store._verify",
+    "StoreUsage": "tiffin.store._usage",
+    "Usage": "tiffin.store._usage",
 }
 _stores: dict[str, ModelStore] = {}
 
@@ -155,10 +163,12 @@ def save(
 def load(tag: str | Tag, *, trust: bool = False, store: ModelStore | None = None) -> Any:
     """Load a model with the adapter that saved it, and return the object; see `Model.load`.
 
+    Loading can run code that is stored in the model's files. A model from elsewhere that has such files is refused, unless
+    it is trusted or all that it would import is allowed by the installed adapters.
+
     Args:
-        tag: as for `get`.
-        trust: whether you trust who made it, where it comes from elsewhere and can run code; this is noted in the store.
-        store: another store than the default one.
+        tag, store: as for `get`.
+        trust: whether you trust who made it, where it comes from elsewhere; this is noted in the store.
 
     Raises:
         UntrustedModelError: it comes from elsewhere, could run code, and is not trusted. Nothing of it was loaded.

@@ -78,7 +78,9 @@ class Tag:
     def __hash__(self) -> int:
         return hash((self.name, self.version))
 
-    def __lt__(self, other: Tag) -> bool:
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Tag):
+            return NotImplemented
         return (self.name, self.version or "") < (other.name, other.version or "")
 
 

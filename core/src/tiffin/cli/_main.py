@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import click
 
 from tiffin.exceptions import (
     AmbiguousTagError,
+    HookError,
     ModelExistsError,
     ModelNotFoundError,
     PluginError,
@@ -75,8 +77,30 @@ class Main(Commands):
 def _plugin_commands() -> dict[str, click.Command]:
     from tiffin.plugins import registry
 
+    hook = registry().broadcast().commands
+    try:
+        answers = hook()
+    except TiffinError:
+        raise
+    # A plugin's code may fail in any way; that is told as any other error.
+    except Exception as error:
+        plugins = ", ".join(implementation.plugin_name for implementation in hook.get_hookimpls())
+        raise HookError(
+            f"A plugin cannot say which commands it adds: {type(error).__name__}: {error}",
+            why=f"Asked were: {plugins}",
+            plugin=plugins,
+        ) from error
     added: dict[str, click.Command] = {}
-    for answer in registry().broadcast().commands():
+    for answer in answers:
+        if not isinstance(answer, Mapping) or not all(
+            isinstance(name, str) and isinstance(command, click.Command) for name, command in answer.items()
+        ):
+            raise HookError(
+                f"A plugin answers the hook 'commands' with {answer!r}",
+                why="Asked were: " + ", ".join(implementation.plugin_name for implementation in hook.get_hookimpls()),
+                fix="Return a dict of names and click commands",
+                plugin="",
+            )
         added.update(answer)
     return added
 
@@ -121,4 +145,5 @@ def main() -> None:
     from tiffin.cli import _completion
 
     _completion.install()
-    cli(prog_name="tiffin")
+    # https://no-color.org: click looks only at whether it writes to a terminal.
+    cli(prog_name="tiffin", color=False if os.environ.get("NO_COLOR") else None)

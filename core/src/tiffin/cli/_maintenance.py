@@ -55,13 +55,17 @@ def gc(dry_run: bool, output: str) -> None:
         show_data(attrs.asdict(garbage), output)
         return
     done = "Would remove" if dry_run else "Removed"
-    parts = [
-        count(len(garbage.staging), "abandoned change"),
-        count(len(garbage.blobs), "unused content"),
-        count(len(garbage.damaged), "damaged content"),
-        count(len(garbage.aliases), "dangling alias", "dangling aliases"),
-        count(len(garbage.names), "empty name"),
-    ]
+    found = (
+        (garbage.staging, "abandoned change", ""),
+        (garbage.blobs, "unused content", ""),
+        (garbage.damaged, "damaged content", ""),
+        (garbage.aliases, "dangling alias", "dangling aliases"),
+        (garbage.names, "empty name", ""),
+    )
+    parts = [count(len(items), noun, plural) for items, noun, plural in found if items]
+    if not parts:
+        click.echo("There is nothing to remove.")
+        return
     click.echo(f"{done} {', '.join(parts)}; {read_size(garbage.freed)} {'would be ' if dry_run else ''}freed.")
 
 

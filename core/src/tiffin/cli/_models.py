@@ -137,12 +137,14 @@ def get(tag: str, output: str) -> None:
 
 
 def _signature(signature: Any) -> str:
+    from tiffin.signatures._spec_form import describe_spec
+
     text = "batchable" if signature.batchable else "not batchable"
     if signature.batchable and signature.batch_dim != (0, 0):
         text += f", batch_dim {signature.to_dict()['batch_dim']}"
     for name, spec in (("input", signature.input_spec), ("output", signature.output_spec)):
         if spec is not None:
-            text += f", {name} {spec}"
+            text += f", {name} {describe_spec(spec)}"
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,7 +36,9 @@ def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
     if not rows:
         return
     if sys.stdout.isatty() and len(rows) <= RICH_ROWS:
-        _draw(headers, rows, right)
+        from tiffin.cli._drawing import draw
+
+        draw(headers, rows, right)
         return
     widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
     lines = []
@@ -48,33 +51,26 @@ def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
     click.echo("\n".join(lines))
 
 
-def _draw(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for index, header in enumerate(headers):
-        # The first column holds what is typed again; it is never cut, the others wrap.
-        table.add_column(
-            header, justify="right" if index in right else "left", no_wrap=index == 0 or index in right, overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*(Text(text) for text in row))
-    Console().print(table)
-
-
 def show_data(data: Any, output: str) -> None:
     """Print plain data as JSON or YAML."""
     if output == "json":
         import json
 
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=lambda value: value.isoformat()))
+        text = json.dumps(_standard(data), indent=2, ensure_ascii=False, default=lambda value: value.isoformat())
+        click.echo(text)
     else:
         import yaml
 
         click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110), nl=False)
+
+
+def _standard(data: Any) -> Any:
+    """Return data with `None` for the numbers that JSON does not have: NaN and the infinities."""
+    if isinstance(data, dict):
+        return {key: _standard(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_standard(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def read_size(size: int) -> str:

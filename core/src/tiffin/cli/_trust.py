@@ -84,7 +84,7 @@ def _show(found: TrustReport, *, names: bool) -> None:
     show_table(["FIELD", "VALUE"], [
         ["tag", found.tag],
         ["framework", found.framework or "- (a raw folder of files)"],
-        ["origin", describe_origin(found.origin)],
+        ["origin", found.doubt or describe_origin(found.origin)],
         *([["trusted", _given(found)]] if found.origin is not None and found.origin.get("trusted") else []),
         ["policy", found.policy],
         ["verdict", _VERDICTS[found.verdict]],

@@ -41,7 +41,8 @@ class ModelInfo:
     """The record of one stored version, as model.yaml holds it.
 
     Attributes:
-        name, version: what the version is called.
+        name: the model's name.
+        version: the version.
         framework: the adapter that saved it and loads it; empty for a raw folder of files.
         labels: strings to search by; editable.
         metadata: plain values; editable.
@@ -134,7 +135,7 @@ class ModelInfo:
         """
         try:
             return cls(**_fields(data), edited=edited)
-        except (KeyError, TypeError, ValueError, AttributeError, TiffinError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, TiffinError) as error:
             cause = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
             raise RecordError(
                 f"The record {path or 'model.yaml'} is not valid: {cause.rstrip('.')}",
@@ -158,8 +159,12 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
     created = known.pop("creation_time")
     if isinstance(created, str):
         created = datetime.datetime.fromisoformat(created)
+    if not isinstance(created, datetime.datetime):
+        raise ValueError(f"creation_time is {created!r}, not a time")
     if created.tzinfo is None:
         created = created.replace(tzinfo=datetime.timezone.utc)
+    else:
+        created = created.astimezone(datetime.timezone.utc)
     return {
         "name": name,
         "version": version,
@@ -169,18 +174,17 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
         "options": _typed(known, "options", dict, {}),
         "context": ModelContext.from_dict(_typed(known, "context", dict, {})),
         "signatures": {
-            method: ModelSignature.from_any(value) for method, value in _typed(known, "signatures", dict, {}).items()
+            method: ModelSignature.from_any(value, method=method)
+            for method, value in _typed(known, "signatures", dict, {}).items()
         },
         "custom_objects": {
-            key: ObjectEntry(_relative(value["path"]), value.get("framework", ""), value.get("options", {}))
-            for key, value in _typed(known, "custom_objects", dict, {}).items()
+            key: _object_entry(key, value) for key, value in _typed(known, "custom_objects", dict, {}).items()
         },
         "files": {
-            _relative(path): FileEntry(_size(value["size"]), _sha256(value["sha256"]))
-            for path, value in _typed(known, "files", dict, {}).items()
+            _relative(path): _file_entry(path, value) for path, value in _typed(known, "files", dict, {}).items()
         },
         "creation_time": created,
-        "content_digest": _typed(known, "content_digest", str, ""),
+        "content_digest": _content_digest(_typed(known, "content_digest", str, "")),
         "extra": known,
     }
 
@@ -192,6 +196,21 @@ def _typed(data: dict[str, Any], key: str, kind: type, default: Any) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f"{key} is {type(value).__name__}, not {kind.__name__}")
     return value
+
+
+def _object_entry(name: str, value: Any) -> ObjectEntry:
+    if not isinstance(value, dict):
+        raise ValueError(f"the custom object {name!r} is {value!r}, not fields")
+    entry = dict(value)
+    return ObjectEntry(
+        _relative(entry["path"]), _typed(entry, "framework", str, ""), _typed(entry, "options", dict, {})
+    )
+
+
+def _file_entry(path: str, value: Any) -> FileEntry:
+    if not isinstance(value, dict):
+        raise ValueError(f"the file {path!r} is {value!r}, not its size and sha256")
+    return FileEntry(_size(value["size"]), _sha256(value["sha256"]))
 
 
 def _relative(path: Any) -> str:
@@ -206,6 +225,13 @@ def _relative(path: Any) -> str:
 def _size(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r} is not a size")
+    return value
+
+
+def _content_digest(value: str) -> str:
+    # It becomes the name of a file, the origin's.
+    if value:
+        _sha256(value.removeprefix("sha256:"))
     return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -37,12 +37,13 @@ class ModelOptions:
 Declared = type[ModelOptions] | Mapping[str, Any] | None
 
 
-def options_from(declared: Declared, given: Mapping[str, Any]) -> Any:
+def options_from(declared: Declared, given: Mapping[str, Any], *, beside: Iterable[str] = ()) -> Any:
     """Return the options that an adapter's hooks receive.
 
     Args:
         declared: what the adapter declares: its options class, a dict of defaults, or `None` for no options of its own.
         given: what a user passed or a record holds.
+        beside: names of arguments that stand beside the options where a user writes them: one may be meant.
 
     Returns:
         An instance of the class; a plain dict where the adapter declared a dict or nothing.
@@ -51,12 +52,12 @@ def options_from(declared: Declared, given: Mapping[str, Any]) -> Any:
         SignatureError: an option is unknown, or the class refused its value.
     """
     if isinstance(declared, type):
-        known = {field.alias or field.name: field for field in attrs.fields(declared)}
+        known = {field.alias or field.name: field for field in attrs.fields(declared) if field.init}
     else:
         known = dict.fromkeys(["partial_kwargs", *(declared or {})])
     for name in given:
         if name not in known:
-            close = get_close_matches(name, known, 1)
+            close = get_close_matches(name, [*known, *beside], 1)
             raise SignatureError(
                 f"Unknown option {name!r}",
                 why="Options are what the adapter declares: " + ", ".join(sorted(known)),
@@ -77,7 +78,14 @@ def options_to_dict(options: Any) -> dict[str, Any]:
     Raises:
         MetadataError: a value has no plain form.
     """
-    values = attrs.asdict(options, recurse=False) if attrs.has(type(options)) else options
+    values = options
+    if attrs.has(type(options)):
+        # By the names that the class takes, so that it can be made again from what is recorded.
+        values = {
+            field.alias or field.name: getattr(options, field.name)
+            for field in attrs.fields(type(options))
+            if field.init
+        }
     result = plain_mapping(values, "options")
     if not result.get("partial_kwargs", True):
         del result["partial_kwargs"]

@@ -12,6 +12,13 @@ from tiffin.exceptions import MetadataError
 
 MAX_DEPTH = 64
 """Levels of lists and dicts within each other that a plain value may have."""
+MAX_BITS = 8192
+"""Bits that a whole number may have: Python refuses to read many more as decimal digits."""
+
+MAX_VALUES = 4_000_000
+"""Values in a record beyond which it is not read. A few lines of YAML that refer to each other can stand for billions."""
+
+_PLAIN = frozenset({type(None), bool, int, float, str, datetime.date, datetime.datetime})
 
 
 def plain(value: Any, where: str = "metadata") -> Any:
@@ -43,10 +50,48 @@ def plain_mapping(value: Mapping[str, Any] | None, where: str) -> dict[str, Any]
     return result
 
 
+def check_plain(value: Any) -> None:
+    """Refuse parsed data that is not plain: YAML knows sets, bytes, keys of any kind, and lists that hold themselves.
+
+    Raises:
+        ValueError: `value` holds something that is not plain, or too much of it.
+    """
+    level = [value]
+    count = 0
+    for _ in range(MAX_DEPTH + 8):  # metadata lies some levels deep in a record
+        deeper: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is dict:
+                deeper += item
+                deeper += item.values()
+                for key in item:
+                    if type(key) is not str:
+                        raise ValueError(f"the key {key!r} is not a string")
+            elif kind is list:
+                deeper += item
+            elif kind is str:
+                if not item.isascii():
+                    item.encode()  # half of a surrogate pair is no text
+            elif kind not in _PLAIN:
+                raise ValueError(f"{kind.__name__} is not a plain value")
+        count += len(deeper)
+        if not deeper:
+            return
+        if count > MAX_VALUES:
+            raise ValueError(f"it holds more than {MAX_VALUES} values, or a value that contains itself")
+        level = deeper
+    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep, or contains itself")
+
+
 def _plain(value: Any, where: str, depth: int) -> Any:
     kind = type(value)
-    if value is None or kind in (bool, int, float, str):
+    if value is None or kind in (bool, float):
         return value
+    if kind is str:
+        return _text(value, where)
+    if kind is int:
+        return _number(value, where)
     if depth > MAX_DEPTH:
         raise MetadataError(
             f"{where} is nested more than {MAX_DEPTH} levels deep", why="It may contain itself", where=where
@@ -65,13 +110,36 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     # Subclasses (enums of strings, numpy's own str and float types) lose their class, not their value.
     for base in (bool, int, float, str):
         if isinstance(value, base):
-            return base.__str__(value) if base is str else base(value)
+            return _plain(base.__str__(value) if base is str else base(value), where, depth)
     raise MetadataError(
         f"{where} is {_article(type(value).__name__)}, which has no plain form",
         why="Numbers, strings, booleans, None, dates, numpy values, and lists and dicts of these are kept as readable text",
         fix="Pass what describes it, or keep the object itself with custom_objects=",
         where=where,
     )
+
+
+def _text(value: str, where: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise MetadataError(
+            f"{where} holds the character {value[error.start]!r}, which no text file can hold",
+            why="It is half of a pair, as in file names that are not UTF-8",
+            where=where,
+        ) from error
+    return value
+
+
+def _number(value: int, where: str) -> int:
+    if value.bit_length() > MAX_BITS:
+        raise MetadataError(
+            f"{where} is a whole number of {value.bit_length()} bits",
+            why=f"Up to {MAX_BITS} bits can be read back",
+            fix="Pass it as a string of hexadecimal digits: hex(number)",
+            where=where,
+        )
+    return value
 
 
 def _from_numpy(value: Any, where: str, depth: int) -> Any:
@@ -83,25 +151,38 @@ def _from_numpy(value: Any, where: str, depth: int) -> Any:
         )
     if value.dtype.kind == "M":
         value = value.astype("datetime64[us]")
-    listed = value.tolist()
-    return _plain(listed, where, depth + 1) if isinstance(listed, list) else listed
+        for item in value.reshape(-1).tolist():
+            if not isinstance(
+                item, datetime.datetime
+            ):  # None is "not a time", a number lies beyond the years 1 to 9999
+                raise _no_time(where)
+    if value.dtype.kind == "f" and value.dtype.itemsize > 8:
+        value = value.astype(float)  # as the list of a long double array holds numpy's numbers, not Python's
+    return _plain(value.tolist(), where, depth)
 
 
 def _from_datetime(value: datetime.datetime, where: str) -> datetime.datetime:
     if value != value:  # pandas' "not a time" is a datetime to isinstance, and has no date
-        raise MetadataError(f"{where} is not a time", fix="Pass None", where=where)
+        raise _no_time(where)
     # YAML and JSON keep microseconds and an offset, but no named zone.
     if value.tzinfo is not None:
-        value = value.astimezone(datetime.timezone.utc)
+        try:
+            value = value.astimezone(datetime.timezone.utc)
+        except (OverflowError, ValueError) as error:
+            raise _no_time(where) from error
     zone = None if value.tzinfo is None else datetime.timezone.utc
     return datetime.datetime(
         value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, zone
     )
 
 
+def _no_time(where: str) -> MetadataError:
+    return MetadataError(f"{where} is not a time in the years 1 to 9999", fix="Pass None", where=where)
+
+
 def _key(key: Any, where: str) -> str:
     if isinstance(key, str):
-        return str.__str__(key)
+        return _text(str.__str__(key), where)
     raise MetadataError(
         f"A key of {where} is {_article(type(key).__name__)} ({key!r})", fix="Keys must be strings", where=where
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from tiffin.exceptions import RecordError
 from tiffin.info._info import ModelInfo
+from tiffin.info._plain import check_plain
 
 RECORD_NAME = "model.yaml"
 MAX_RECORD = 64 << 20
@@ -51,7 +52,21 @@ def parse_record(text: bytes, path: str) -> ModelInfo:
             path=path,
         ) from error
     if not isinstance(data, dict):
-        raise RecordError(f"The record {path} is not valid: it holds {type(data).__name__}, not fields", path=path)
+        raise RecordError(
+            f"The record {path} is not valid: it holds {type(data).__name__}, not fields",
+            why="Without its record a model cannot be loaded",
+            fix="Restore the file, or delete the version",
+            path=path,
+        )
+    try:
+        check_plain(data)
+    except ValueError as error:
+        raise RecordError(
+            f"The record {path} is not valid: {error}",
+            why="Records hold plain values only",
+            fix="Restore the file, or delete the version",
+            path=path,
+        ) from error
     return ModelInfo.from_dict(data, edited=not _sealed(text), path=path)
 
 
@@ -87,12 +102,14 @@ def decode_cached(text: str) -> ModelInfo:
     Raises:
         RecordError: the text holds something else.
     """
-    data = json.loads(text, object_hook=_unmark_date if _MARK in text else None)
+    data = json.loads(text, object_hook=_unmark_date if _ESCAPED in text else None)
     edited = data.pop("$edited", False)
     return ModelInfo.from_dict(data, edited=edited)
 
 
-_MARK = "$tiffin.date"
+# Half of a surrogate pair, which no metadata holds: nothing that a user passes looks like a marked date.
+_MARK = "\ud800"
+_ESCAPED = json.dumps(_MARK)[1:-1]
 
 
 def _mark_date(value: Any) -> Any:

@@ -20,7 +20,7 @@ from typing import Any
 from tiffin.inspection import _numpy
 from tiffin.inspection._limits import InspectionLimits
 from tiffin.inspection._source import Source
-from tiffin.inspection._values import LIST, OPAQUE, SET, Dtype, Fields, Made, Marker, Name, Unfollowable
+from tiffin.inspection._values import ATTRIBUTES, LIST, OPAQUE, SET, Dtype, Fields, Made, Marker, Name, Unfollowable
 
 WRAPPERS = frozenset(
     {"joblib.numpy_pickle.NumpyArrayWrapper", "sklearn.externals.joblib.numpy_pickle.NumpyArrayWrapper"}
@@ -149,8 +149,10 @@ class Machine:
             self.dense += 1
         if isinstance(value, str):
             self.kept_text += len(value)
-        drop = value is OPAQUE or len(self.memo) >= self.limits.max_objects or self.kept_text > _KEPT_TEXT
-        if drop:
+        full = len(self.memo) >= self.limits.max_objects
+        if full and not isinstance(value, (str, Marker)):
+            raise Unfollowable(f"it keeps more than {self.limits.max_objects} objects at once")
+        if value is OPAQUE or full or (isinstance(value, str) and self.kept_text > _KEPT_TEXT):
             self.memo.pop(index, None)
         else:
             self.memo[index] = value
@@ -167,8 +169,13 @@ class Machine:
 
     def text(self, data: bytes | None, encoding: str = "utf-8", errors: str = "surrogatepass") -> None:
         """Push a text; one that is too long for a name does not matter."""
-        keep = data is not None and len(data) <= _NAME and len(self.stack) + self.below < _DEEP
-        self.stack.append(str(data, encoding, errors) if keep and data is not None else OPAQUE)
+        if data is None or len(data) > _NAME or len(self.stack) + self.below > _DEEP:
+            self.stack.append(OPAQUE)
+            return
+        value = str(data, encoding, errors)
+        if value in ATTRIBUTES:
+            self.problem(f"it names the attribute {value}")
+        self.stack.append(value)
 
     def counted(self, width: int, *, text: bool = False, kept: bool = True) -> None:
         """Push what follows a length of `width` bytes."""
@@ -235,7 +242,10 @@ class Machine:
     def load_newobj(self, keywords: bool = False) -> None:
         """Stand in for an instance."""
         if keywords:
-            self.consume(self.stack.pop())
+            named = self.stack.pop()
+            self.consume(named)
+            if not isinstance(named, Fields) or named.unsure:
+                self.problem("it computes the names of arguments")
         arguments = self.stack.pop()
         self.call(self.stack.pop(), arguments, "NEWOBJ")
 
@@ -284,6 +294,12 @@ class Machine:
         if isinstance(target, Dtype):
             _numpy.build(self, target, state)
             return
+        for part in state if isinstance(state, tuple) else (state,):
+            # An attribute's name that the pickle computes could be one of those that it must not set.
+            if isinstance(part, Fields) and part.unsure:
+                self.problem("it computes the names of attributes")
+        if isinstance(state, (Made, Name)):
+            self.problem("it computes the state of what it makes")
         wrapper = isinstance(target, Made) and target.kind in WRAPPERS
         if not wrapper:
             self.consume(state)
@@ -378,6 +394,8 @@ class Machine:
                 self.problem("it changes the fields of a dtype that is in use")
         elif not isinstance(target, Made):
             self.problem("it changes something that it did not make")
+        elif not target.kind.startswith("collections.") and any(isinstance(key, Made) for key in items[::2]):
+            self.problem("it computes the names of attributes")  # some classes take items for attributes
 
     # -- plain values --------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,6 @@ _STANDARD = (
     "datetime.timedelta",
     "datetime.timezone",
     "decimal.Decimal",
-    "types.SimpleNamespace",
     "uuid.SafeUUID",
     "uuid.UUID",
 )

@@ -107,5 +107,7 @@ class Fields:
 
 
 _MAX_FIELDS = 10_000
+ATTRIBUTES = frozenset({"__array_interface__", "__array_struct__", "__class__"})
+"""Attributes by which an object makes numpy read memory anywhere, or becomes an instance of another class."""
 WRAPPER_FIELDS = frozenset({"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"})
 """Fields of joblib's NumpyArrayWrapper."""

@@ -56,18 +56,20 @@ class Adapter:
             EmptyAnswerError, HookError: it does not say, or says it wrongly.
         """
         if self._info is None:
-            self._info = self._ask(lambda: self._call("context_info"))
+            try:
+                answer = self._call("context_info")
+            except Exception:
+                self.info_unwrapped()  # raises if it is the adapter that fails; what another plugin raises stays as it is
+                raise
+            self._info = self._checked(answer)
         return self._info
 
     def info_unwrapped(self) -> AdapterInfo:
         """Return what the adapter says of itself without other plugins around, which may be broken. For reports."""
         manager = HookManager()
         manager.add(self.plugin, self.name)
-        return self._ask(manager.hook.context_info)
-
-    def _ask(self, context_info: Callable[[], Any]) -> AdapterInfo:
         try:
-            answer = context_info()
+            answer = manager.hook.context_info()
         except PluginError:
             raise
         # An adapter may fail in any way, and must not take others down with it; the cause is kept and shown.
@@ -75,6 +77,9 @@ class Adapter:
             raise BrokenPluginError(
                 f"The adapter {self.name!r} cannot say what it is: {type(error).__name__}: {error}", plugin=self.name
             ) from error
+        return self._checked(answer)
+
+    def _checked(self, answer: Any) -> AdapterInfo:
         info = AdapterInfo.from_answer(answer, self.name)
         if info.framework and info.framework != self.name:
             raise HookError(

@@ -31,7 +31,7 @@ class AdapterInfo:
             function that makes them from the object to save.
         options: the adapter's options: a subclass of `ModelOptions`, or a dict of names and defaults. Hooks receive an
             instance of the class, or a dict.
-        code_files: glob patterns ("*.pkl") of the written files that can run code when they are loaded, `()` where none can.
+        code_files: glob patterns (`"*.pkl"`) of the written files that can run code when they are loaded, `()` if none can.
             `None`, the default, stands for all. A model from elsewhere that has such files loads only if it is trusted, or if
             all that they would import is on a list. What the options say must not name code to run.
         code_readers: glob pattern → how such a file is read: "pickle" or "joblib". What other code files would run cannot be
@@ -120,6 +120,22 @@ class AdapterInfo:
         names = self.allowed_globals
         if not (callable(names) or isinstance(names, os.PathLike)):
             _check_names(names, plugin)
+        if not isinstance(self.framework, str):
+            raise HookError(
+                f"The adapter {plugin!r} answers context_info with framework={self.framework!r}",
+                fix="It must be a string, or be left out",
+                plugin=plugin,
+            )
+        if not (
+            self.options is None
+            or isinstance(self.options, Mapping)
+            or (isinstance(self.options, type) and issubclass(self.options, ModelOptions))
+        ):
+            raise HookError(
+                f"The adapter {plugin!r} answers context_info with options={self.options!r}",
+                fix="Return a subclass of tiffin.ModelOptions, or a dict of names and defaults",
+                plugin=plugin,
+            )
         if not (callable(self.signatures) or isinstance(self.signatures, Mapping)):
             raise HookError(
                 f"The adapter {plugin!r} answers context_info with signatures={self.signatures!r}",

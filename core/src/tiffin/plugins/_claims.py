@@ -15,7 +15,10 @@ def nearest(kind: type, claims: Mapping[str, Sequence[str]]) -> list[str]:
     """
     resolved = {name: [(_resolve(dotted), dotted) for dotted in types] for name, types in claims.items()}
     for ancestor in kind.__mro__:
-        found = [name for name, types in resolved.items() if any(_is(ancestor, *claim) for claim in types)]
+        found = [name for name, types in resolved.items() if any(ancestor is claimed for claimed, _ in types)]
+        found = found or [
+            name for name, types in resolved.items() if any(_named(ancestor, dotted) for _, dotted in types)
+        ]
         if found:
             return found
     return []
@@ -24,12 +27,12 @@ def nearest(kind: type, claims: Mapping[str, Sequence[str]]) -> list[str]:
 def claims(kind: type, types: Iterable[str]) -> bool:
     """Tell whether `kind` is one of the named classes or derives from one."""
     resolved = [(_resolve(dotted), dotted) for dotted in types]
-    return any(_is(ancestor, *claim) for ancestor in kind.__mro__ for claim in resolved)
+    return any(
+        ancestor is claimed or _named(ancestor, dotted) for ancestor in kind.__mro__ for claimed, dotted in resolved
+    )
 
 
-def _is(ancestor: type, resolved: object, dotted: str) -> bool:
-    if ancestor is resolved:
-        return True
+def _named(ancestor: type, dotted: str) -> bool:
     # A class whose public name is not in sys.modules (a lazy package, a class that was reloaded) is known by its own name.
     return f"{ancestor.__module__}.{ancestor.__qualname__}" == dotted
 

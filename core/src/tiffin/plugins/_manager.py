@@ -54,7 +54,14 @@ def implemented_hooks(plugin: object, name: str) -> dict[str, bool]:
     parser = pluggy.PluginManager("tiffin")
     found: dict[str, bool] = {}
     for attribute in dir(plugin):
-        options: Any = parser.parse_hookimpl_opts(plugin, attribute)
+        try:
+            options: Any = parser.parse_hookimpl_opts(plugin, attribute)
+        # Older pluggys read properties here, whose code may fail in any way.
+        except Exception as error:
+            raise HookError(
+                f"The plugin {name!r} cannot be looked at: its {attribute!r} raises {type(error).__name__}: {error}",
+                plugin=name,
+            ) from error
         if options is None:
             continue
         hook = options.get("specname") or attribute
@@ -76,7 +83,9 @@ def implemented_hooks(plugin: object, name: str) -> dict[str, bool]:
 def _check_arguments(function: Any, hook: str, name: str) -> None:
     known = list(_SPECS[hook].parameters)
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.default is inspect.Parameter.empty and parameter.name not in known:
+        if parameter.name in known:
+            _check_passed(parameter, hook, name)
+        elif parameter.default is inspect.Parameter.empty:
             takes = ", ".join(known) or "no arguments"
             raise HookError(
                 f"The plugin {name!r} implements the hook {hook!r} with an argument {parameter.name!r}",
@@ -84,3 +93,16 @@ def _check_arguments(function: Any, hook: str, name: str) -> None:
                 fix="Take only arguments of these names; those that are not needed may be left out",
                 plugin=name,
             )
+
+
+def _check_passed(parameter: inspect.Parameter, hook: str, name: str) -> None:
+    # pluggy passes by position, and nothing to what has a default: the hook would go without, and nobody would know.
+    if parameter.default is inspect.Parameter.empty and parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+        return
+    how = "by keyword only" if parameter.kind is inspect.Parameter.KEYWORD_ONLY else "with a default value"
+    raise HookError(
+        f"The plugin {name!r} implements the hook {hook!r} and takes {parameter.name!r} {how}",
+        why="Hooks are called by position, and an argument that has a default is not given",
+        fix=f"Write it as a plain argument: {parameter.name}",
+        plugin=name,
+    )

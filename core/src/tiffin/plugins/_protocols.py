@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from tiffin.info import ModelInfo
 from tiffin.tags import Tag
@@ -26,3 +26,9 @@ class StoredModel(Protocol):
 
     def load(self) -> Any:
         """Return the model object; a new one at each call."""
+
+
+BatchContainer: TypeAlias = Any
+"""A `tiffin.batching.BatchContainer`, which stands on a floor above this one."""
+Backend: TypeAlias = Any
+"""A `tiffin.runners.Backend`, which stands on a floor above this one."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
+from importlib.machinery import PathFinder
 from threading import RLock
 from typing import Any
 
@@ -33,8 +35,10 @@ class PluginDescription:
     """One row of `tiffin plugins list`.
 
     Attributes:
-        name, kind: the name, and "adapter" or "plugin".
-        distribution, version: where it comes from.
+        name: its name.
+        kind: "adapter" or "plugin".
+        distribution: the distribution that it comes from.
+        version: that distribution's version.
         types: the types that an adapter claims.
         state: "ok", "broken", "conflict" or "disabled".
         cause: why it is not "ok"; else empty.
@@ -78,9 +82,18 @@ class Registry:
         names = {plugin.name for plugins in self.installed().values() for plugin in plugins}
         return sorted((names - _discovery.disabled()) | set(self._running))
 
+    def main_name(self, name: str) -> str:
+        """Return the name of the adapter that `name` means: its own, where `name` is an alias; imports nothing."""
+        candidates = self.installed().get(name, [])
+        return candidates[0].name if name not in self._running and len(candidates) == 1 else name
+
     def has(self, name: str) -> bool:
         """Tell whether an adapter of that name, or with that alias, is there; imports nothing."""
         return name in self._running or (name in self.installed() and name not in _discovery.disabled())
+
+    def is_running(self, name: str) -> bool:
+        """Tell whether the adapter was registered in this program, and so is not there in another process."""
+        return name in self._running
 
     def adapter(self, name: str) -> Adapter:
         """Return the adapter called `name`; imports its module at the first call.
@@ -109,13 +122,15 @@ class Registry:
                 fix=f"Try: pip install tiffin-{name.replace('_', '-')}",
                 plugin=name,
             )
-        _refuse_conflict(name, candidates)
+        self._refuse_conflict(name)
         if name in self._broken:
-            raise self._broken[name]
+            # Without its old traceback, which would grow with each raise and keep everybody's variables alive.
+            raise self._broken[name].with_traceback(None)
         plugin = candidates[0]
         if plugin.name != name:
             return self._alias(name, plugin.name)
         try:
+            _refuse_reserved(name)
             adapter = self._make_adapter(name, _load(plugin))
         except PluginError as error:
             self._broken[name] = error
@@ -153,6 +168,7 @@ class Registry:
             PluginConflictError: two claim the same class.
         """
         kind = type(model)
+        self.broadcast()  # a plugin that cannot be used stops the search here; else it would look like broken adapters
         adapters, broken = self._usable()
         found = nearest(kind, {name: adapter.info.types for name, adapter in adapters.items()})
         type_name = f"{kind.__module__}.{kind.__qualname__}"
@@ -185,6 +201,8 @@ class Registry:
             try:
                 adapter = self.adapter(name)
                 _ = adapter.info
+            except AdapterNotFoundError:
+                continue  # unregistered meanwhile
             except PluginError:
                 broken.append(name)
             else:
@@ -205,19 +223,21 @@ class Registry:
                 manager = HookManager()
                 off = _discovery.disabled()
                 for name, candidates in sorted(self.installed(_discovery.PLUGINS).items()):
-                    if name not in off:
-                        self._add_other(manager, name, self._load_other(name, candidates))
+                    if name not in off and name == candidates[0].name:  # not once more under an alias
+                        self._load_other(manager, name, candidates[0])
                 for name, plugin in self._others.items():
                     manager.add(plugin, name)
                 self._broadcast = manager
             return self._broadcast.hook
 
-    def _load_other(self, name: str, candidates: list[InstalledPlugin]) -> object:
+    def _load_other(self, manager: HookManager, name: str, installed: InstalledPlugin) -> None:
         try:
-            _refuse_conflict(name, candidates)
-            return _load(candidates[0])
+            for known in (name, *installed.aliases):
+                self._refuse_conflict(known)
+            self._add_other(manager, name, _load(installed))
         except PluginError as error:
-            error.args = (f"{error} To go on without it, set {_discovery.DISABLE}={name}.",)
+            way_out = f"To go on without it, set {_discovery.DISABLE}={name}"
+            error.fix = f"{error.fix}. {way_out}" if error.fix else way_out
             raise
 
     @staticmethod
@@ -256,6 +276,7 @@ class Registry:
                 f"{name!r} cannot be a plugin's name", fix="Use letters, digits and '_'", plugin=str(name)
             )
         with self._lock:
+            _refuse_reserved(name)
             self._refuse_taken(name)
             hooks = implemented_hooks(plugin, name)
             if not hooks:
@@ -275,8 +296,25 @@ class Registry:
                 self._others[name] = plugin
             self._generation += 1
 
+    def _owners(self, name: str) -> list[str]:
+        return [plugin.distribution for group in _GROUPS for plugin in self.installed(group).get(name, [])]
+
+    def _refuse_conflict(self, name: str) -> None:
+        owners = self._owners(name)
+        if len(owners) > 1:
+            alone = len(set(owners)) == 1
+            raise PluginConflictError(
+                f"The name {name!r} belongs to two plugins, of {' and of '.join(owners)}",
+                why="Which of them is meant cannot be told",
+                fix=f"Report this to the authors of {owners[0]}"
+                if alone
+                else f"Uninstall one: pip uninstall {owners[-1]}",
+                plugin=name,
+                distributions=tuple(owners),
+            )
+
     def _refuse_taken(self, name: str) -> None:
-        owners = [plugin.distribution for group in _GROUPS for plugin in self.installed(group).get(name, [])]
+        owners = self._owners(name)
         if name in self._running or name in self._others:
             owners.append(RUNNING)
         if owners:
@@ -318,20 +356,18 @@ class Registry:
                 {p for plugins in found.values() for p in plugins}, key=lambda p: (p.name, p.distribution)
             ):
                 row = PluginDescription(plugin.name, kind, plugin.distribution, plugin.version, aliases=plugin.aliases)
-                rows.append(self._judge(row, plugin, found))
+                rows.append(self._judge(row, plugin))
         for name, adapter in sorted(self._running.items()):
             rows.append(PluginDescription(name, "adapter", RUNNING, "", tuple(adapter.info_unwrapped().types)))
         rows.extend(PluginDescription(name, "plugin", RUNNING, "") for name in sorted(self._others))
         return sorted(rows, key=lambda row: (row.kind, row.name))
 
-    def _judge(
-        self, row: PluginDescription, plugin: InstalledPlugin, found: dict[str, list[InstalledPlugin]]
-    ) -> PluginDescription:
+    def _judge(self, row: PluginDescription, plugin: InstalledPlugin) -> PluginDescription:
         if row.name in _discovery.disabled():
             return attrs.evolve(row, state="disabled", cause=f"named in ${_discovery.DISABLE}")
         try:
             for name in (plugin.name, *plugin.aliases):
-                _refuse_conflict(name, found[name])
+                self._refuse_conflict(name)
             if row.kind == "adapter":
                 return attrs.evolve(row, types=tuple(self.adapter(row.name).info_unwrapped().types))
             self._add_other(HookManager(), row.name, _load(plugin))
@@ -345,15 +381,15 @@ class Registry:
 _GROUPS = (_discovery.ADAPTERS, _discovery.PLUGINS)
 
 
-def _refuse_conflict(name: str, candidates: list[InstalledPlugin]) -> None:
-    if len(candidates) > 1:
-        owners = tuple(plugin.distribution for plugin in candidates)
+def _refuse_reserved(name: str) -> None:
+    # `tiffin.<name>` would never reach the plugin; and what is a command or module today would silently be something else.
+    package = sys.modules["tiffin"]  # not imported from here: it stands above
+    if name in package.__all__ or PathFinder.find_spec(f"tiffin.{name}", package.__path__) is not None:
         raise PluginConflictError(
-            f"The name {name!r} belongs to plugins of two distributions: {' and '.join(owners)}",
-            why="Which of them is meant cannot be told",
-            fix=f"Uninstall one: pip uninstall {owners[-1]}",
+            f"{name!r} cannot be a plugin's name: 'tiffin.{name}' is a part of Tiffin",
+            fix="Choose another name",
             plugin=name,
-            distributions=owners,
+            distributions=("tiffin",),
         )
 
 

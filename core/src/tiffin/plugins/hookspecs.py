@@ -7,7 +7,7 @@ that was asked for. Any plugin of the entry-point group `tiffin.plugins` may imp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import pluggy
 if TYPE_CHECKING:
     from tiffin.info import ModelOptions
     from tiffin.plugins._adapter_info import AdapterInfo
-    from tiffin.plugins._protocols import StoredModel
+    from tiffin.plugins._protocols import Backend, BatchContainer, StoredModel
     from tiffin.tags import Tag
 
 hookspec = pluggy.HookspecMarker("tiffin")
@@ -124,6 +124,30 @@ def model_deleted(tag: Tag) -> None:
 
     Returns:
         Nothing; answers are passed over.
+    """
+
+
+@hookspec
+def batch_containers() -> Mapping[type | str, BatchContainer] | None:
+    """Add kinds of values that batching can cut into rows and join.
+
+    Called when a runner is made, in the process that makes it.
+
+    Returns:
+        Class → how to count, join and cut its rows. The class may be named ("polars.DataFrame"), so that it need not be
+        imported. The latest answer for a class counts. `None` adds nothing.
+    """
+
+
+@hookspec
+def runner_backends() -> Mapping[str, Callable[[], Backend]] | None:
+    """Add places to run.
+
+    Called when a runner is made.
+
+    Returns:
+        What `backend=` takes → a function that makes the back end, called for each runner that uses it. `None` adds
+        nothing.
     """
 
 

@@ -6,8 +6,9 @@ import contextlib
 import os
 
 from tiffin._files import sync_file
+from tiffin.exceptions import ModelNotFoundError
 from tiffin.store._layout import Layout, step
-from tiffin.store._staging import staged
+from tiffin.store._staging import named_lock, staged
 from tiffin.tags import is_part
 
 
@@ -16,20 +17,24 @@ def read(layout: Layout, name: str, alias: str) -> str | None:
     if not is_part(alias):
         return None
     try:
-        with open(f"{layout.aliases}/{name}/{alias}", encoding="ascii", errors="replace") as file:
+        with open(f"{layout.aliases}/{name}/{alias}", encoding="utf-8", errors="replace") as file:
             version = file.read(256).strip()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except OSError:  # not there, or nothing that can be read: verify says so
         return None
     return version if is_part(version) else None
 
 
+def entries(layout: Layout, name: str) -> list[str]:
+    """Return what lies where the aliases of a name lie, aliases or not."""
+    try:
+        return sorted(os.listdir(f"{layout.aliases}/{name}"))
+    except OSError:
+        return []
+
+
 def of_name(layout: Layout, name: str) -> dict[str, str]:
     """Return alias → version for one name."""
-    try:
-        found = sorted(os.listdir(f"{layout.aliases}/{name}"))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    return {alias: version for alias in found if (version := read(layout, name, alias)) is not None}
+    return {alias: version for alias in entries(layout, name) if (version := read(layout, name, alias)) is not None}
 
 
 def names(layout: Layout) -> list[str]:
@@ -41,32 +46,59 @@ def names(layout: Layout) -> list[str]:
 
 
 def write(layout: Layout, name: str, alias: str, version: str) -> None:
-    """Let the alias mean the version; readers see the old one or the new one."""
-    with staged(layout, "alias") as folder:
+    """Let the alias mean the version; readers see the old one or the new one.
+
+    Raises:
+        ModelNotFoundError: the version was deleted meanwhile.
+    """
+    with staged(layout, "alias") as folder, _lock(layout, name):
+        # Looked at under the lock: whoever deletes the version later finds the alias, and removes it.
+        if not os.path.exists(layout.record(name, version)):
+            raise ModelNotFoundError(f"Model '{name}:{version}' was deleted", tag=f"{name}:{version}")
         temporary = f"{folder}/{alias}"
-        with open(temporary, "w", encoding="ascii") as file:
+        with open(temporary, "w", encoding="utf-8") as file:
             file.write(version + "\n")
             file.flush()
             os.fsync(file.fileno())
         step("alias", "written")
         parent = f"{layout.aliases}/{name}"
-        while True:
-            os.makedirs(parent, exist_ok=True)
-            with contextlib.suppress(
-                FileNotFoundError
-            ):  # another process removed the name's last alias, and the folder
-                os.replace(temporary, f"{parent}/{alias}")
-                break
+        made = not os.path.isdir(parent)
+        os.makedirs(parent, exist_ok=True)
+        os.replace(temporary, f"{parent}/{alias}")
         step("alias", "renamed")
         sync_file(parent)
+        if made:
+            sync_file(layout.aliases)
 
 
 def remove(layout: Layout, name: str, alias: str) -> bool:
     """Remove the alias; returns whether it was there."""
+    with _lock(layout, name):
+        return _unlink(layout, name, alias)
+
+
+def remove_those_of(layout: Layout, name: str, version: str) -> list[str]:
+    """Remove the aliases that mean a version; returns them."""
+    if version not in of_name(layout, name).values():
+        return []
+    with _lock(layout, name):
+        found = [alias for alias, target in of_name(layout, name).items() if target == version]
+        return [alias for alias in found if _unlink(layout, name, alias)]
+
+
+def _unlink(layout: Layout, name: str, alias: str) -> bool:
+    parent = f"{layout.aliases}/{name}"
     try:
-        os.unlink(f"{layout.aliases}/{name}/{alias}")
-    except FileNotFoundError:
+        os.unlink(f"{parent}/{alias}")
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    with contextlib.suppress(OSError):  # other aliases of the name are left, or it is gone already
-        os.rmdir(f"{layout.aliases}/{name}")
+    with contextlib.suppress(FileNotFoundError):
+        sync_file(parent)
+    with contextlib.suppress(OSError):  # other aliases of the name are left
+        os.rmdir(parent)
     return True
+
+
+def _lock(layout: Layout, name: str) -> contextlib.AbstractContextManager[None]:
+    # Else an alias that is moved at the moment in which the version that it meant is deleted would go with that.
+    return named_lock(layout, f"aliases.{name}")

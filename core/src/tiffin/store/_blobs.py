@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import stat
 from collections.abc import Iterator
 
 from tiffin.store._layout import Layout
 
+_SHA256 = re.compile("[0-9a-f]{64}")
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
 """What `link` answers where links are impossible or used up: the version then keeps a plain copy."""
 
 
-def share(layout: Layout, path: str, sha256: str) -> bool:
+def share(layout: Layout, path: str, sha256: str, temporary: str) -> bool:
     """Make the file at `path` and the blob of its content one file.
 
     Where the blob exists, `path` becomes a link to it; else the blob becomes a link to `path`, which must be synced. Where
@@ -23,6 +26,7 @@ def share(layout: Layout, path: str, sha256: str) -> bool:
         layout: the store.
         path: a finished file of a staged version.
         sha256: its digest.
+        temporary: a free path in staging/.
 
     Returns:
         Whether the content was in the store already.
@@ -35,7 +39,7 @@ def share(layout: Layout, path: str, sha256: str) -> bool:
         except FileNotFoundError:
             os.makedirs(os.path.dirname(blob), exist_ok=True)
         except FileExistsError:
-            linked = _take(path, blob)
+            linked = _take(path, blob, temporary)
             if linked is not None:
                 return linked
         except OSError as error:
@@ -45,9 +49,8 @@ def share(layout: Layout, path: str, sha256: str) -> bool:
     return False
 
 
-def _take(path: str, blob: str) -> bool | None:
+def _take(path: str, blob: str, temporary: str) -> bool | None:
     """Replace `path` by a link to `blob`; `None` where the blob has gone meanwhile."""
-    temporary = path + ".tiffin-link"
     try:
         if os.stat(blob).st_size != os.stat(path).st_size:
             return False  # damaged: verify will move it aside, and this version keeps its own copy
@@ -99,11 +102,25 @@ def release(layout: Layout, digests: set[str]) -> list[str]:
 
 def blobs(layout: Layout) -> Iterator[tuple[str, os.stat_result]]:
     """Yield (path, stat) of every blob."""
+    for path, status in everything(layout):
+        if is_blob(layout, path, status):
+            yield path, status
+
+
+def everything(layout: Layout) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield (path, stat) of all that lies where blobs lie, blobs or not."""
     for folder in _scan(layout.blobs):
-        if folder.is_dir(follow_symlinks=False):
-            for entry in _scan(folder.path):
-                with contextlib.suppress(FileNotFoundError):
-                    yield entry.path, entry.stat(follow_symlinks=False)
+        entries = _scan(folder.path) if folder.is_dir(follow_symlinks=False) and len(folder.name) == 2 else [folder]
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                yield entry.path, entry.stat(follow_symlinks=False)
+
+
+def is_blob(layout: Layout, path: str, status: os.stat_result) -> bool:
+    """Tell whether an entry is called and placed as a blob is."""
+    return _SHA256.fullmatch(name := os.path.basename(path)) is not None and (
+        path == layout.blob(name) and stat.S_ISREG(status.st_mode)
+    )
 
 
 def _scan(path: str) -> list[os.DirEntry[str]]:

@@ -12,8 +12,10 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+import weakref
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from tiffin._home import cache_home
 from tiffin._model import Row, Stamp
@@ -23,6 +25,8 @@ VERSION = 1
 """The version of the tables; a catalog of another version is made again."""
 
 _UNSURE = -1
+_PASSING = ("locked", "busy", "full", "disk I/O", "interrupted", "closed")
+"""Words in errors that say nothing about the file: another process uses it, or the disk is full."""
 _TABLES = """
 CREATE TABLE names (name TEXT PRIMARY KEY, mtime INTEGER) WITHOUT ROWID;
 CREATE TABLE versions (
@@ -30,7 +34,8 @@ CREATE TABLE versions (
     PRIMARY KEY (name, version)
 ) WITHOUT ROWID;
 CREATE TABLE records (
-    name TEXT, version TEXT, mtime INTEGER, size INTEGER, inode INTEGER, record TEXT, PRIMARY KEY (name, version)
+    name TEXT, version TEXT, mtime INTEGER, size INTEGER, inode INTEGER, record TEXT, crc INTEGER,
+    PRIMARY KEY (name, version)
 ) WITHOUT ROWID;
 """
 _REMOTE = frozenset(
@@ -57,12 +62,17 @@ class Catalog:
 
     @property
     def failed(self) -> bool:
-        """Whether this thread's last change could not be written; set it to false before what it shall tell about."""
+        """Whether this thread could not read or write something; set it to false before what it shall tell about."""
         return getattr(self._local, "failed", False)
 
     @failed.setter
     def failed(self, value: bool) -> None:
         self._local.failed = value
+
+    @property
+    def worth_another_try(self) -> bool:
+        """Whether what failed last may work now, in a new file."""
+        return getattr(self._local, "changed", False)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -88,6 +98,10 @@ class Catalog:
         )
         return found[0][0] if found else None
 
+    def versions(self, name: str) -> set[str]:
+        """Return the versions of a name."""
+        return {version for (version,) in self._read("SELECT version FROM versions WHERE name = ?", name)}
+
     def stamps(self, name: str) -> dict[str, Stamp]:
         """Return version → stamp for one name."""
         found = self._read("SELECT version, mtime, size, inode FROM records WHERE name = ?", name)
@@ -96,26 +110,50 @@ class Catalog:
     def record(self, name: str, version: str, stamp: Stamp) -> str | None:
         """Return the record as JSON if the one on disk still has this stamp."""
         found = self._read(
-            "SELECT mtime, size, inode, record FROM records WHERE name = ? AND version = ?", name, version
+            "SELECT mtime, size, inode, record, crc FROM records WHERE name = ? AND version = ?", name, version
         )
-        return found[0][3] if found and found[0][:3] == stamp else None
+        if not found or found[0][:3] != stamp:
+            return None
+        record: str = found[0][3]
+        # SQLite notices damage of its structure only; a model must not be loaded by a record with a flipped bit.
+        return record if isinstance(record, str) and _crc(record) == found[0][4] else None
 
-    def _read(self, query: str, *arguments: object) -> list:  # type: ignore[type-arg]  # rows of any columns
-        for _ in range(2):
+    def entry(self, name: str, version: str) -> tuple[tuple[object, ...] | None, Stamp | None, str | None]:
+        """Return row, stamp and record of one version as they are noted, for a check."""
+        rows = self._read("SELECT * FROM versions WHERE name = ? AND version = ?", name, version)
+        stamp = self.stamps(name).get(version)
+        return rows[0] if rows else None, stamp, self.record(name, version, stamp) if stamp is not None else None
+
+    def is_sound(self) -> bool:
+        """Tell whether SQLite finds its file in order; one that is not is removed, and made again when it is needed."""
+        self._local.damaged = False
+        found = self._read("PRAGMA integrity_check")
+        if found and found != [("ok",)]:
+            self.delete()
+            return False
+        return not self._local.damaged
+
+    def _read(self, query: str, *arguments: object) -> list[Any]:  # rows of any columns
+        with _guard:
             try:
                 return self._connection().execute(query, arguments).fetchall()
-            except sqlite3.DatabaseError as error:
-                if _is_busy(error):
-                    break
-                self.delete()
-        with contextlib.closing(_connect(":memory:")) as empty:
-            return empty.execute(query, arguments).fetchall()
+            except sqlite3.Error as error:
+                self._give_up(error)
+                return []
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Note versions that were just written; their names are read again by the next list."""
-        self._write(lambda connection: _insert(connection, entries))
+        entries = list(entries)
+        names = {entry.row.name for entry in entries}
+
+        def change(connection: sqlite3.Connection) -> None:
+            _insert(connection, entries)
+            # Somebody may have noted something newer than this already: then the next list finds that on the disk.
+            connection.executemany("INSERT OR REPLACE INTO names VALUES (?, ?)", [(name, _UNSURE) for name in names])
+
+        self._write(change)
 
     def replace(self, name: str, mtime_ns: int | None, keep: set[str], entries: list[Entry]) -> None:
         """Note all versions of a name.
@@ -151,53 +189,81 @@ class Catalog:
             self._write(change)
 
     def _write(self, change: Callable[[sqlite3.Connection], None]) -> None:
-        with self.together():
-            change(self._connection())
+        self.atomically(lambda: change(self._connection()))
 
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """Write all that is noted within the block as one change; `failed` tells afterwards whether it could be."""
-        connection = self._connection()
-        if connection.in_transaction:
-            yield
-            return
-        self.failed = False
-        try:
-            connection.execute("BEGIN IMMEDIATE")
+    def atomically(self, change: Callable[[], None]) -> None:
+        """Call `change` and write all that it notes as one change; where that cannot be, `failed` is set.
+
+        `change` is not called where the catalog cannot be written to.
+        """
+        with _guard:
+            if self._in_transaction():
+                change()
+                return
             try:
-                yield
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
-        except sqlite3.DatabaseError:
-            # The catalog is a cache: whatever is not noted now is read from the records later.
-            self.failed = True
-            if connection.in_transaction:
-                with contextlib.suppress(sqlite3.DatabaseError):
-                    connection.execute("ROLLBACK")
+                connection = self._connection()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    change()
+                    connection.execute("COMMIT")
+                except BaseException:
+                    with contextlib.suppress(sqlite3.Error):  # SQLite itself may have rolled it back
+                        connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                self._give_up(error)
+
+    def _give_up(self, error: sqlite3.Error) -> None:
+        # The catalog is a cache: what it cannot tell or hold is read from the records.
+        self.failed = True
+        self._local.changed = True
+        text = str(error)
+        if any(word in text for word in ("readonly", "unable to open")):
+            self._path = None  # the disk may be read-only now: find another place
+        elif not any(word in text for word in _PASSING):
+            self._local.damaged = True
+            self.delete()
+        else:
+            self._local.changed = False
 
     # -- the file ------------------------------------------------------------------------------------------------------
 
-    def _connection(self) -> sqlite3.Connection:
-        path = self._file()
+    def _in_transaction(self) -> bool:
         held: _Held | None = getattr(self._local, "held", None)
-        if held is None or held.owner != os.getpid() or held.file != _identity(path):
-            held = self._local.held = _open(path)
+        return held is not None and held.connection is not None and held.connection.in_transaction
+
+    def _connection(self) -> sqlite3.Connection:
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is not None and held.connection is not None and held.connection.in_transaction:
+            return held.connection
+        path = self._file()
+        if held is None or held.connection is None or held.path != path or held.file != _identity(path):
+            self._local.held = None  # closed before the new one is opened
+            held = self._local.held = _Held(path)
+        assert held.connection is not None
         return held.connection
 
     def delete(self) -> None:
-        """Remove the file; it is made again when it is needed."""
-        self._local.held = None
-        path = self._file()
-        if path is not None:
-            _remove(path)
+        """Remove the file, if it is still the one that was used; it is made again when it is needed."""
+        with _guard:
+            held: _Held | None = getattr(self._local, "held", None)
+            self._local.held = None
+            path = self._file()
+            # Another process may have made a new one already, which is good.
+            if path is not None and (held is None or held.file == _identity(path)):
+                _remove(path)
 
     def _file(self) -> str | None:
         """Return the catalog's path: in the store if that is local and writable, else in the user's cache; or `None`."""
         if self._path is None and not self._in_memory:
             layout = self._layout
-            if os.path.isdir(layout.staging) and os.access(layout.root, os.W_OK) and _is_local(layout.root):
+            if (
+                os.path.isdir(layout.staging)
+                and os.access(layout.root, os.W_OK)
+                and (os.access(layout.catalog, os.R_OK | os.W_OK) or not os.path.lexists(layout.catalog))
+                and not os.path.isdir(layout.catalog)
+                and _is_local(layout.root)
+            ):
                 self._path = layout.catalog
             elif os.path.isdir(layout.models):
                 name = hashlib.sha256(os.path.realpath(layout.root).encode()).hexdigest()[:16]
@@ -213,38 +279,47 @@ class Catalog:
 
 
 class _Held:
-    """An open connection, closed with this object: when its thread ends, or when the file was replaced."""
+    """An open connection, closed with this object: when its thread ends, when the file was replaced, or before a fork."""
 
-    def __init__(self, connection: sqlite3.Connection, path: str | None) -> None:
-        self.connection = connection
-        self.owner = os.getpid()
-        self.file = _identity(path)
+    connection: sqlite3.Connection | None
 
-    def __del__(self) -> None:
-        if self.owner == os.getpid():
-            self.connection.close()
-        else:
-            # One of before a fork must not be closed in the child: that could end the parent's log under it.
-            _abandoned.append(self.connection)
+    def __init__(self, path: str | None) -> None:
+        self.connection = None
+        self.path = path
+        while True:
+            before = _identity(path)
+            self.connection = _connect(path or ":memory:")
+            self.file = _identity(path)
+            if before is None or before == self.file:
+                break
+            self.close()
+        if path is not None:
+            _opened.add(self)
 
+    def close(self) -> None:
+        """Close the connection; what is not written yet is lost."""
+        with _guard:
+            connection, self.connection = self.connection, None
+            if connection is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.close()
 
-_abandoned: list[sqlite3.Connection] = []
-
-
-def _open(path: str | None) -> _Held:
-    for _ in range(2 if path is not None else 0):
-        assert path is not None
-        try:
-            return _Held(_connect(path), path)
-        except sqlite3.DatabaseError as error:
-            if _is_busy(error):
-                break  # somebody makes it right now
-            _remove(path)
-    return _Held(_connect(":memory:"), None)
+    __del__ = close
 
 
-def _is_busy(error: sqlite3.DatabaseError) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "busy" in str(error))
+# SQLite must not be carried across a fork: the child would believe in file locks that only the parent has, and could wait
+# for ever for a mutex that another thread held. So no thread uses SQLite, and no file is open, at the moment of a fork.
+_guard = threading.RLock()
+_opened: weakref.WeakSet[_Held] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    _guard.acquire()
+    for held in list(_opened):
+        held.close()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_guard.release, after_in_child=_guard.release)
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -252,15 +327,13 @@ def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
     try:
         if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-                for table in ("names", "versions", "records"):
-                    connection.execute(f"DROP TABLE IF EXISTS {table}")
-                for statement in _TABLES.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={VERSION}")
-            connection.execute("COMMIT")
+            try:
+                _make_tables(connection)
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                # To make it takes no time: who holds it still has open what it was before it lost its content.
+                raise sqlite3.DatabaseError("the catalog is empty, and in use") from error
         # With a write-ahead log this risks no damage, only that the last changes are read again after a power failure.
         connection.execute("PRAGMA synchronous=NORMAL")
     except BaseException:
@@ -269,13 +342,28 @@ def _connect(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _insert(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
-    entries = list(entries)
+def _insert(connection: sqlite3.Connection, entries: list[Entry]) -> None:
     connection.executemany("INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?)", [e.row for e in entries])
     connection.executemany(
-        "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?)",
-        [(e.row.name, e.row.version, *e.stamp, e.record) for e in entries],
+        "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(e.row.name, e.row.version, *e.stamp, e.record, _crc(e.record)) for e in entries],
     )
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        for table in ("names", "versions", "records"):
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={VERSION}")
+    connection.execute("COMMIT")
+
+
+def _crc(record: str) -> int:
+    return zlib.crc32(record.encode())
 
 
 def _identity(path: str | None) -> tuple[int, int] | None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tiffin._files import sync_file
 from tiffin._model import Stamp
-from tiffin.exceptions import ModelNotFoundError, RecordError
+from tiffin.exceptions import ModelNotFoundError
 from tiffin.store import _blobs, _records
 from tiffin.store._layout import Layout, step
-from tiffin.store._staging import named_lock, staged
+from tiffin.store._staging import discard, staged, version_lock
+from tiffin.tags import new_version
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
@@ -30,26 +32,28 @@ def edit(layout: Layout, name: str, version: str, change: Callable[[ModelInfo], 
         The new record and its stamp.
     """
     path = layout.record(name, version)
-    # Of two processes that edit one record, the second must start from what the first has written.
-    with named_lock(layout, f"edit.{name}.{version}"), staged(layout, "edit") as folder:
+    parent = f"{layout.models}/{name}"
+    # Of two processes that edit one record, the second must start from what the first has written; and a record must not
+    # come into a version that was replaced meanwhile, whose files it does not list.
+    with version_lock(layout, name, version), staged(layout, "edit") as folder:
         info, _ = _records.read(layout, name, version)
         info = change(info)
         temporary = f"{folder}/model.yaml"
-        _records.write(temporary, info)
+        stamp = _records.write(temporary, info)
         with contextlib.suppress(FileNotFoundError):
             os.chmod(temporary, os.stat(path).st_mode & 0o777)
         step("edit", "written")
         try:
+            os.utime(parent)  # the catalog looks at the name's folder; before, too, for one who is killed in between
             os.replace(temporary, path)
         except FileNotFoundError as error:
             raise ModelNotFoundError(f"Model '{name}:{version}' was deleted", tag=f"{name}:{version}") from error
         step("edit", "renamed")
         with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-            os.utime(f"{layout.models}/{name}")  # the catalog looks at the name's folder
+            os.utime(parent)
             step("edit", "touched")
             sync_file(os.path.dirname(path))
-        stamp = _records.stamp_of(path)
-    return info, stamp or Stamp(0, 0, 0)
+    return info, stamp
 
 
 def delete(layout: Layout, name: str, version: str) -> None:
@@ -61,17 +65,27 @@ def delete(layout: Layout, name: str, version: str) -> None:
     path = layout.version(name, version)
     parent = os.path.dirname(path)
     digests: set[str] = set()
-    with contextlib.suppress(RecordError):  # what has no readable record is deleted all the same; gc finds its blobs
-        digests = {entry.sha256 for entry in _records.read(layout, name, version)[0].files.values()}
-    with staged(layout, "delete") as folder:
+    with contextlib.ExitStack() as stack:
         try:
-            os.rename(path, f"{folder}/{version}")
+            stack.enter_context(version_lock(layout, name, version))
+            gone = f"{stack.enter_context(staged(layout, 'delete'))}/{version}"
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            # Not even an empty file can be made, and now of all times deleting must work. Without a lock others may sweep
+            # what is put there; they do the same with it.
+            gone = f"{layout.staging}/{new_version()[0]}"
+        try:
+            os.rename(path, gone)
         except FileNotFoundError as error:
             raise ModelNotFoundError(f"Model '{name}:{version}' was not found", tag=f"{name}:{version}") from error
         step("delete", "renamed")
         with contextlib.suppress(FileNotFoundError):
             sync_file(parent)
         step("delete", "parent-synced")
+        if not os.path.islink(gone):
+            digests = _records.digests_below(gone)
+        discard(gone)
     step("delete", "removed")
     _blobs.release(layout, digests)
     step("delete", "blobs-released")

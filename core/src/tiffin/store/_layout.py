@@ -6,8 +6,10 @@ import contextlib
 import errno
 import os
 import sys
+import threading
 from collections.abc import Iterator
 
+from tiffin._files import sync_file
 from tiffin.exceptions import ReadOnlyStoreError, StorageFullError, StoreError, StoreFormatError
 
 FORMAT = 1
@@ -55,17 +57,24 @@ class Layout:
         if self._ready:
             return
         try:
-            with open(self.format, encoding="ascii", errors="replace") as file:
+            with open(self.format, encoding="utf-8", errors="replace") as file:
                 text = file.read(64).strip()
         except FileNotFoundError:
             return
+        except (IsADirectoryError, PermissionError) as error:
+            raise StoreFormatError(
+                f"The format version of the store {self.root} cannot be read ({error.strerror})",
+                why="Which layout it has cannot be told",
+                fix=f"If it is a store of this Tiffin, write {FORMAT} into {self.format}",
+                path=self.format,
+            ) from error
         except NotADirectoryError as error:
             raise StoreError(
                 f"The store {self.root} cannot be a folder: a part of its path is a file",
                 fix="Set TIFFIN_HOME to a folder",
                 path=self.root,
             ) from error
-        if not text.isdigit():
+        if not text.isdigit() or int(text) == 0:
             raise StoreFormatError(
                 f"The store {self.root} has an unreadable format version {text!r}",
                 why="Which layout it has cannot be told",
@@ -95,13 +104,22 @@ class Layout:
                 os.makedirs(folder, exist_ok=True)
             os.makedirs(self.staging, mode=0o700, exist_ok=True)
             if not os.path.exists(self.format):
-                temporary = f"{self.staging}/format.{os.getpid()}"
-                with open(temporary, "w", encoding="ascii") as file:
-                    file.write(f"{FORMAT}\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, self.format)
+                self._write_format()
         self._ready = True
+
+    def _write_format(self) -> None:
+        # A name of its own for each thread: whoever is first is as right as the others.
+        temporary = f"{self.staging}/format.{os.getpid()}.{threading.get_ident()}"
+        while not os.path.exists(self.format):
+            with open(temporary, "w", encoding="utf-8") as file:
+                file.write(f"{FORMAT}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileNotFoundError):  # another process swept it
+                os.replace(temporary, self.format)
+        # The folders were made just now: without this a power failure could take them, and all that was saved since.
+        for folder in (os.path.dirname(self.blobs), self.root, os.path.dirname(self.root)):
+            sync_file(folder)
 
 
 @contextlib.contextmanager
@@ -116,7 +134,7 @@ def disk_errors(root: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, StoreError):
+        if isinstance(error, StoreError) or not _concerns(error, root):
             raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFullError(
@@ -139,6 +157,13 @@ def disk_errors(root: str) -> Iterator[None]:
                 path=root,
             ) from error
         raise
+
+
+def _concerns(error: OSError, root: str) -> bool:
+    # An adapter may read or write elsewhere: what it may not read there says nothing about the store.
+    if not isinstance(error.filename, (str, bytes)):
+        return True
+    return os.path.abspath(os.fsdecode(error.filename)).startswith(root)
 
 
 def step(operation: str, name: str) -> None:

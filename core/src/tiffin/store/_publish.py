@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from tiffin.info import RECORD_NAME, FileEntry, ModelInfo
 from tiffin.store import _blobs, _origins, _records
 from tiffin.store._layout import Layout, step
 from tiffin.store._rename import exchange, rename_new
+from tiffin.store._staging import version_lock
 
 _LARGE = 8 << 20
 """Bytes from which on the files of a version are hashed by two threads."""
@@ -53,56 +55,75 @@ def publish(
     step(operation, "staged")
     mode = stat.S_IMODE(os.stat(layout.models).st_mode)
     files, folders = _walk(folder)
+    for path in files:
+        _own(f"{folder}/{path}", f"{folder}.link")
     known = _digest(folder, files, ledger)
     for path in files:
         os.chmod(f"{folder}/{path}", 0o444 & mode)
     step(operation, "synced")
     for path, written in known.items():
-        _blobs.share(layout, f"{folder}/{path}", written.sha256)
+        _blobs.share(layout, f"{folder}/{path}", written.sha256, f"{folder}.link")
     step(operation, "linked")
     info = attrs.evolve(info, files={path: FileEntry(w.size, w.sha256) for path, w in sorted(known.items())})
     info = attrs.evolve(info, content_digest=info.compute_digest())
     _origins.write(layout, folder, info.content_digest, origin)
     step(operation, "origin")
     record = f"{folder}/{RECORD_NAME}"
-    _records.write(record, info)
+    stamp = _records.write(record, info)
     os.chmod(record, 0o644 & mode)
     step(operation, "recorded")
     for path in (*folders, ""):
         sync_file(f"{folder}/{path}")
     os.chmod(folder, mode)
     step(operation, "folder-synced")
-    _place(layout, folder, info, overwrite=overwrite)
-    step(operation, "renamed")
+    with version_lock(layout, info.name, info.version):
+        replaced = _place(layout, folder, info, overwrite=overwrite)
+        step(operation, "renamed")
     parent = f"{layout.models}/{info.name}"
-    with contextlib.suppress(
-        FileNotFoundError
-    ):  # another process has deleted the version already, and the name with it
+    with contextlib.suppress(FileNotFoundError):  # deleted already by another process, and the name with it
         sync_file(parent)
     sync_file(layout.models)
     step(operation, "parent-synced")
-    stamp = _records.stamp_of(layout.record(info.name, info.version))
-    return info, stamp or Stamp(0, 0, 0)
+    if replaced:
+        old = _records.digests_below(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        _blobs.release(layout, old)
+        step(operation, "old-removed")
+    return info, stamp
 
 
-def _place(layout: Layout, folder: str, info: ModelInfo, *, overwrite: bool) -> None:
+def _place(layout: Layout, folder: str, info: ModelInfo, *, overwrite: bool) -> bool:
+    """Move the staged folder to its place; returns whether it holds, now, what was there before."""
     target = layout.version(info.name, info.version)
+    parent = os.path.dirname(target)
     while True:
         try:
             rename_new(folder, target)
-            return
+            return False
         except FileNotFoundError:
             if not os.path.isdir(folder):
                 raise
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.makedirs(parent, exist_ok=True)
         except FileExistsError as error:
             if not overwrite:
                 raise exists_error(layout, info.name, info.version) from error
-            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile: then there is nothing to replace
+            try:
+                # An exchange does not change the name's folder, by which the catalog knows of changes. Touched before, too:
+                # who is killed in between leaves a fresh time, on which no catalog relies.
+                os.utime(parent)
                 exchange(folder, target)
-                # What was replaced lies in staging/ now, and its name's folder has not changed: say so to the catalog.
-                os.utime(os.path.dirname(target))
-                return
+            except FileNotFoundError:
+                continue  # somebody removed it by hand: then there is nothing to replace
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(parent)
+            return True
+        except NotADirectoryError as error:
+            raise StoreError(
+                f"'{info.tag}' cannot be saved: {parent} is a file",
+                why="The versions of the model belong into a folder of that name",
+                fix="Move it elsewhere, or choose another name",
+                path=parent,
+            ) from error
 
 
 def exists_error(layout: Layout, name: str, version: str) -> ModelExistsError:
@@ -145,6 +166,13 @@ def _walk(folder: str) -> tuple[list[str], list[str]]:
                         path=path,
                     )
     return sorted(files), sorted(folders, reverse=True)
+
+
+def _own(path: str, temporary: str) -> None:
+    """Replace a file by a copy if it has other names: whoever has those could change what is in the store."""
+    if os.stat(path).st_nlink > 1:
+        shutil.copyfile(path, temporary)
+        os.replace(temporary, path)
 
 
 def _check_name(path: str) -> None:

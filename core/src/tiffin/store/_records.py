@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from tiffin._model import Stamp
@@ -13,13 +15,27 @@ if TYPE_CHECKING:
     from tiffin.info import ModelInfo
 
 
-def stamp_of(path: str) -> Stamp | None:
-    """Return the stamp of the record at `path`, `None` where there is none."""
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What says nothing about a record, but that this process or machine is at its limits."""
+
+
+def stamp_of(path: str, folder: int | None = None) -> Stamp | None:
+    """Return the stamp of the record at `path`, `None` where there is none that can be looked at.
+
+    Args:
+        path: where it is; from `folder`, an open folder's descriptor, if that is given.
+        folder: see `path`.
+    """
     try:
-        stat = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
+        return _stamp(os.stat(path, dir_fd=folder))
+    except OSError as error:
+        if error.errno in _OURS:
+            raise
         return None
-    return Stamp(stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def read(layout: Layout, name: str, version: str) -> tuple[ModelInfo, Stamp]:
@@ -33,11 +49,9 @@ def read(layout: Layout, name: str, version: str) -> tuple[ModelInfo, Stamp]:
 
     path = layout.record(name, version)
     try:
-        with open(path, "rb") as file:
-            text = file.read()
-            stat = os.fstat(file.fileno())
+        text, status = _read(path)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        if os.path.lexists(os.path.dirname(path)):
+        if os.path.isdir(os.path.dirname(path)):
             raise RecordError(
                 f"{os.path.dirname(path)} is not a model: it has no model.yaml",
                 why="Only what Tiffin saved, imported or pulled belongs into the store",
@@ -45,8 +59,12 @@ def read(layout: Layout, name: str, version: str) -> tuple[ModelInfo, Stamp]:
                 path=path,
             ) from error
         raise ModelNotFoundError(f"Model '{name}:{version}' was not found", tag=f"{name}:{version}") from error
-    except PermissionError as error:
-        raise RecordError(f"The record {path} may not be read", fix="Ask its owner", path=path) from error
+    except OSError as error:
+        if error.errno in _OURS:
+            raise
+        raise RecordError(
+            f"The record {path} cannot be read ({error.strerror})", fix="Ask its owner, or look at the disk", path=path
+        ) from error
     info = parse_record(text, path)
     if (info.name, info.version) != (name, version):
         raise RecordError(
@@ -55,11 +73,32 @@ def read(layout: Layout, name: str, version: str) -> tuple[ModelInfo, Stamp]:
             fix=f"Rename it back to {info.name}/{info.version}, or delete it",
             path=path,
         )
-    return info, Stamp(stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return info, _stamp(status)
 
 
-def write(path: str, info: ModelInfo) -> None:
-    """Write a record to a new file and sync it."""
+def _read(path: str) -> tuple[bytes, os.stat_result]:
+    # Opening a pipe or a device that somebody put there must not block.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", path)
+        return file.read(), status
+
+
+def digests_below(folder: str) -> set[str]:
+    """Return the digests of the files that the record in `folder` lists; none where it is not valid."""
+    from tiffin.info import parse_record
+
+    path = f"{folder}/model.yaml"
+    try:
+        return {entry.sha256 for entry in parse_record(_read(path)[0], path).files.values()}
+    except (OSError, RecordError):
+        return set()  # gc finds its blobs
+
+
+def write(path: str, info: ModelInfo) -> Stamp:
+    """Write a record to a new file and sync it; returns its stamp, which a rename does not change."""
     from tiffin.info import render_record
 
     text = render_record(info)
@@ -68,3 +107,4 @@ def write(path: str, info: ModelInfo) -> None:
         file.write(text)
         file.flush()
         os.fsync(descriptor)
+        return _stamp(os.fstat(descriptor))

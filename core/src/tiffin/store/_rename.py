@@ -6,7 +6,6 @@ refuse the flags, they are made of several steps.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import functools
 import os
@@ -31,7 +30,7 @@ def rename_new(source: str, target: str) -> None:
     try:
         os.rename(source, target)
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) or os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error
         raise
 
@@ -54,7 +53,7 @@ def exchange(first: str, second: str) -> None:
     try:
         os.rename(first, second)
     except OSError:
-        os.rename(aside, second)
+        rename_new(aside, second)
         raise
     os.rename(aside, first)
 
@@ -72,6 +71,8 @@ def _call(source: str, target: str, *, exchange: bool) -> bool:
         return False
     if function(os.fsencode(source), os.fsencode(target), exchange) == 0:
         return True
+    import ctypes  # takes a millisecond, and lists do not rename
+
     number = ctypes.get_errno()
     if number in _UNSUPPORTED:
         return False
@@ -80,6 +81,8 @@ def _call(source: str, target: str, *, exchange: bool) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _system_call() -> Callable[[bytes, bytes, bool], int] | None:
+    import ctypes
+
     library = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "linux" and hasattr(library, "renameat2"):
         here = -100  # AT_FDCWD

@@ -44,6 +44,10 @@ OBJECTS = "custom_objects"
 """The folder of a version that holds its custom objects."""
 MAX_METADATA = 4 << 20
 """Characters that metadata may have as text: it is read with every record."""
+ARGUMENTS = (
+    "framework", "signatures", "labels", "metadata", "custom_objects", "external_modules", "input_example", "overwrite",
+)  # fmt: skip
+"""Arguments of `tiffin.save`; what is spelled otherwise is taken for an option."""
 _MISSING: Any = object()
 
 
@@ -117,7 +121,7 @@ def save_object(
     adapter = registry().adapter(framework) if framework else registry().adapter_for(model)
     adapter.check_type(model)
     registry().broadcast()  # a plugin that cannot be used stops the save here
-    hook_options = options_from(adapter.info.options, options)
+    hook_options = options_from(adapter.info.options, options, beside=ARGUMENTS)
     partial_kwargs = options_to_dict(hook_options).get("partial_kwargs", {})
     check_partial_kwargs(model, partial_kwargs)
     declared = adapter.info.signatures

@@ -1,7 +1,7 @@
 """Staging: unfinished work, in folders that nothing reads, each behind a lock that its owner holds.
 
 A lock is a file `<id>.lock` with an flock on it. The kernel drops the lock when its holder dies, however it dies; so work
-whose lock can be taken is abandoned, and is swept.
+whose lock can be taken is abandoned, and is swept. All that belongs to the work `<id>` is called `<id>` or `<id>.…`.
 """
 
 from __future__ import annotations
@@ -10,20 +10,31 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 
+from tiffin._files import sync_file
 from tiffin.store._layout import Layout, step
 from tiffin.store._rename import rename_new, split_aside
 from tiffin.tags import new_version
 
+_LOCK = ".lock"
+_held: set[Lock] = set()
+
 
 class Lock:
-    """An exclusive lock on a file in staging/, held from `acquire` until `release` or the process's end."""
+    """An exclusive lock on a file in staging/, held from `acquire` until `release` or the process's end.
+
+    A child of a fork does not have its parent's locks.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._descriptor = -1
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds the lock."""
+        return self._descriptor >= 0
 
     def acquire(self, *, wait: bool) -> bool:
         """Take the lock; returns whether it was taken.
@@ -32,27 +43,42 @@ class Lock:
             wait: whether to wait for another holder.
         """
         while True:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _held.add(self)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except OSError as error:
-                os.close(descriptor)
-                if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                # Whoever held the lock may have removed its file meanwhile; a lock on a removed file excludes nobody.
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(os.stat(self.path), os.fstat(self._descriptor)):
+                        return True
+            except BaseException as error:
+                self._close()
+                if isinstance(error, OSError) and error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                     return False
                 raise
-            # Whoever held the lock may have removed its file meanwhile; a lock on a removed file excludes nobody.
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.stat(self.path), os.fstat(descriptor)):
-                    self._descriptor = descriptor
-                    return True
-            os.close(descriptor)
+            self._close()
 
     def release(self) -> None:
         """Remove the file and give the lock up."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
-        os.close(self._descriptor)
-        self._descriptor = -1
+        if self.held:
+            with contextlib.suppress(OSError):  # a file that stays, on a disk that fails, is swept like any other
+                os.unlink(self.path)
+            self._close()
+
+    def _close(self) -> None:
+        _held.discard(self)
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+
+
+def _drop_locks() -> None:
+    # A fork copies descriptors, and a lock is held until all copies are closed: if the parent were killed, its child would
+    # go on holding the parent's locks.
+    for lock in list(_held):
+        lock._close()
+
+
+os.register_at_fork(after_in_child=_drop_locks)
 
 
 @contextlib.contextmanager
@@ -68,21 +94,23 @@ def staged(layout: Layout, operation: str) -> Iterator[str]:
     """
     identity = new_version()[0]
     folder = f"{layout.staging}/{identity}"
-    lock = Lock(folder + ".lock")
+    lock = Lock(folder + _LOCK)
     lock.acquire(wait=True)
     try:
         os.mkdir(folder, 0o700)
         step(operation, "locked")
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
+        if lock.held:  # not so in a child that forked off within the block: the work is its parent's
+            for suffix in ("", ".gone", ".link", ".origin"):
+                discard(folder + suffix)
+            lock.release()
 
 
 @contextlib.contextmanager
 def named_lock(layout: Layout, name: str) -> Iterator[None]:
     """Hold the lock called `name` for the block; waits for others that hold it."""
-    lock = Lock(f"{layout.staging}/{name}.lock")
+    lock = Lock(f"{layout.staging}/{name}{_LOCK}")
     lock.acquire(wait=True)
     try:
         yield
@@ -90,44 +118,108 @@ def named_lock(layout: Layout, name: str) -> Iterator[None]:
         lock.release()
 
 
+def version_lock(layout: Layout, name: str, version: str) -> contextlib.AbstractContextManager[None]:
+    """Hold, for the block, the right to change one version: to put it in place, replace, edit or delete it."""
+    return named_lock(layout, f"version.{name}.{version}")
+
+
 def sweep(layout: Layout, *, dry_run: bool = False) -> list[str]:
     """Remove abandoned work; put back a version that an interrupted exchange had put aside.
+
+    Never fails: what cannot be removed now stays for the next time.
 
     Returns:
         The ids of what was removed, or would be with `dry_run`.
     """
-    try:
-        entries = os.listdir(layout.staging)
-    except FileNotFoundError:
-        return []
-    by_identity: dict[str, list[str]] = {}
-    for entry in entries:
-        aside = split_aside(entry)
-        identity = aside[0] if aside else entry.removesuffix(".lock")
-        by_identity.setdefault(identity, []).append(entry)
     removed = []
-    for identity, found in sorted(by_identity.items()):
-        lock = Lock(f"{layout.staging}/{identity}.lock")
-        if not lock.acquire(wait=False):
+    for identity in sorted(_work(layout)):
+        lock = Lock(f"{layout.staging}/{identity}{_LOCK}")
+        try:
+            if not lock.acquire(wait=False):
+                continue
+        except OSError:  # the disk is full or read-only
             continue
-        remains = [entry for entry in found if not entry.endswith(".lock")]
-        if remains:
-            removed.append(identity)
-        if not dry_run:
-            for entry in remains:
-                _remove(layout, entry)
-        lock.release()
+        try:
+            # Looked up again: its owner may have gone on until a moment ago.
+            remains = [entry for entry in _work(layout).get(identity, ()) if not entry.endswith(_LOCK)]
+            if remains:
+                removed.append(identity)
+            if not dry_run:
+                for entry in remains:
+                    _remove(layout, identity, entry)
+        finally:
+            lock.release()
     return removed
 
 
-def _remove(layout: Layout, entry: str) -> None:
+def abandoned(layout: Layout) -> list[str]:
+    """Return the paths of what `sweep` would remove."""
+    work = _work(layout)
+    return [
+        f"{layout.staging}/{entry}"
+        for identity in sweep(layout, dry_run=True)
+        for entry in work.get(identity, ())
+        if not entry.endswith(_LOCK)
+    ]
+
+
+def is_aside(layout: Layout, name: str, version: str) -> bool:
+    """Tell whether a version is put aside at this moment, because it is being replaced in several steps."""
+    asides = (split_aside(entry) for entries in _work(layout).values() for entry in entries)
+    return any(aside is not None and aside[1:] == (name, version) for aside in asides)
+
+
+def _work(layout: Layout) -> dict[str, list[str]]:
+    """Return id → entries in staging/."""
+    found: dict[str, list[str]] = {}
+    with contextlib.suppress(FileNotFoundError, PermissionError):  # another user's is none of ours
+        for entry in os.listdir(layout.staging):
+            # The names of locks that are no work's have dots, too.
+            identity = entry.removesuffix(_LOCK) if entry.endswith(_LOCK) else entry.partition(".")[0]
+            found.setdefault(identity, []).append(entry)
+    return found
+
+
+def _remove(layout: Layout, identity: str, entry: str) -> None:
     path = f"{layout.staging}/{entry}"
     aside = split_aside(entry)
-    if aside:
-        with contextlib.suppress(FileExistsError):
-            rename_new(path, layout.version(*aside[1:]))
+    if aside is not None:
+        if _put_back(path, layout.version(*aside[1:])):
             return
+        # Under its name it would be put back by the next sweep, even if this one is interrupted and leaves the half of it.
+        gone = f"{layout.staging}/{identity}.gone"
+        discard(gone)
+        with contextlib.suppress(OSError):
+            os.rename(path, gone)
+            path = gone
+    discard(path)
+
+
+def _put_back(path: str, target: str) -> bool:
+    """Put a version back to its place unless another is there; returns whether it lies there now."""
+    for _ in range(10):  # its name's folder may come and go
+        try:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            rename_new(path, target)
+            sync_file(os.path.dirname(target))
+        except FileNotFoundError:
+            if not os.path.lexists(path):
+                return True
+        except FileExistsError:
+            return False
+        except OSError:
+            return True  # better left where it is than lost
+        else:
+            return True
+    return True
+
+
+def discard(path: str) -> None:
+    """Remove a folder with all in it, or a file, or what can be removed of it."""
     if os.path.isdir(path) and not os.path.islink(path):
+        import shutil  # takes two milliseconds, and lists remove nothing
+
         shutil.rmtree(path, ignore_errors=True)
     else:
-        os.unlink(path)
+        with contextlib.suppress(OSError):
+            os.unlink(path)

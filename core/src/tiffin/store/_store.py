@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiffin._home import home
-from tiffin._model import Model, Row, Stamp
+from tiffin._model import Model
 from tiffin.exceptions import (
-    AmbiguousTagError,
     InvalidTagError,
     ModelExistsError,
     ModelNotFoundError,
     ModelTypeError,
-    ReadOnlyStoreError,
     RecordError,
-    StorageFullError,
 )
-from tiffin.store import _aliases, _changes, _records
-from tiffin.store._catalog import Catalog, Entry
-from tiffin.store._layout import Layout, disk_errors, step
-from tiffin.store._scan import entry_of, make_entry, refresh, refresh_name
+from tiffin.store import _aliases, _changes
+from tiffin.store._catalog import Entry
+from tiffin.store._layout import disk_errors, step
+from tiffin.store._scan import make_entry
 from tiffin.store._staging import staged, sweep
+from tiffin.store._trusting import Trusting
 from tiffin.tags import LATEST, Tag, check_part
 
 if TYPE_CHECKING:
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
 
     from tiffin._files import WriteLedger
     from tiffin.info import ModelInfo
-    from tiffin.trust import TrustReport
 
 _MISSING: Any = object()
 List = list  # within the class below, `list` is a method
@@ -45,7 +41,8 @@ class NewFolder:
     Attributes:
         path: the folder to write to.
         tag: the tag that the version will have.
-        labels, metadata: may be changed until the end of the block.
+        labels: may be changed until the end of the block.
+        metadata: may be changed until the end of the block.
         model: the handle on the version, once it is published.
     """
 
@@ -57,246 +54,18 @@ class NewFolder:
         self.model: Model | None = None
 
 
-class ModelStore:
+class ModelStore(Trusting):
     """A store of models in one folder. Several processes and threads may use it at once.
 
     Args:
         path: the store's folder; `None` stands for `store` below $TIFFIN_HOME (default ~/.tiffin). Made by the first save.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self.path = Path(path).absolute() if path is not None else home() / "store"
-        self.layout = Layout(str(self.path))
-        self._catalog = Catalog(self.layout)
+    def __reduce__(self) -> Any:
+        return ModelStore, (str(self.path),)
 
     def __repr__(self) -> str:
         return f"ModelStore({str(self.path)!r})"
-
-    # -- what handles ask ----------------------------------------------------------------------------------------------
-
-    @property
-    def models_folder(self) -> str:
-        """The folder that holds `<name>/<version>/`."""
-        return self.layout.models
-
-    def stamp(self, name: str, version: str) -> Stamp | None:
-        """Return by what a version's record is known to be unchanged; `None` where there is none."""
-        return _records.stamp_of(self.layout.record(name, version))
-
-    def read_record(self, name: str, version: str) -> tuple[ModelInfo, Stamp]:
-        """Return a version's record and its stamp, from the catalog where that holds it as it is on disk.
-
-        Raises:
-            ModelNotFoundError, RecordError: there is no valid record.
-        """
-        from tiffin.info import decode_cached
-
-        stamp = self.stamp(name, version)
-        cached = self._catalog.record(name, version, stamp) if stamp is not None else None
-        if cached is not None and stamp is not None:
-            return decode_cached(cached), stamp
-        entry = entry_of(self.layout, name, version)
-        self._catalog.put([entry])
-        return decode_cached(entry.record), entry.stamp
-
-    def origin(self, content_digest: str) -> Mapping[str, Any] | None:
-        """Return how the store got a content, `None` where that is not known.
-
-        Raises:
-            StoreError: the note is damaged.
-        """
-        from tiffin.store import _origins
-
-        return _origins.read(self.layout, content_digest)
-
-    def record_trust(self, content_digest: str, how: str) -> None:
-        """Note that a content is trusted by who runs this program; a store that may not be written to notes nothing."""
-        with contextlib.suppress(ReadOnlyStoreError, StorageFullError):
-            self._set_trust(content_digest, how)
-
-    def blob(self, sha256: str) -> str:
-        """Return the path of the blob with this digest; it need not exist."""
-        return self.layout.blob(sha256)
-
-    # -- trust ---------------------------------------------------------------------------------------------------------
-
-    def inspect(self, tag: str | Tag) -> TrustReport:
-        """Return what a version's files would import, and whether it may be loaded; loads nothing.
-
-        Raises:
-            ModelNotFoundError, AmbiguousTagError, RecordError: the tag means no valid version.
-            StoreError: its origin record is damaged.
-        """
-        from tiffin.trust import report
-
-        model = self.get(tag)
-        return report(model.path, model.info, self.origin(model.info.compute_digest()))
-
-    def trust(self, tag: str | Tag, *, how: str = "trust()") -> Model:
-        """Let a version from elsewhere be loaded, whatever code it runs. Holds for its content, under every tag.
-
-        Args:
-            tag: which version.
-            how: by which command or call, for the record.
-
-        Raises:
-            ModelNotFoundError: there is no such version.
-            UntrustedModelError: its files are not those that its record lists, so it cannot be told what is trusted.
-            ReadOnlyStoreError: trust cannot be noted.
-        """
-        from tiffin.trust import check_content
-
-        model = self.get(tag)
-        check_content(self, model.path, model.info)
-        self._set_trust(model.info.compute_digest(), how)
-        return model
-
-    def untrust(self, tag: str | Tag) -> Model:
-        """Take back what `trust` gave. What was saved here is trusted all the same.
-
-        Raises:
-            ModelNotFoundError: there is no such version.
-        """
-        from tiffin.store import _origins
-
-        model = self.get(tag)
-        with self.changing() as folder:
-            _origins.set_trust(self.layout, folder, model.info.compute_digest(), None)
-        return model
-
-    def _set_trust(self, content_digest: str, how: str) -> None:
-        from tiffin._origin import signer
-        from tiffin.store import _origins
-
-        with self.changing() as folder:
-            trusted = {"kind": "hand", "by": signer(), "how": how}
-            _origins.set_trust(self.layout, folder, content_digest, trusted)
-
-    # -- finding -------------------------------------------------------------------------------------------------------
-
-    def list(
-        self,
-        name: str | None = None,
-        *,
-        labels: Mapping[str, str | None] | None = None,
-        framework: str | None = None,
-    ) -> List[Model]:
-        """Return handles on the versions in the store, by name, newest first.
-
-        Args:
-            name: only this name's; a name that is not in the store has none. May be a tag: then what it resolves to.
-            labels: only those that have all these labels; a value of `None` stands for any value.
-            framework: only those that this adapter saved.
-
-        Raises:
-            ModelNotFoundError: `name` is a tag with a version that is not there.
-
-        Warns:
-            StoreWarning: something in the store is not a model; it is passed over.
-        """
-        self.layout.check_format()
-        if name is not None and ":" in str(name):
-            found = [self.get(str(name))]
-        else:
-            checked = check_part(str(name), "model name") if name is not None else None
-            source: Any = self
-            found = [
-                Model(source, row[0], row[1], row=Row._make(row)) for row in self._up_to_date(checked).rows(checked)
-            ]
-        if framework is not None:
-            found = [model for model in found if model.framework == framework]
-        if labels:
-            wanted = labels.items()
-            found = [model for model in found if _has_labels(model.labels, wanted)]
-        return found
-
-    def _up_to_date(self, name: str | None = None) -> Catalog:
-        # A catalog that cannot be written to (locked, full disk) is of no use for what has changed: read again, in memory.
-        for catalog in (self._catalog, Catalog(self.layout, in_memory=True)):
-            catalog.failed = False
-            if name is None:
-                refresh(self.layout, catalog)
-            else:
-                refresh_name(self.layout, catalog, name)
-            if not catalog.failed:
-                break
-        return catalog
-
-    def get(self, tag: str | Tag) -> Model:
-        """Return the handle on one version.
-
-        Args:
-            tag: `name` or `name:latest` for the newest; `name:version`, `name:alias`, or a unique beginning of a version.
-
-        Raises:
-            InvalidTagError: `tag` breaks the naming rules.
-            ModelNotFoundError: there is no such model.
-            AmbiguousTagError: several versions begin so.
-            RecordError: the version's record is not valid.
-        """
-        tag = Tag.parse(tag)
-        self.layout.check_format()
-        version = self.resolve(tag)
-        return Model(self, tag.name, version, record=self.read_record(tag.name, version))
-
-    def resolve(self, tag: str | Tag) -> str:
-        """Return the version that a tag means.
-
-        Raises:
-            ModelNotFoundError, AmbiguousTagError: it means none, or several.
-        """
-        tag = Tag.parse(tag)
-        name, wanted = tag.name, tag.version
-        if wanted is None or wanted == LATEST:
-            newest = self._up_to_date(name).newest(name)
-            if newest is None:
-                raise self._not_found(tag)
-            return newest
-        if os.path.exists(self.layout.record(name, wanted)):
-            return wanted
-        alias = _aliases.read(self.layout, name, wanted)
-        if alias is not None and os.path.exists(self.layout.record(name, alias)):
-            return alias
-        versions = self.versions(name)
-        begin = [version for version in versions if version.startswith(wanted)]
-        if len(begin) == 1:
-            return begin[0]
-        if begin:
-            raise AmbiguousTagError(
-                f"'{tag}' could be {len(begin)} versions: {', '.join(begin[:5])}{', …' if len(begin) > 5 else ''}",
-                fix="Give more of the version",
-                tag=str(tag),
-                versions=tuple(begin),
-            )
-        if os.path.isdir(self.layout.version(name, wanted)):
-            return wanted  # not a model; whoever reads its record says why
-        raise self._not_found(tag)
-
-    def versions(self, name: str) -> List[str]:
-        """Return the versions of a name, newest first; none where the name is not in the store."""
-        return [row[1] for row in self._up_to_date(name).rows(name)]
-
-    def names(self) -> List[str]:
-        """Return the names of the models in the store."""
-        return sorted({row[0] for row in self._up_to_date().rows()})
-
-    def _not_found(self, tag: Tag) -> ModelNotFoundError:
-        versions = self.versions(tag.name)
-        if versions:
-            aliases = self.aliases(tag.name)
-            known = ", ".join([*aliases, *versions][:6]) + (", …" if len(aliases) + len(versions) > 6 else "")
-            fix = f"'{tag.name}' has {known}"
-        else:
-            names = self.names()
-            close = get_close_matches(tag.name, names, 3)
-            fix = (
-                "Did you mean " + " or ".join(repr(name) for name in close) + "?"
-                if close
-                else "Try: tiffin models list"
-            )
-        return ModelNotFoundError(
-            f"Model '{tag}' was not found", why=f"The store is {self.path}", fix=fix, tag=str(tag)
-        )
 
     # -- saving --------------------------------------------------------------------------------------------------------
 
@@ -370,6 +139,7 @@ class ModelStore:
             ModelExistsError: the explicit version exists.
             StoreError: the folder holds links or special files.
         """
+        from tiffin.info import encode_cached
         from tiffin.plugins import registry
         from tiffin.store import _saving
 
@@ -384,6 +154,8 @@ class ModelStore:
             description.labels, description.metadata = new.labels, new.metadata
             with self._changing():
                 info, stamp = _saving.publish_folder(self.layout, folder, description, overwrite=overwrite)
+                self._catalog.put([make_entry(info, stamp, encode_cached(info))])
+                step("create", "cataloged")
         new.model = Model(self, info.name, info.version, record=(info, stamp))
         registry().broadcast().model_saved(model=new.model)
 
@@ -462,6 +234,30 @@ class ModelStore:
         """Tell the catalog of records that were just written."""
         self._catalog.put(entries)
 
+    def check_catalog(self) -> bool:
+        """Tell whether the catalog is sound or not there; a damaged one is removed, and made again when it is needed."""
+        if self._catalog.is_sound() and all(
+            os.path.lexists(self.layout.version(row[0], row[1]))
+            for row in self._ask(
+                None, lambda catalog: catalog.rows(), warn=False
+            )  # verify itself names what is no model
+        ):
+            return True
+        self._catalog.delete()
+        return False
+
+    def mend_catalog(self, entry: Entry) -> bool:
+        """Compare what the catalog holds of a version with what its record says, and put it right.
+
+        Returns:
+            Whether it was damaged; it may well be of before a change by hand.
+        """
+        row, stamp, record = self._catalog.entry(entry.row.name, entry.row.version)
+        if row == entry.row and stamp == entry.stamp and record == entry.record:
+            return False
+        self._catalog.put([entry])
+        return row is not None and stamp == entry.stamp
+
     # -- changing ------------------------------------------------------------------------------------------------------
 
     def edit(
@@ -533,9 +329,12 @@ class ModelStore:
         registry().broadcast()  # a plugin that cannot be used stops the deletion here
         with self._changing():
             _changes.delete(self.layout, name, version)
-            for alias, target in _aliases.of_name(self.layout, name).items():
-                if target == version:
-                    _aliases.remove(self.layout, name, alias)
+            try:
+                _aliases.remove_those_of(self.layout, name, version)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                # A disk so full that no lock can be made: they mean nothing now, and gc removes them.
             step("delete", "aliases-removed")
         deleted = Tag(name, version)
         registry().broadcast().model_deleted(tag=deleted)
@@ -600,15 +399,6 @@ class ModelStore:
                 fix="It has " + (", ".join(self.aliases(name)) or "none"),
                 tag=f"{name}:{alias}",
             )
-
-    def aliases(self, name: str) -> dict[str, str]:
-        """Return alias → version of a name; aliases whose version is gone are left out."""
-        found = _aliases.of_name(self.layout, check_part(name, "model name"))
-        return {alias: version for alias, version in found.items() if os.path.exists(self.layout.record(name, version))}
-
-
-def _has_labels(labels: Mapping[str, str], wanted: Iterable[tuple[str, str | None]]) -> bool:
-    return all(key in labels and (value is None or labels[key] == value) for key, value in wanted)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any], *, replace: bool) -> dict[str, Any]:

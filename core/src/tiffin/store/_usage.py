@@ -9,6 +9,7 @@ import attrs
 
 from tiffin._model import Model
 from tiffin.store._store import ModelStore
+from tiffin.tags import check_part
 
 
 @attrs.frozen
@@ -49,7 +50,12 @@ def usage(store: ModelStore, name: str | None = None) -> StoreUsage:
     Args:
         store: the store.
         name: only this name's versions.
+
+    Raises:
+        InvalidTagError: `name` breaks the naming rules.
     """
+    if name is not None:
+        check_part(name, "model name")
     holders: dict[tuple[int, int], set[str]] = defaultdict(set)
     sizes: dict[tuple[int, int], int] = {}
     versions: dict[str, set[tuple[int, int]]] = {}

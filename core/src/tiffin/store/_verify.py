@@ -13,7 +13,7 @@ from tiffin._origin import is_local
 from tiffin.exceptions import ModelNotFoundError, RecordError, StoreError, TiffinError
 from tiffin.info import RECORD_NAME, ModelInfo, encode_cached
 from tiffin.store import _aliases, _blobs, _changes, _origins, _records
-from tiffin.store._layout import step
+from tiffin.store._layout import FORMAT, step
 from tiffin.store._scan import make_entry
 from tiffin.store._store import ModelStore
 from tiffin.tags import Tag, is_part
@@ -75,22 +75,45 @@ class _Checker:
 
     def everything(self) -> None:
         layout = self.layout
+        if os.path.isdir(layout.models) and not os.path.exists(layout.format):
+            self._add(
+                "",
+                layout.format,
+                "The store's format version is missing",
+                f"If it is a store of this Tiffin, write {FORMAT} into it",
+                "missing",
+            )
+        if not self.store.check_catalog():
+            self._add("", layout.catalog, "The catalog was damaged, and is made again", "", "repaired")
         for name, path in self._places(layout.models, "", "a model's name"):
             found = list(self._places(path, name, "a version"))
             for version, _ in found:
                 self.version(name, version)
-        for path, status in _blobs.blobs(layout):
-            self._blob(path, status)
+        for path, status in _blobs.everything(layout):
+            if _blobs.is_blob(layout, path, status):
+                self._blob(path, status)
+            elif not os.path.basename(path).startswith("."):
+                self._add("", path, "It is not a blob", "Move it elsewhere, or delete it", "foreign")
         for name in _aliases.names(layout):
-            for alias, version in _aliases.of_name(layout, name).items():
-                if not os.path.exists(layout.record(name, version)):
-                    self._add(
-                        f"{name}:{alias}",
-                        f"{layout.aliases}/{name}/{alias}",
-                        f"The alias means '{name}:{version}', which is not in the store",
-                        f"Set or remove it: tiffin models alias --remove {name}:{alias}",
-                        "missing",
-                    )
+            for alias in _aliases.entries(layout, name):
+                self._alias(name, alias)
+
+    def _alias(self, name: str, alias: str) -> None:
+        path = f"{self.layout.aliases}/{name}/{alias}"
+        version = _aliases.read(self.layout, name, alias)
+        if version is None:
+            if os.path.lexists(path) and not alias.startswith("."):
+                self._add(
+                    f"{name}:{alias}", path, "The alias is damaged", "Delete the file, and set it again", "damaged"
+                )
+        elif not os.path.exists(self.layout.record(name, version)) and os.path.lexists(path):
+            self._add(
+                f"{name}:{alias}",
+                path,
+                f"The alias means '{name}:{version}', which is not in the store",
+                f"Set or remove it: tiffin models alias --remove {name}:{alias}",
+                "missing",
+            )
 
     def _places(self, folder: str, name: str, what: str) -> Iterator[tuple[str, str]]:
         try:
@@ -111,13 +134,15 @@ class _Checker:
         tag = f"{name}:{version}"
         record = self.layout.record(name, version)
         try:
-            info, _ = _records.read(self.layout, name, version)
+            info, stamp = _records.read(self.layout, name, version)
         except ModelNotFoundError:
             return  # deleted meanwhile
         except RecordError as error:
             state = "damaged" if os.path.exists(record) else "foreign"
             self._add(tag, error.path, error.what, error.fix or "Restore it, or delete the version", state)
             return
+        if self.store.mend_catalog(make_entry(info, stamp, encode_cached(info))):
+            self._add(tag, self.layout.catalog, "The catalog's entry was damaged, and is mended", "", "repaired")
         files_good = self._files(tag, info)
         changed = info.content_digest != info.compute_digest()
         if info.edited and self.accept and files_good:
@@ -144,6 +169,8 @@ class _Checker:
                 self._add(tag, path, what, "Restore the file, or delete the version and save it again", "damaged")
             elif _blobs.restore(self.layout, path, entry.sha256):
                 self._add(tag, self.layout.blob(entry.sha256), "The blob was missing from the index", "", "repaired")
+        if not os.path.isdir(folder):
+            return good  # deleted meanwhile
         for path in _unlisted(folder, info):
             good = False
             self._add(tag, path, "The record does not list this file", "Move it elsewhere, or delete it", "foreign")
@@ -224,8 +251,9 @@ class _Checker:
 
 
 def _unlisted(folder: str, info: ModelInfo) -> Iterator[str]:
-    for parent, _, files in os.walk(folder):
-        for file in sorted(files):
+    for parent, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(f"{parent}/{name}")]
+        for file in sorted(files + links):
             path = os.path.relpath(f"{parent}/{file}", folder)
             if path != RECORD_NAME and path not in info.files:
                 yield f"{folder}/{path}"

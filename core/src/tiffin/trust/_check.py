@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from tiffin._files import digest_file
 from tiffin._origin import Origin, is_local, is_trusted
 from tiffin.config import trust_policy
-from tiffin.exceptions import StoreError, UntrustedModelError
+from tiffin.exceptions import UntrustedModelError
+from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import code_files, main_part, object_part
 from tiffin.trust._report import FileReport, allowed_names, describe_origin, inspect_part_file
 
@@ -17,19 +16,6 @@ if TYPE_CHECKING:
     from tiffin.info import ModelInfo
 
 _SHOWN = 10
-
-
-class TrustSource(Protocol):
-    """What the check asks of the store."""
-
-    def origin(self, content_digest: str) -> Origin | None:
-        """Return the origin record of a content; raises StoreError where it is damaged."""
-
-    def record_trust(self, content_digest: str, how: str) -> None:
-        """Note that a content is trusted."""
-
-    def blob(self, sha256: str) -> str:
-        """Return the path of the blob with this digest; it need not exist."""
 
 
 def check(source: TrustSource, path: Path, info: ModelInfo, name: str | None = None, *, trust: bool = False) -> None:
@@ -51,9 +37,7 @@ def check(source: TrustSource, path: Path, info: ModelInfo, name: str | None = N
     found = code_files(str(path), part)
     if not found:
         return
-    # Computed, not read: a record may say that its content is another one's.
-    digest = info.compute_digest()
-    origin, doubt = _origin(source, digest)
+    digest, origin, doubt = origin_of(source, info)
     if is_local(origin):
         _check_files(source, path, info, found)
         return
@@ -75,13 +59,6 @@ def check(source: TrustSource, path: Path, info: ModelInfo, name: str | None = N
     raise _error(info, origin, doubt, reports, policy)
 
 
-def _origin(source: TrustSource, digest: str) -> tuple[Origin | None, str]:
-    try:
-        return source.origin(digest), ""
-    except StoreError as error:
-        return None, str(error)  # what says nothing certain grants nothing
-
-
 def check_content(source: TrustSource, path: Path, info: ModelInfo) -> None:
     """Refuse a model whose files that can run code are not those that its record lists.
 
@@ -94,30 +71,11 @@ def check_content(source: TrustSource, path: Path, info: ModelInfo) -> None:
 
 
 def _check_files(source: TrustSource, path: Path, info: ModelInfo, found: list[str]) -> None:
-    """Refuse files that are not what the record lists: trust is given to contents, and a folder may hold others."""
-    for file in found:
-        entry = info.files.get(file)
-        if entry is None:
-            raise _changed(info, file, "The record does not list it")
-        status = (path / file).lstat()
-        try:
-            blob = Path(source.blob(entry.sha256)).stat()
-        except OSError:
-            blob = None
-        if blob is not None and (blob.st_dev, blob.st_ino) == (status.st_dev, status.st_ino):
-            continue  # the file is the blob of its digest, which this store made
-        state = (status.st_size, status.st_mtime_ns, status.st_ino)
-        if (path / file).is_symlink() or _digest(str(path / file), *state) != entry.sha256:
-            raise _changed(info, file, "Its content is not what the record says")
-
-
-@lru_cache(maxsize=1024)
-def _digest(path: str, *_state: int) -> str:
-    return digest_file(path).sha256
-
-
-def _changed(info: ModelInfo, file: str, problem: str) -> UntrustedModelError:
-    return UntrustedModelError(
+    changed = changed_file(source, path, info, found)
+    if changed is None:
+        return
+    file, problem = changed
+    raise UntrustedModelError(
         f"Model '{info.tag}' was not loaded: its file {file!r} can run code, and is not the one that is trusted",
         why=problem,
         fix=f"Look at it with: tiffin models verify {info.tag}",

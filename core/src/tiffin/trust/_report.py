@@ -14,6 +14,7 @@ from tiffin.config import trust_policy
 from tiffin.exceptions import PluginError
 from tiffin.inspection import PLAIN_NAMES, Inspection, inspect_file
 from tiffin.plugins import registry
+from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import Part, code_files, files_of, main_part, object_part
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class TrustReport:
         tag: the full tag.
         framework: the adapter that loads it.
         origin: the origin record: `how` and `time`, and `trusted`; `None` where it is not known how the store got it.
+        doubt: why the origin record cannot be read; empty where it can.
         policy: the trust policy that applies.
         files: all files.
         verdict: "made here", "runs no code", "trusted", "allowed" (all imports are on the lists), "unseen" (the policy is
@@ -62,6 +64,7 @@ class TrustReport:
     tag: str
     framework: str
     origin: Origin | None
+    doubt: str
     policy: str
     files: tuple[FileReport, ...]
     verdict: str
@@ -87,6 +90,7 @@ class TrustReport:
             "tag": self.tag,
             "framework": self.framework,
             "origin": dict(self.origin) if self.origin is not None else None,
+            "doubt": self.doubt,
             "policy": self.policy,
             "verdict": self.verdict,
             "loads": self.loads,
@@ -97,15 +101,16 @@ class TrustReport:
         }
 
 
-def report(path: Path, info: ModelInfo, origin: Origin | None) -> TrustReport:
+def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
     """Return what is known of a stored model; loads nothing.
 
     Args:
+        source: the store.
         path: the version's folder.
         info: its record.
-        origin: its origin record.
     """
     policy = trust_policy()
+    _, origin, doubt = origin_of(source, info)
     allowed = allowed_names()
     files = []
     for part in (main_part(info), *(object_part(info, name) for name in info.custom_objects)):
@@ -119,17 +124,24 @@ def report(path: Path, info: ModelInfo, origin: Origin | None) -> TrustReport:
                 files.append(inspect_part_file(path, part, file, allowed, installed=installed))
             else:
                 files.append(FileReport(file, _size(path / file), part.framework, False))
-    return TrustReport(str(info.tag), info.framework, origin, policy, tuple(files), _verdict(files, origin, policy))
+    code_paths = [file.path for file in files if file.runs_code]
+    changed = changed_file(source, path, info, code_paths)
+    files = [
+        attrs.evolve(file, problems=(*file.problems, changed[1])) if changed and file.path == changed[0] else file
+        for file in files
+    ]
+    verdict = _verdict(files, origin, policy, is_content=changed is None)
+    return TrustReport(str(info.tag), info.framework, origin, doubt, policy, tuple(files), verdict)
 
 
-def _verdict(files: list[FileReport], origin: Origin | None, policy: str) -> str:
+def _verdict(files: list[FileReport], origin: Origin | None, policy: str, *, is_content: bool) -> str:
     code = [file for file in files if file.runs_code]
     if is_local(origin):
-        return "made here"
+        return "made here" if is_content else "refused"
     if not code:
         return "runs no code"
     if is_trusted(origin, policy):
-        return "trusted"
+        return "trusted" if is_content else "refused"
     if policy == "always":
         return "unseen"
     if policy != "never" and not any(file.not_allowed or file.problems for file in code):

@@ -19,6 +19,7 @@ def context_info() -> AdapterInfo:
         distributions=["scikit-learn"],
         signatures=default_signatures,
         code_files=pickling.CODE_FILES,
+        allowed_globals=Path(__file__).with_name("allowed_globals.txt"),
         resources=["cpu"],
         cpu_multi_threading=True,
     )
@@ -39,8 +40,8 @@ def load(path: Path) -> Any:
 def default_signatures(model: Any) -> dict[str, dict[str, bool]]:
     """Return the signature of `predict`, or of `transform` where the estimator does not predict.
 
-    It is batchable when every estimator inside is scikit-learn's own and answers each row by itself. An estimator of
-    somebody else's, or a function inside, might look at the whole batch.
+    It is batchable when every estimator inside is scikit-learn's own and answers each row by itself. An estimator or a
+    function of somebody else's, wherever it stands inside (as a kernel, a tokenizer), might look at the whole batch.
     """
     for method in ("predict", "transform"):
         if callable(getattr(model, method, None)):
@@ -49,10 +50,21 @@ def default_signatures(model: Any) -> dict[str, dict[str, bool]]:
 
 
 def _works_by_row(model: Any) -> bool:
-    from sklearn.base import BaseEstimator
     from sklearn.preprocessing import FunctionTransformer
 
-    parts = [model, *(part for part in model.get_params(deep=True).values() if isinstance(part, BaseEstimator))]
-    return all(
-        type(part).__module__.startswith("sklearn.") and not isinstance(part, FunctionTransformer) for part in parts
-    )
+    parameters = model.get_params(deep=True)
+    # Scorers have their part in fitting only.
+    parts = [
+        model,
+        *(part for name, part in parameters.items() if name.rpartition("__")[2] not in ("scoring", "refit")),
+    ]
+    return all(_is_standard(part) and not isinstance(part, FunctionTransformer) for part in parts)
+
+
+def _is_standard(part: Any) -> bool:
+    from sklearn.base import BaseEstimator
+
+    if not (isinstance(part, BaseEstimator) or callable(part)):
+        return True
+    kind = part if hasattr(part, "__qualname__") else type(part)
+    return str(kind.__module__).startswith("sklearn.")

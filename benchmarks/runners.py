@@ -1,0 +1,228 @@
+"""Runners with worker processes and attached clients: what a call costs, what clients reach, what overload does.
+
+    python benchmarks/runners.py [--only single,array,clients,overload] [--rounds 5]
+
+Runs in the environment that benchmarks/batching.py makes. Callers are outside the worker: on one machine with few cores
+they still take their share of the processors, so look at ratios in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import batching
+import numpy
+
+from tiffin.exceptions import LatencyLimitError
+from tiffin.runners import Runnable, Runner
+
+MIB = 1 << 20
+
+
+class Nothing(Runnable):
+    @Runnable.method(batchable=True)
+    def predict(self, x):
+        return x
+
+    @Runnable.method
+    def add_one(self, x):
+        x += 1
+        return x
+
+
+class Forest(Runnable):
+    """M2: a random forest on digits."""
+
+    def __init__(self):
+        self.model, _ = make_forest()
+
+    @Runnable.method(batchable=True)
+    def predict(self, x):
+        return self.model(x)
+
+
+def make_forest():
+    """Return the model's predict, and rows."""
+    for name, function, x in batching.models():
+        if name == "M2":
+            return function, x
+    raise LookupError("M2")
+
+
+def single(rounds):
+    """Print what one caller pays for a row that goes to a worker process and comes back."""
+    x = numpy.ones((1, 4))
+    with Runner(Nothing, backend="process") as runner, tempfile.TemporaryDirectory() as folder:
+        address = runner.listen(f"{folder}/private/socket")
+        with Runner.attach(address) as attached:
+            subjects = {
+                "run": runner.predict.run,
+                "attached run": attached.predict.run,
+            }
+            times = {name: [] for name in (*subjects, "async_run")}
+            for _ in range(rounds):
+                for name, call in subjects.items():
+                    for _ in range(300):
+                        start = time.perf_counter()
+                        call(x)
+                        times[name].append(time.perf_counter() - start)
+
+                async def calls():
+                    for _ in range(300):
+                        start = time.perf_counter()
+                        await runner.predict.async_run(x)
+                        times["async_run"].append(time.perf_counter() - start)
+
+                asyncio.run(calls())
+    print("\nOne caller, a 1×4 row to a worker process and back (µs: median, 95th percentile)")
+    for name, values in times.items():
+        values.sort()
+        print(f"  {name:18}{statistics.median(values) * 1e6:10.1f}{values[int(len(values) * 0.95)] * 1e6:10.1f}")
+
+
+def array(rounds):
+    """Print how fast 64 MiB go to a worker, are changed there, and come back."""
+    x = numpy.ones(64 * MIB // 8)
+    target = numpy.empty_like(x)
+    numpy.copyto(target, x)
+    copied, sent = [], []
+    with Runner(Nothing, backend="process") as runner:
+        for _ in range(rounds * 3):
+            start = time.perf_counter()
+            numpy.copyto(target, x)
+            copied.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            result = runner.add_one.run(x)
+            sent.append(time.perf_counter() - start)
+            assert result[0] == 2
+            assert result[-1] == 2
+            del result
+    print("\n64 MiB to a worker, plus one, and back (best of the rounds)")
+    print(f"  numpy.copyto{min(copied) * 1e3:10.1f} ms")
+    print(f"  there and back{min(sent) * 1e3:8.1f} ms    {min(copied) / min(sent):.0%} of copyto")
+
+
+def client(address, callers, seconds, start, results):
+    """Call from a process of its own, with so many callers in one event loop."""
+    _, x = make_forest()
+    rows = [x[number : number + 1].copy() for number in range(len(x))]
+
+    async def calls():
+        with Runner.attach(address) as runner:
+            await batching.measure(runner.predict.async_run, rows, callers, 0.3)
+            start.wait()
+            results.put((await batching.measure(runner.predict.async_run, rows, callers, seconds))[0])
+
+    asyncio.run(calls())
+
+
+def clients(rounds):
+    """Print what four client processes reach, against callers in the runner's own process."""
+    _, x = make_forest()
+    rows = [x[number : number + 1].copy() for number in range(len(x))]
+    context = multiprocessing.get_context("spawn")
+    reached, inside = [], []
+    sizes = []
+    for _ in range(rounds):
+        with Runner(Forest) as runner:
+
+            async def measure(call=runner.predict.async_run):
+                await batching.measure(call, rows, 256, 0.3)
+                return await batching.measure(call, rows, 256, 1.5)
+
+            inside.append(asyncio.run(measure())[0])
+        with Runner(Forest) as runner, tempfile.TemporaryDirectory() as folder:
+            address = runner.listen(f"{folder}/private/socket")
+            start, results = context.Barrier(4), context.Queue()
+            processes = [
+                context.Process(target=client, args=(address, 64, 1.5, start, results)) for _ in range(4)
+            ]
+            for process in processes:
+                process.start()
+            reached.append(sum(results.get() for _ in processes))
+            for process in processes:
+                process.join()
+            counters = runner.metrics()["methods"]["predict"]
+            sizes.append(counters["rows"] / counters["batches"])
+    print("\nM2, four client processes with 64 callers each, against 256 callers in the runner's process (calls/s)")
+    print(f"  in process{max(inside):10.0f}")
+    print(f"  4 clients{max(reached):11.0f}    {max(reached) / max(inside):.0%}, mean batch {max(sizes):.0f}")
+    paired = statistics.median(a / b for a, b in zip(reached, inside, strict=True))
+    print(f"  median of the rounds' ratios: {paired:.0%}")
+
+
+async def open_loop(runner, rows, rate, seconds):
+    """Send calls at a rate, whatever becomes of them; return the latencies of those answered, and how many were refused."""
+    latencies, refused, tasks = [], 0, set()
+
+    async def call(x):
+        nonlocal refused
+        start = time.perf_counter()
+        try:
+            await runner.predict.async_run(x)
+            latencies.append(time.perf_counter() - start)
+        except LatencyLimitError:
+            refused += 1
+
+    begin, sent = time.perf_counter(), 0
+    while (now := time.perf_counter() - begin) < seconds:
+        for number in range(sent, int(now * rate)):
+            task = asyncio.ensure_future(call(rows[number % len(rows)]))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        sent = max(sent, int(now * rate))
+        await asyncio.sleep(0.001)
+    await asyncio.gather(*tasks)
+    return latencies, refused, sent
+
+
+def overload(rounds):
+    """Print what is answered in time at twice the capacity."""
+    _, x = make_forest()
+    rows = [x[number : number + 1].copy() for number in range(len(x))]
+    with Runner(Forest, backend="process") as runner:
+
+        async def peak():
+            await batching.measure(runner.predict.async_run, rows, 256, 0.5)
+            return await batching.measure(runner.predict.async_run, rows, 256, 2.0)
+
+        capacity = max(asyncio.run(peak())[0] for _ in range(2))
+    print(f"\nM2, process back end, open loop at twice capacity ({capacity:.0f}/s), max_latency_ms=100")
+    for _ in range(rounds):
+        with Runner(Forest, backend="process", max_latency_ms=100) as runner:
+
+            async def load(runner=runner):
+                await batching.measure(runner.predict.async_run, rows, 64, 0.5)
+                return await open_loop(runner, rows, 2 * capacity, 4.0)
+
+            latencies, refused, sent = asyncio.run(load())
+        latencies.sort()
+        in_time = sum(latency <= 0.1 for latency in latencies) / 4.0
+        p99 = latencies[int(len(latencies) * 0.99)] * 1e3
+        print(
+            f"  sent {sent / 4.0:.0f}/s, in time {in_time:.0f}/s ({in_time / capacity:.0%} of peak), "
+            f"refused {refused / 4.0:.0f}/s, p99 {p99:.0f} ms"
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="single,array,clients,overload")
+    options = parser.parse_args()
+    for name in options.only.split(","):
+        {"single": single, "array": array, "clients": clients, "overload": overload}[name](options.rounds)
+
+
+if __name__ == "__main__":
+    if Path(sys.prefix).resolve() != batching.ENVIRONMENT.resolve():
+        batching.prepare_environment(__file__)
+    main()

@@ -1,0 +1,1 @@
+"""The sections of benchmarks/store.py, and what runs within the measured environments."""

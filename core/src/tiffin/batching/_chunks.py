@@ -1,0 +1,262 @@
+"""What waits: chunks of calls, in groups of calls that may share a batch; and what runs: batches."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ._layout import Layout
+
+if TYPE_CHECKING:
+    from ._bisect import Probe
+    from ._methods import Method
+
+
+class Waiter(Protocol):
+    """Whoever waits for a call's answer. A future of asyncio is one."""
+
+    def done(self) -> bool:
+        """Return whether nobody waits any more: cancelled, timed out, gone."""
+
+
+class Sink(Protocol):
+    """Where answers go: the port through which the calls came."""
+
+    def deliver(self, answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> None:
+        """Hand each waiter of each chunk its result. Called from the thread that ran the batch; must not block."""
+
+    def reject(self, chunk: Chunk, errors: Sequence[BaseException]) -> None:
+        """Hand each waiter of the chunk its error. Must not block."""
+
+
+class Chunk:
+    """Calls of one kind that came together through one port: parallel lists of payloads and waiters.
+
+    Attributes:
+        method: The method they call.
+        key: Chunks with equal keys may share a batch; `None`: with no other.
+        layout: How payloads merge, or `None` for calls that run as they are, one by one.
+        payloads: What each call brings.
+        waiters: Who waits for each.
+        each: The rows of every single call, if they are all the same, else 0.
+        counts: The rows of each call, if they differ, else `None`.
+        sink: Where answers go.
+        arrived: When it came, seconds.
+        deadline: When its answers are worth nothing any more, seconds.
+        sequence: Its place in line.
+        repeated: Whether a worker has died over it already.
+    """
+
+    __slots__ = (
+        "arrived",
+        "counts",
+        "deadline",
+        "each",
+        "key",
+        "layout",
+        "method",
+        "payloads",
+        "repeated",
+        "sequence",
+        "sink",
+        "waiters",
+    )
+
+    def __init__(
+        self,
+        method: Method,
+        key: Hashable,
+        layout: Layout | None,
+        payloads: list[Any],
+        waiters: list[Any],
+        each: int,
+        counts: list[int] | None,
+        sink: Sink,
+    ) -> None:
+        self.method = method
+        self.key = key
+        self.layout = layout
+        self.payloads = payloads
+        self.waiters = waiters
+        self.each = each
+        self.counts = counts
+        self.sink = sink
+        self.arrived = 0.0
+        self.deadline = 0.0
+        self.sequence = 0
+        self.repeated = False
+
+    @property
+    def rows(self) -> int:
+        """How many rows all its calls have together."""
+        return self.each * len(self.waiters) if self.counts is None else sum(self.counts)
+
+    def take_front(self, calls: int) -> Chunk:
+        """Cut off and return the first calls, as a chunk of their own."""
+        front = Chunk(
+            self.method,
+            self.key,
+            self.layout,
+            self.payloads[:calls],
+            self.waiters[:calls],
+            self.each,
+            None if self.counts is None else self.counts[:calls],
+            self.sink,
+        )
+        front.arrived, front.deadline = self.arrived, self.deadline
+        front.sequence, front.repeated = self.sequence, self.repeated
+        del self.payloads[:calls], self.waiters[:calls]
+        if self.counts is not None:
+            del self.counts[:calls]
+        return front
+
+    def take_back(self, calls: int) -> Chunk:
+        """Cut off and return all but the first calls, as a chunk of their own."""
+        front = self.take_front(calls)
+        back = Chunk(self.method, self.key, self.layout, self.payloads, self.waiters, self.each, self.counts, self.sink)
+        back.arrived, back.deadline = self.arrived, self.deadline
+        back.sequence, back.repeated = self.sequence, self.repeated
+        self.payloads, self.waiters, self.counts = front.payloads, front.waiters, front.counts
+        return back
+
+    def count_fitting(self, room: int) -> int:
+        """Return how many of its first calls have at most `room` rows together."""
+        if self.counts is None:
+            return min(len(self.waiters), room // self.each) if self.each else len(self.waiters)
+        for number, count in enumerate(self.counts):
+            room -= count
+            if room < 0:
+                return number
+        return len(self.counts)
+
+    def remove_dead(self) -> int:
+        """Remove the calls for which nobody waits any more, and return how many they were."""
+        alive = [number for number, waiter in enumerate(self.waiters) if not waiter.done()]
+        removed = len(self.waiters) - len(alive)
+        if removed:
+            self.payloads = [self.payloads[number] for number in alive]
+            self.waiters = [self.waiters[number] for number in alive]
+            if self.counts is not None:
+                self.counts = [self.counts[number] for number in alive]
+        return removed
+
+    def has_dead(self) -> bool:
+        """Return whether nobody waits for one of its calls."""
+        for waiter in self.waiters:  # noqa: SIM110 - a generator costs twice as much, and this runs for every call
+            if waiter.done():
+                return True
+        return False
+
+    def singles(self) -> list[Chunk]:
+        """Return a chunk for each call."""
+        parts = []
+        for number, waiter in enumerate(self.waiters):
+            each = self.each if self.counts is None else self.counts[number]
+            part = Chunk(self.method, self.key, self.layout, [self.payloads[number]], [waiter], each, None, self.sink)
+            part.arrived, part.deadline = self.arrived, self.deadline
+            part.sequence, part.repeated = self.sequence, self.repeated
+            parts.append(part)
+        return parts
+
+
+class Group:
+    """Chunks that may share a batch, oldest first."""
+
+    __slots__ = ("chunks", "key", "method")
+
+    def __init__(self, method: Method, key: Hashable) -> None:
+        self.method = method
+        self.key = key
+        self.chunks: deque[Chunk] = deque()
+
+
+class Batch:
+    """What one worker runs at one time: calls of one kind.
+
+    Attributes:
+        number: Counts the batches of the runner.
+        method: The method.
+        chunks: The calls, oldest first.
+        rows: Their rows together.
+        calls: How many they are.
+        reason: Why it left when it did, one of the `RELEASED_…` constants.
+        started: When, seconds.
+        finished: When it was done, seconds; 0 before.
+        worker: Who runs it.
+        probe: Why it runs once more, if it does.
+        abandoned: Whether its calls have been answered (with an error) while it still runs.
+    """
+
+    __slots__ = (
+        "abandoned",
+        "calls",
+        "chunks",
+        "finished",
+        "method",
+        "number",
+        "probe",
+        "reason",
+        "rows",
+        "started",
+        "worker",
+    )
+
+    def __init__(
+        self, number: int, method: Method, chunks: list[Chunk], rows: int, worker: Hashable, now: float
+    ) -> None:
+        self.number = number
+        self.method = method
+        self.chunks = chunks
+        self.rows = rows
+        self.calls = 0
+        self.reason = ""
+        self.started = now
+        self.finished = 0.0
+        self.worker = worker
+        self.probe: Probe | None = None
+        self.abandoned = False
+
+    def merge(self) -> tuple[tuple[Any, ...], Any]:
+        """Return the arguments, positional and keyword, of the one call that stands for all."""
+        first = self.chunks[0]
+        layout = first.layout
+        if layout is None:
+            args, kwargs = first.payloads[0]
+            return args, kwargs
+        if len(self.chunks) == 1:
+            return layout.merge(first.payloads)
+        return layout.merge([payload for chunk in self.chunks for payload in chunk.payloads])
+
+    def split(self, result: Any) -> list[tuple[Chunk, Sequence[Any]]]:
+        """Return, for each chunk, its calls' results.
+
+        Raises:
+            BatchRowsError: The result has not one row for each that was given.
+        """
+        chunks = self.chunks
+        first = chunks[0]
+        layout = first.layout
+        if layout is None:
+            return [(first, [result])]
+        counts: list[int] = []
+        for chunk in chunks:
+            counts += [chunk.each] * len(chunk.waiters) if chunk.counts is None else chunk.counts
+        parts = layout.split_result(result, counts, self.rows)
+        if len(chunks) == 1:
+            return [(first, parts)]
+        answered: list[tuple[Chunk, Sequence[Any]]] = []
+        start = 0
+        for chunk in chunks:
+            stop = start + len(chunk.waiters)
+            answered.append((chunk, parts[start:stop]))
+            start = stop
+        return answered
+
+
+RELEASED_IDLE = "a worker was idle"
+RELEASED_FULL = "it was full"
+RELEASED_FREED = "a worker became free"
+RELEASED_ALONE = "it can share a batch with no other call"
+RELEASED_PROBE = "it runs again to find out which call made its batch fail"
+RELEASED_REPEAT = "it runs again because the worker died"

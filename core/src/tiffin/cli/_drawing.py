@@ -1,0 +1,90 @@
+"""Tables on a terminal: laid out so that what is typed again, the first column, is never cut.
+
+A table that is too wide first wraps its long columns; then columns move from the right into lines of their own below the
+row, with their names; at last a first cell that is too long gets a line of its own.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+GAP = "  "
+LONG = 20
+"""Cells from which on a column may be wrapped, and the least that it is wrapped to."""
+INDENT = "    "
+
+
+class Plan(NamedTuple):
+    """How a table is laid out: widths of the columns in the grid, and the indexes of those below the row."""
+
+    widths: list[int]
+    below: list[int]
+
+
+def draw(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+    """Print a table to the terminal, in its width."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    plan = lay_out(headers, rows, right, console.width)
+    grid = range(len(plan.widths))
+    console.print(Text(_line(headers, plan.widths, right), "bold"))
+    console.print(Text("─" * min(console.width, sum(plan.widths) + len(GAP) * (len(plan.widths) - 1)), "dim"))
+    for row in rows:
+        cells = [row[index] for index in grid]
+        if len(row[0]) > plan.widths[0] and len(plan.widths) > 1:
+            console.print(Text(row[0]))
+            cells[0] = ""
+        # Of two columns the second may run over the edge: a path is copied whole. Between others it would push them aside.
+        wrapped = [
+            _wrap(cell, width, whole=len(plan.widths) == 2) for cell, width in zip(cells, plan.widths, strict=True)
+        ]
+        for number in range(max(map(len, wrapped))):
+            line = [lines[number] if number < len(lines) else "" for lines in wrapped]
+            console.print(Text(_line(line, plan.widths, right)))
+        for index in plan.below:
+            if row[index]:
+                name = f"{INDENT}{headers[index].lower()}: "
+                first, *others = _wrap(row[index], console.width - len(name), whole=True)
+                console.print(Text.assemble((name, "dim"), first))
+                for other in others:
+                    console.print(Text(" " * len(name) + other))
+
+
+def lay_out(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], room: int) -> Plan:
+    """Return how a table is laid out in `room` cells."""
+    natural = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    firsts = sorted(len(row[0]) for row in rows)
+    for kept in range(len(headers), 0, -1):
+        others = range(1, kept)
+        long = [index for index in others if natural[index] > LONG and index not in right]
+        least = sum(LONG if index in long else natural[index] for index in others) + len(GAP) * (kept - 1)
+        fitting = [length for length in firsts if length <= room - least]
+        # A few long first cells get lines of their own; where most are too long, the columns must give way.
+        if kept > 2 and 2 * len(fitting) < len(firsts):
+            continue
+        first = max(len(headers[0]), fitting[-1] if fitting else 0)
+        widths = [first, *natural[1:kept]]
+        spare = room - least - first
+        for index in long:
+            given = min(natural[index] - LONG, max(0, spare))
+            widths[index] = LONG + given
+            spare -= given
+        return Plan(widths, list(range(kept, len(headers))))
+    raise AssertionError("a table has a column")
+
+
+def _wrap(text: str, width: int, *, whole: bool) -> list[str]:
+    if len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, max(width, 1), break_long_words=not whole, break_on_hyphens=False) or [""]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[int]) -> str:
+    return GAP.join(
+        text.rjust(width) if index in right else text.ljust(width)
+        for index, (text, width) in enumerate(zip(cells, widths, strict=False))
+    ).rstrip()

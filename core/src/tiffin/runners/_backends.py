@@ -1,0 +1,49 @@
+"""Back ends by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tiffin.exceptions import RunnerError
+
+from ._interfaces import Backend
+from ._local import LocalBackend
+from ._worker_process import ProcessBackend
+
+backends: dict[str, Callable[[], Backend]] = {"local": LocalBackend, "process": ProcessBackend}
+"""What makes a back end, by the name that `backend=` takes."""
+
+
+def register_backend(name: str, make: Callable[[], Backend]) -> None:
+    """Offer a back end under a name, in this process.
+
+    Args:
+        name: What `backend=` takes.
+        make: Returns the back end; called for each runner that uses it.
+    """
+    backends[name] = make
+
+
+def register_backends(made: Mapping[str, Callable[[], Backend]]) -> None:
+    """Offer every entry, as answered by a plugin's `runner_backends` hook."""
+    for name, make in made.items():
+        register_backend(name, make)
+
+
+def find_backend(backend: str | Backend) -> Backend:
+    """Return the back end of this name, or the one that is given.
+
+    Raises:
+        RunnerError: There is none of that name.
+    """
+    if not isinstance(backend, str):
+        return backend
+    make = backends.get(backend)
+    if make is None:
+        raise RunnerError(
+            f"There is no runner back end {backend!r}",
+            why=f"Known here: {', '.join(sorted(backends))}",
+            fix="Install the plugin that brings it, or register it with register_backend",
+            runner="",
+        )
+    return make()

@@ -1,0 +1,258 @@
+"""Method handles: `runner.predict`, with `run` and `async_run`."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import get_running_loop
+from collections.abc import Mapping
+from typing import Any
+
+from numpy import ndarray
+
+from tiffin.batching import BatchAxes, Chunk, Method, Prepared, prepare
+from tiffin.exceptions import CallTimeoutError
+
+from ._engine import Engine
+from ._interfaces import CallOptions
+from ._ports import INLINE, Explained, LoopPort, Stage, ThreadPort, ThreadWaiter, explained
+from ._runnable import RunnableMethod
+
+_NOWHERE: Any = object()
+
+
+class LoopPorts:
+    """The ports of one engine's event loops, made as loops come."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._ports: dict[asyncio.AbstractEventLoop, LoopPort] = {}
+
+    def find(self, loop: asyncio.AbstractEventLoop) -> LoopPort:
+        """Return the loop's port. Called in the loop's thread."""
+        port = self._ports.get(loop)
+        if port is None:
+            for other in list(self._ports):
+                if other.is_closed():
+                    self._ports.pop(other, None)
+            port = self._ports[loop] = LoopPort(self.engine, loop)
+        return port
+
+
+class MethodHandle:
+    """One method of a runner, to be called from any thread or event loop.
+
+    Calls that are batchable merge with others; the caller sees no difference.
+    """
+
+    def __init__(self, engine: Engine, method: Method, declared: RunnableMethod, ports: LoopPorts, threads: ThreadPort):
+        self.name = method.name
+        self.declared = declared
+        self._engine = engine
+        self.method = method
+        self._ports = ports
+        self._threads = threads
+        self._axes = BatchAxes.parse(declared.batch_dim)
+        self._inline = engine.backend.inline and not declared.thread_affine and method.timeout is None
+        self._stages: dict[LoopPort, Stage] = {}
+        self._stage: Any = Stage.__new__(Stage)
+        self._stage.loop = _NOWHERE
+        self._last: tuple[Any, Any, Prepared] = (None, None, Prepared(None, 0, None, None))
+
+    def run(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method and return its result. Blocks; in a coroutine await `async_run` instead.
+
+        Args:
+            *args: The method's positional arguments.
+            **kwargs: Its keyword arguments.
+
+        Raises:
+            Exception: What the method raised for this call.
+            RunnerError: The call could not be taken in, or was not answered; its subclasses say why.
+        """
+        engine = self._engine
+        prepared = self.prepare(args, kwargs)
+        if self._inline and engine.core.idle and engine.state == "running":
+            chunk = Chunk(
+                self.method, prepared.key, prepared.layout, [prepared.payload], [INLINE], prepared.rows, None, INLINE
+            )
+            if prepared.rows <= self.method.max_batch_size:
+                batch = engine.begin_inline(chunk)
+                if batch is not None:
+                    return self._run_inline(batch)[0]
+        return self._wait(prepared, CallOptions())
+
+    def _run_inline(self, batch: Any) -> Any:
+        engine, slot = self._engine, batch.worker
+        error: BaseException | None = None
+        try:
+            args, kwargs = batch.merge()
+            return batch.split(slot.seat.worker.run(self.name, args, kwargs, slot=slot.number))[0][1]
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            following = engine.complete(slot, batch, error)
+            if following is not None:
+                slot.inbox.put(following)
+            error = None  # or it would keep its own traceback alive
+
+    async def async_run(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method and return its result, from a coroutine.
+
+        Cancelling it cancels this call only.
+
+        Args:
+            *args: The method's positional arguments.
+            **kwargs: Its keyword arguments.
+
+        Raises:
+            Exception: What the method raised for this call.
+            RunnerError: The call could not be taken in, or was not answered; its subclasses say why.
+        """
+        stage = self._stage
+        if stage.loop is not get_running_loop():
+            stage = self._find_stage()
+        if len(args) == 1 and not kwargs:
+            array = args[0]
+            if (
+                type(array) is ndarray
+                and array.shape == stage.shape
+                and array.dtype is stage.dtype
+                and self.method.gate is None
+            ):
+                future = stage.create_future()
+                waiters = stage.waiters
+                if not waiters:
+                    stage.port.schedule(stage)
+                stage.payloads.append(array)
+                waiters.append(future)
+                return await future
+        return await self._stage_other(stage, args, kwargs, explain=False)
+
+    def _stage_other(
+        self, stage: Stage, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, explain: bool
+    ) -> asyncio.Future[Any]:
+        self._engine.check_open()
+        self._check_gate()
+        prepared = self.prepare(args, kwargs)
+        if len(args) == 1 and not kwargs and type(args[0]) is ndarray:
+            stage.learn(args[0], prepared)
+        return stage.port.stage(self.method, prepared, explain=explain)
+
+    def _find_stage(self) -> Stage:
+        port = self._ports.find(get_running_loop())
+        stage = self._stages.get(port)
+        if stage is None:
+            for other in list(self._stages):
+                if other.loop.is_closed():
+                    self._stages.pop(other, None)
+            stage = self._stages[port] = Stage(port, self.method)
+        self._stage = stage
+        return stage
+
+    def _check_gate(self) -> None:
+        gate = self.method.gate
+        if gate is not None:
+            raise self._engine.turn_away(self.method, gate)
+
+    def prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Prepared:
+        """Return a call taken apart, ready to be queued.
+
+        Raises:
+            BatchInputError: The arguments do not go together as a batch.
+        """
+        if not self.declared.batchable:
+            return Prepared(None, 1, (args, kwargs), None)
+        simple = len(args) == 1 and not kwargs and type(args[0]) is ndarray
+        if simple:
+            array = args[0]
+            shape, dtype, last = self._last
+            if array.dtype is dtype and array.shape == shape:
+                return Prepared(last.key, last.rows, array, last.layout)
+        prepared = prepare(self.name, self._axes, self.declared.parameters, args, kwargs)
+        if simple and prepared.layout is not None and prepared.key is not None:
+            # Without the payload: nothing of the caller's may stay alive here.
+            self._last = (args[0].shape, args[0].dtype, prepared._replace(payload=None))
+        return prepared
+
+    def _wait(self, prepared: Prepared, options: CallOptions) -> Any:
+        engine = self._engine
+        engine.check_open()
+        self._check_gate()
+        waiter = ThreadWaiter()
+        key, rows, payload, layout = prepared
+        sink = self._threads.explaining if options.explain else self._threads
+        engine.submit([Chunk(self.method, key, layout, [payload], [waiter], rows, None, sink)])
+        del payload, prepared
+        if not waiter.wait(options.timeout):
+            raise self.timed_out(options.timeout or 0.0)
+        if waiter.error is not None:
+            try:
+                raise waiter.error
+            finally:
+                del waiter
+        return waiter.result
+
+    def timed_out(self, timeout: float) -> CallTimeoutError:
+        """Return the error of a caller that has waited long enough."""
+        return CallTimeoutError(
+            f"{self.name!r} of runner {self._engine.name!r} did not answer within {timeout:g} s",
+            why="That is the timeout of this call; the other calls in its batch go on",
+            runner=self._engine.name,
+            timeout=timeout,
+        )
+
+    def options(self, *, timeout: float | None = None, explain: bool = False) -> CallWithOptions:
+        """Return the same method with options for a call.
+
+        Args:
+            timeout: Seconds after which to give up with `CallTimeoutError`.
+            explain: Whether to return `Explained(result, explanation)` in place of the result.
+        """
+        return CallWithOptions(self, CallOptions(timeout, explain))
+
+    def __repr__(self) -> str:
+        return f"<method {self.name!r} of runner {self._engine.name!r}>"
+
+
+class CallWithOptions:
+    """A method with options for one call or several."""
+
+    def __init__(self, handle: MethodHandle, options: CallOptions) -> None:
+        self._handle = handle
+        self._options = options
+
+    def run(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method as `MethodHandle.run` does, with the options."""
+        handle, options = self._handle, self._options
+        prepared = handle.prepare(args, kwargs)
+        if options.timeout is None and handle._inline and prepared.rows <= handle.method.max_batch_size:
+            handle._engine.check_open()
+            chunk = Chunk(
+                handle.method, prepared.key, prepared.layout, [prepared.payload], [INLINE], prepared.rows, None, INLINE
+            )
+            batch = handle._engine.begin_inline(chunk)
+            if batch is not None:
+                results = handle._run_inline(batch)
+                if options.explain:
+                    results = explained([(chunk, results)], batch)[0][1]
+                return results[0]
+        return handle._wait(prepared, options)
+
+    async def async_run(self, /, *args: Any, **kwargs: Any) -> Explained | Any:
+        """Call the method as `MethodHandle.async_run` does, with the options."""
+        handle, options = self._handle, self._options
+        stage = handle._find_stage()
+        future = handle._stage_other(stage, args, kwargs, explain=options.explain)
+        if options.timeout is None:
+            return await future
+        timer = stage.loop.call_later(options.timeout, _expire, future, handle, options.timeout)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+
+def _expire(future: asyncio.Future[Any], handle: MethodHandle, timeout: float) -> None:
+    if not future.done():
+        future.set_exception(handle.timed_out(timeout))

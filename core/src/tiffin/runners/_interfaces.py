@@ -1,0 +1,244 @@
+"""The interfaces between a runner and what plugs into it: back ends, their workers, and clients that attach.
+
+Three seams, each a typing protocol:
+
+- A `Backend` makes `Worker`s from a `WorkerSpec`. A worker holds one copy of the runnable and runs its methods, one
+  blocking call per slot at a time. It neither queues, merges, times calls out nor restarts: the runner does.
+- A `CallService` is what can be called: a runner in this process, or a connection to one in another process. Both look
+  alike, so the server of attached clients feeds a runner through the same interface that the client offers.
+- A `Port` is one caller's access to a service. Requests go in many at a time, outcomes come back many at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class MethodTraits:
+    """What a worker has to know of one method.
+
+    Attributes:
+        kind: "call" (an ordinary method), "async" (a coroutine function: the worker runs it to its end), "stream" (a
+            generator function) or "async_stream" (an async generator function).
+        thread_affine: Calls must all run in one thread, the one that made the runnable.
+    """
+
+    kind: str = "call"
+    thread_affine: bool = False
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """What a back end makes a worker from.
+
+    Attributes:
+        name: The runner's name and the worker's number, for logs, threads and processes: "iris-0".
+        runnable_class: The class to make one object of. A back end in another process sends it by cloudpickle, over a
+            channel that only the parent and its own child hold.
+        init_params: Keyword arguments for the class.
+        methods: Every method that may be called.
+        threads: How many slots for merged calls the worker has; 1 unless the runnable supports several threads.
+        extra_slots: Further slots, for async and streaming methods.
+        environment: Environment variables to set before the worker imports anything (thread counts of BLAS and OpenMP).
+            A back end in this process ignores them.
+    """
+
+    name: str
+    runnable_class: type
+    init_params: Mapping[str, Any] = field(default_factory=dict)
+    methods: Mapping[str, MethodTraits] = field(default_factory=dict)
+    threads: int = 1
+    extra_slots: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Worker(Protocol):
+    """One copy of a runnable, and the means to run its methods.
+
+    Slots are numbered from 0: below `WorkerSpec.threads` they are for merged calls, from there up to `threads +
+    extra_slots` for async and streaming methods. The runner uses a slot from one thread at a time, and calls on
+    different slots concurrently. Calls on one slot run in one and the same thread of the worker; slot 0's is the thread
+    that made the runnable.
+    """
+
+    name: str
+    """For logs: the spec's name, and the process id where there is one."""
+
+    def start(self, timeout: float | None = None) -> None:
+        """Make the runnable, and return when it can be called. Blocks.
+
+        Args:
+            timeout: Seconds to wait at most; `None` waits for as long as it takes.
+
+        Raises:
+            RemoteError: The runnable's class could not be made, in another process.
+            WorkerDiedError: The worker's process ended meanwhile.
+            RunnerNotReadyError: The time was up; the worker has been killed.
+        """
+
+    def run(
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        slot: int = 0,
+    ) -> Any:
+        """Call one method and return its result. Blocks, with the GIL free while another process works.
+
+        A coroutine function is run to its end. Must not keep references to the arguments after it returns. The result
+        may be a view onto leased memory, freed when the view and all that is derived from it are gone.
+
+        Args:
+            method: One of the spec's methods, of kind "call" or "async".
+            args: Positional arguments.
+            kwargs: Keyword arguments.
+            timeout: Seconds after which to give up on the worker. A worker in this process cannot enforce it and
+                ignores it; the runner then watches from outside.
+            slot: Where to run it, see above.
+
+        Raises:
+            Exception: What the method raised: itself in this process, as `RemoteError` from another one.
+            MethodTimeoutError: The time was up. The worker is not healthy any more; the runner kills it.
+            WorkerDiedError: The worker's process ended before it answered.
+            UnsendableError: An argument or the result has no typed form; the worker stays healthy.
+        """
+
+    def stream(
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        slot: int = 0,
+    ) -> Iterator[Any]:
+        """Call a method of kind "stream" or "async_stream" and yield its items. Closing the iterator ends the method.
+
+        Args:
+            method: One of the spec's methods.
+            args: Positional arguments.
+            kwargs: Keyword arguments.
+            timeout: Seconds to wait for each item at most.
+            slot: Where to run it; taken until the iterator is exhausted or closed.
+
+        Raises:
+            Exception: As `run`.
+        """
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the worker can take calls: started, not closed, not dead, not hung. Cheap; does not block."""
+
+    def close(self, timeout: float | None = None) -> None:
+        """Let running calls end, then free all that the worker holds. Kill it after `timeout` seconds. Repeatable."""
+
+    def kill(self) -> None:
+        """End the worker at once; calls in it raise `WorkerDiedError`. Safe from any thread, repeatable."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A place to run. Registered under a name; the name is what `backend=` takes."""
+
+    inline: bool
+    """Whether a worker's `run` may be called from any thread of this process with the same effect (no other process
+    involved), so that a synchronous caller can use an idle worker without handing over to a thread."""
+
+    def create_worker(self, spec: WorkerSpec) -> Worker:
+        """Return a new worker, not yet started. Does not block."""
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """What concerns one call and not the model.
+
+    Attributes:
+        timeout: Seconds after which the caller gives up (`CallTimeoutError`); `None` waits.
+        explain: Whether to answer with an explanation as well.
+    """
+
+    timeout: float | None = None
+    explain: bool = False
+
+
+class CallRequest(NamedTuple):
+    """One call as it enters a port.
+
+    Attributes:
+        token: Chosen by whoever submits, unique among the port's open calls; comes back in the outcome.
+        method: The method's name.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+        options: What concerns this call only.
+    """
+
+    token: Hashable
+    method: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    options: CallOptions
+
+
+class Outcome(NamedTuple):
+    """What became of one call.
+
+    Attributes:
+        token: The request's.
+        result: What the method returned for this caller, if `error` is `None`; with `more`, one item of a stream.
+        error: Why there is no result. Errors of Tiffin keep class, parts and plain facts across processes; others
+            become `RemoteError`.
+        explanation: Plain numbers and strings, if it was asked for.
+        more: Whether further outcomes with this token follow. A stream ends with an outcome that has `more` false
+            and no result.
+    """
+
+    token: Hashable
+    result: Any = None
+    error: BaseException | None = None
+    explanation: Mapping[str, Any] | None = None
+    more: bool = False
+
+
+Deliver = Callable[[Sequence[Outcome]], None]
+"""Takes the outcomes that are ready together. Called from any thread; must be quick and not raise."""
+
+
+@runtime_checkable
+class Port(Protocol):
+    """One caller's access to a service. Safe to use from several threads."""
+
+    def submit(self, requests: Sequence[CallRequest]) -> None:
+        """Enter calls, which may merge with each other and with those of other ports. Does not block on the model.
+
+        Every request gets its outcome through the port's `deliver`, refusals too (perhaps before `submit` returns).
+        """
+
+    def cancel(self, tokens: Sequence[Hashable]) -> None:
+        """Forget these calls: no outcome follows, except ones already on the way. Unknown tokens are passed over."""
+
+    def request_items(self, token: Hashable, count: int) -> None:
+        """Allow a streaming call to deliver `count` more items. It starts with none allowed."""
+
+    def close(self) -> None:
+        """Cancel every open call. Repeatable."""
+
+
+@runtime_checkable
+class CallService(Protocol):
+    """What can be called: a runner here, or the connection to one elsewhere."""
+
+    def open_port(self, deliver: Deliver) -> Port:
+        """Return a new port, whose outcomes go to `deliver`."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what a client needs to make the same methods, as plain values.
+
+        Keys: "name" (the runner's), "methods" (name -> {"kind": as in `MethodTraits`, "batchable": bool}) and "default"
+        (the method that `runner.run` calls, or `None`).
+        """

@@ -1,0 +1,250 @@
+"""Ports: how calls get in from event loops and threads, and how answers get back there."""
+
+from __future__ import annotations
+
+import asyncio
+from _thread import allocate_lock
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
+
+from tiffin.batching import Batch, Chunk, Explanation, Layout, Method, Prepared, explain
+from tiffin.exceptions import RunnerError
+
+from ._engine import Engine
+
+
+class Explained(NamedTuple):
+    """A result with what happened to its call."""
+
+    result: Any
+    explanation: Explanation
+
+
+def explained(answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> list[tuple[Chunk, list[Any]]]:
+    """Return the answers with the explanation of each."""
+    return [
+        (chunk, [Explained(result, record) for result in results])
+        for chunk, results, record in ((chunk, results, explain(chunk, batch)) for chunk, results in answered)
+    ]
+
+
+class Explaining:
+    """A sink in front of another one, for calls that asked for an explanation."""
+
+    def __init__(self, sink: Any) -> None:
+        self._sink = sink
+
+    def deliver(self, answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> None:
+        """Hand on the answers with their explanations."""
+        self._sink.deliver(explained(answered, batch), batch)
+
+    def reject(self, chunk: Chunk, errors: Sequence[BaseException]) -> None:
+        """Hand on the errors."""
+        self._sink.reject(chunk, errors)
+
+
+class LoopPort:
+    """The port of one event loop: calls of one tick of the loop go in together.
+
+    So they merge without any of them having to wait for others to come.
+    """
+
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.explaining = Explaining(self)
+        self._engine = engine
+        self._scheduled = False
+        self._stages: list[Stage] = []
+        self._chunks: dict[Hashable, Chunk] = {}
+
+    def stage(self, method: Method, prepared: Prepared, *, explain: bool) -> asyncio.Future[Any]:
+        """Return the future of a call that goes in with this tick."""
+        future = self.loop.create_future()
+        key, rows, payload, layout = prepared
+        sink = self.explaining if explain else self
+        place: Hashable = object() if key is None else (key, explain)
+        chunk = self._chunks.get(place)
+        if chunk is None:
+            counts = None if key is None else [rows]
+            self._chunks[place] = Chunk(method, key, layout, [payload], [future], rows, counts, sink)
+        else:
+            chunk.payloads.append(payload)
+            chunk.waiters.append(future)
+            assert chunk.counts is not None
+            chunk.counts.append(rows)
+        self.schedule(None)
+        return future
+
+    def schedule(self, stage: Stage | None) -> None:
+        """Have the tick's calls submitted when the tick is over."""
+        if stage is not None:
+            self._stages.append(stage)
+        if not self._scheduled:
+            self._scheduled = True
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        chunks = [stage.cut() for stage in self._stages]
+        self._stages.clear()
+        if self._chunks:
+            chunks += self._chunks.values()
+            self._chunks.clear()
+        try:
+            self._engine.submit(chunks)
+        except RunnerError:
+            for chunk in chunks:
+                self.reject(chunk, [self._engine.refusal() for _ in chunk.waiters])
+
+    def deliver(self, answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> None:
+        """Have the futures resolved in their loop."""
+        self._call(_resolve, answered)
+
+    def reject(self, chunk: Chunk, errors: Sequence[BaseException]) -> None:
+        """Have the futures fail in their loop."""
+        self._call(_fail, chunk, errors)
+
+    def _call(self, function: Any, *args: Any) -> None:
+        try:
+            self.loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:
+            # The loop is closed: nobody waits for its futures any more.
+            if not self.loop.is_closed():
+                raise
+
+
+def _resolve(answered: Sequence[tuple[Chunk, Sequence[Any]]]) -> None:
+    for chunk, results in answered:
+        for future, result in zip(chunk.waiters, results, strict=True):
+            # The caller may have been cancelled.
+            if not future.done():
+                future.set_result(result)
+
+
+def _fail(chunk: Chunk, errors: Sequence[BaseException]) -> None:
+    for future, error in zip(chunk.waiters, errors, strict=True):
+        if not future.done():
+            future.set_exception(error)
+
+
+class Stage:
+    """Where an event loop gathers the calls of one tick that look like the last one: one array, same dtype and shape.
+
+    Attributes:
+        port: The loop's port.
+        loop: The loop.
+        method: The method they call.
+        shape: The shape of each call's array, `None` while nothing is known.
+        dtype: Its dtype.
+        payloads: The arrays.
+        waiters: A future for each.
+        create_future: The loop's.
+    """
+
+    __slots__ = (
+        "_each",
+        "_key",
+        "_layout",
+        "create_future",
+        "dtype",
+        "loop",
+        "method",
+        "payloads",
+        "port",
+        "shape",
+        "waiters",
+    )
+
+    def __init__(self, port: LoopPort, method: Method) -> None:
+        self.port = port
+        self.loop = port.loop
+        self.create_future = port.loop.create_future
+        self.method = method
+        self.shape: tuple[int, ...] | None = None
+        self.dtype: Any = None
+        self.payloads: list[Any] = []
+        self.waiters: list[Any] = []
+        self._key: Hashable = None
+        self._layout: Layout | None = None
+        self._each = 0
+
+    def learn(self, array: Any, prepared: Prepared) -> None:
+        """Gather calls that look like this one from now on, unless others are waiting here for the tick to end."""
+        if prepared.key is not None and not self.payloads:
+            self.shape, self.dtype = array.shape, array.dtype
+            self._key, self._layout, self._each = prepared.key, prepared.layout, prepared.rows
+
+    def cut(self) -> Chunk:
+        """Return the tick's calls, and begin anew."""
+        chunk = Chunk(self.method, self._key, self._layout, self.payloads, self.waiters, self._each, None, self.port)
+        self.payloads, self.waiters = [], []
+        return chunk
+
+
+class ThreadWaiter:
+    """A thread that waits for one answer."""
+
+    __slots__ = ("_lock", "error", "finished", "result")
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._lock.acquire()
+        self.finished = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def done(self) -> bool:
+        """Return whether it waits no more."""
+        return self.finished
+
+    def wait(self, timeout: float | None) -> bool:
+        """Block until there is an answer; return whether one came within the seconds."""
+        answered = False
+        try:
+            answered = self._lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+        finally:
+            # An interrupt ends the waiting too.
+            self.finished = True
+        return answered
+
+    def answer(self, result: Any, error: BaseException | None) -> None:
+        """Wake the thread up."""
+        if not self.finished:
+            self.result, self.error = result, error
+            self.finished = True
+            self._lock.release()
+
+
+class ThreadPort:
+    """The port of all plain threads."""
+
+    def __init__(self) -> None:
+        self.explaining = Explaining(self)
+
+    def deliver(self, answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> None:
+        """Wake each thread up with its result."""
+        for chunk, results in answered:
+            for waiter, result in zip(chunk.waiters, results, strict=True):
+                waiter.answer(result, None)
+
+    def reject(self, chunk: Chunk, errors: Sequence[BaseException]) -> None:
+        """Wake each thread up with its error."""
+        for waiter, error in zip(chunk.waiters, errors, strict=True):
+            waiter.answer(None, error)
+
+
+class InlineWaiter:
+    """The waiter, and the sink, of a call that its own thread runs."""
+
+    def done(self) -> bool:
+        """Return that somebody waits."""
+        return False
+
+    def deliver(self, answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> None:
+        """Do nothing: the thread has the result."""
+
+    def reject(self, chunk: Chunk, errors: Sequence[BaseException]) -> None:
+        """Do nothing: the thread has the error."""
+
+
+INLINE = InlineWaiter()

@@ -1,0 +1,348 @@
+"""Runner: many callers use one model as if each had it alone."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tiffin.batching import Method
+from tiffin.exceptions import RunnerOptionError
+
+from ._attached import AttachedRunner, attach
+from ._backends import find_backend
+from ._engine import Engine
+from ._handles import LoopPorts, MethodHandle
+from ._interfaces import Backend, MethodTraits, Worker, WorkerSpec
+from ._listen import Listener
+from ._plugins import ask_plugins
+from ._ports import ThreadPort
+from ._resources import ResourceStrategy, available_processors, share_processors
+from ._runnable import Runnable, RunnableMethod
+from ._service import RunnerService
+from ._unmerged import Lanes, UnmergedHandle
+
+METHOD_OPTIONS = frozenset({"max_batch_size", "max_latency_ms", "timeout"})
+"""What `method_configs` may say of a method."""
+
+
+class Runner:
+    """Runs a runnable's methods for many callers, merging their calls into batches.
+
+    Args:
+        runnable: A subclass of `Runnable`.
+        name: For logs, metrics and errors; the class's name in lower case by default.
+        backend: "local" (this process), "process" (processes of their own), another registered name, or a `Backend`.
+        workers: Copies of the runnable, 1 or more.
+        threads: Threads that call each copy; more than 1 only if the runnable supports multi-threading.
+        max_batch_size: Rows in one batch at most, 1 or more. A larger call is split and put together again.
+        max_latency_ms: Milliseconds within which an answer is worth something, greater than 0. Calls that cannot be
+            answered in time are turned away with `LatencyLimitError`. `None` for no limit.
+        max_queue_rows: Rows that may wait; more are turned away with `QueueFullError`.
+        max_concurrency: Async and streaming calls that run at one time in each worker.
+        method_configs: Method name to its own "max_batch_size", "max_latency_ms", and "timeout": seconds after which a
+            run of the method is given up together with its worker.
+        runnable_init_params: Keyword arguments for the class.
+        models: The stored models that the runnable uses; kept for whoever packs or serves the runner.
+        warm_up: Method name to positional arguments; called in each worker before it takes calls.
+        resources: Says how many threads numeric libraries get in worker processes.
+
+    Raises:
+        RunnerOptionError: An argument is out of range, or names a method that does not exist.
+    """
+
+    def __init__(
+        self,
+        runnable: type[Runnable],
+        *,
+        name: str | None = None,
+        backend: str | Backend = "local",
+        workers: int = 1,
+        threads: int = 1,
+        max_batch_size: int = 100,
+        max_latency_ms: float | None = None,
+        max_queue_rows: int = 10_000,
+        max_concurrency: int = 16,
+        method_configs: Mapping[str, Mapping[str, Any]] | None = None,
+        runnable_init_params: Mapping[str, Any] | None = None,
+        models: Iterable[Any] = (),
+        warm_up: Mapping[str, tuple[Any, ...]] | None = None,
+        resources: ResourceStrategy = share_processors,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        ask_plugins()
+        declared = dict(getattr(runnable, "runnable_methods", {}))
+        self.runnable = runnable
+        self.name = name or re.sub(r"\W+", "_", runnable.__name__).lower()
+        self.models = list(models)
+        configs = {method: dict(config) for method, config in (method_configs or {}).items()}
+        self._check(declared, configs, warm_up or {})
+        for option, value in (("workers", workers), ("threads", threads), ("max_concurrency", max_concurrency)):
+            _require(isinstance(value, int) and value >= 1, f"{option}={value!r}", "It is a whole number, 1 or more")
+        _require(max_queue_rows >= 1, f"max_queue_rows={max_queue_rows!r}", "It is 1 or more")
+        if threads > 1:
+            self._check_threads(declared)
+        traits = {method: MethodTraits(about.kind, about.thread_affine) for method, about in declared.items()}
+        unmerged = any(about.kind != "call" for about in declared.values())
+        environment = dict(resources(workers, available_processors(), runnable))
+        specs = [
+            WorkerSpec(
+                name=f"{self.name}-{number}",
+                runnable_class=runnable,
+                init_params=dict(runnable_init_params or {}),
+                methods=traits,
+                threads=threads,
+                extra_slots=max_concurrency if unmerged else 0,
+                environment=environment,
+            )
+            for number in range(workers)
+        ]
+        common: dict[str, Any] = {"max_batch_size": max_batch_size, "max_latency_ms": max_latency_ms}
+        merged = {
+            method: _make_method(method, about, common | configs.get(method, {})) for method, about in declared.items()
+        }
+        self._warm_up = dict(warm_up or {})
+        self.engine = Engine(
+            self.name,
+            [method for key, method in merged.items() if declared[key].kind == "call"],
+            find_backend(backend),
+            specs,
+            max_queue_rows=max_queue_rows,
+            warm_up=self._warm,
+            clock=clock,
+        )
+        self._lanes = Lanes(self.engine, max_concurrency, max_queue_rows)
+        self._listeners: list[Listener] = []
+        ports, thread_port = LoopPorts(self.engine), ThreadPort()
+        self.methods: dict[str, MethodHandle | UnmergedHandle] = {}
+        for key, about in declared.items():
+            if about.kind == "call":
+                handle: Any = MethodHandle(self.engine, merged[key], about, ports, thread_port)
+            else:
+                handle = UnmergedHandle(self._lanes, key, about, merged[key].timeout)
+            self.methods[key] = handle
+            if not hasattr(type(self), key) and key not in self.__dict__:
+                setattr(self, key, handle)
+        self.default_method = _find_default(declared)
+
+    # Made from
+
+    def _check(self, declared: Mapping[str, Any], configs: Mapping[str, Any], warm_up: Mapping[str, Any]) -> None:
+        _require(
+            bool(declared),
+            f"{self.runnable.__name__!r} offers no methods",
+            "Derive it from Runnable, and decorate its methods with Runnable.method",
+        )
+        for what, names in (("method_configs", configs), ("warm_up", warm_up)):
+            for key in names:
+                _require(
+                    key in declared,
+                    f"{what} names {key!r}, which runner {self.name!r} does not have",
+                    f"It has: {', '.join(declared)}",
+                )
+        for key, config in configs.items():
+            unknown = sorted(set(config) - METHOD_OPTIONS)
+            _require(
+                not unknown,
+                f"method_configs[{key!r}] has unknown options: {', '.join(unknown)}",
+                f"Known: {', '.join(sorted(METHOD_OPTIONS))}",
+            )
+
+    def _check_threads(self, declared: Mapping[str, RunnableMethod]) -> None:
+        name = self.runnable.__name__
+        _require(
+            bool(getattr(self.runnable, "SUPPORTS_CPU_MULTI_THREADING", False)),
+            f"threads is more than 1, and {name!r} does not support multi-threading",
+            "Use more workers, or set SUPPORTS_CPU_MULTI_THREADING = True if its methods may run at the same time",
+        )
+        affine = [method for method, about in declared.items() if about.thread_affine]
+        _require(
+            not affine,
+            f"threads is more than 1, and these methods of {name!r} are thread-affine: {', '.join(affine)}",
+            "Use more workers instead",
+        )
+
+    def _warm(self, worker: Worker) -> None:
+        for method, args in self._warm_up.items():
+            if self.methods[method].declared.kind in ("call", "async"):
+                worker.run(method, args, {})
+
+    # Life
+
+    def start(self, timeout: float | None = None) -> Runner:
+        """Start the workers, and return the runner when all can be called.
+
+        Args:
+            timeout: Seconds that a worker process may take.
+
+        Raises:
+            Exception: What making the runnable raised.
+            RunnerError: A worker could not be started, or the runner has been started before.
+        """
+        self.engine.start(timeout)
+        return self
+
+    def init_local(self, quiet: bool = False) -> Runner:
+        """Start the runner in this process; `start` under the name that BentoML's users know.
+
+        Args:
+            quiet: Accepted and not needed: nothing warns.
+        """
+        return self.start()
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether it has been started and not stopped."""
+        return self.engine.state in ("running", "draining")
+
+    def ready(self) -> bool:
+        """Return whether calls are taken: started, warmed up, and at least one worker is well."""
+        return self.engine.ready
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Take no more calls, and wait until those already taken are answered.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether all were answered in that time.
+        """
+        self._lanes.end_streams()
+        return self.engine.drain(timeout)
+
+    def stop(self, timeout: float | None = 30.0) -> None:
+        """Drain, and end the workers. Calls that are not answered in time get `RunnerClosedError`. Repeatable.
+
+        Args:
+            timeout: Seconds to drain at most; `None` waits for as long as it takes, 0 does not wait.
+        """
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close()
+        self._lanes.end_streams()
+        self.engine.stop(timeout)
+        self._lanes.close()
+
+    def __enter__(self) -> Runner:
+        return self.start() if self.engine.state == "not started" else self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Runner:
+        import asyncio
+
+        return await asyncio.get_running_loop().run_in_executor(None, self.__enter__)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import asyncio
+
+        # Not in the loop's thread: calls that are still open are answered by the loop.
+        await asyncio.get_running_loop().run_in_executor(None, self.stop)
+
+    # Calls
+
+    def run(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the one obvious method: the only one, or `__call__`. As that method's `run`."""
+        return self._default().run(*args, **kwargs)
+
+    async def async_run(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the one obvious method, from a coroutine. As that method's `async_run`."""
+        return await self._default().async_run(*args, **kwargs)
+
+    def options(self, *, timeout: float | None = None, explain: bool = False) -> Any:
+        """Return the one obvious method with options for a call."""
+        return self._default().options(timeout=timeout, explain=explain)
+
+    def _default(self) -> Any:
+        _require(
+            self.default_method is not None,
+            f"Runner {self.name!r} has several methods: {', '.join(self.methods)}",
+            f"Say which: runner.{next(iter(self.methods))}.run(…)",
+        )
+        return self.methods[str(self.default_method)]
+
+    def __getattr__(self, name: str) -> Any:
+        # Only asked for what is not there.
+        methods = self.__dict__.get("methods")
+        if methods is not None and name in methods:
+            return methods[name]
+        raise AttributeError(
+            f"Runner has no attribute or method {name!r}" + (f"; its methods: {', '.join(methods)}" if methods else "")
+        )
+
+    # Seen from outside
+
+    def metrics(self) -> dict[str, Any]:
+        """Return counters and histograms of every method, and the state of the queue, as plain values."""
+        return self.engine.metrics()
+
+    @property
+    def service(self) -> RunnerService:
+        """The runner as something that other processes can be given access to."""
+        return RunnerService(self)
+
+    def listen(self, path: str | Path) -> str:
+        """Let clients in other processes of this user attach. Their calls merge with all others.
+
+        Args:
+            path: Where to make the Unix socket. Its folder is made with mode 0700, or must have it.
+
+        Returns:
+            The address for `Runner.attach`: "unix:" and the path.
+        """
+        self.engine.check_open()
+        listener = Listener(self.service, path)
+        self._listeners.append(listener)
+        return listener.address
+
+    @staticmethod
+    def attach(address: str) -> AttachedRunner:
+        """Return a runner whose calls go to one that listens in another process.
+
+        Args:
+            address: What `listen` returned, "unix:" and a path.
+        """
+        return attach(address)
+
+    def __repr__(self) -> str:
+        return f"<Runner {self.name!r}: {', '.join(self.methods)}; {self.engine.state}>"
+
+
+def _make_method(name: str, about: RunnableMethod, options: Mapping[str, Any]) -> Method:
+    size, latency, timeout = options["max_batch_size"], options["max_latency_ms"], options.get("timeout")
+    _require(
+        isinstance(size, int) and size >= 1, f"max_batch_size={size!r} for {name!r}", "It is a whole number, 1 or more"
+    )
+    for option, value in (("max_latency_ms", latency), ("timeout", timeout)):
+        _require(
+            value is None or (isinstance(value, (int, float)) and value > 0),
+            f"{option}={value!r} for {name!r}",
+            "It is a number greater than 0, or None",
+        )
+    return Method(
+        name,
+        max_batch_size=size,
+        max_latency=None if latency is None else latency / 1000,
+        idempotent=about.idempotent,
+        timeout=timeout,
+    )
+
+
+def _find_default(declared: Mapping[str, RunnableMethod]) -> str | None:
+    if len(declared) == 1:
+        return next(iter(declared))
+    return "__call__" if "__call__" in declared else None
+
+
+def _require(condition: bool, what: str, fix: str) -> None:
+    if not condition:
+        raise RunnerOptionError(what, fix=fix, runner="")

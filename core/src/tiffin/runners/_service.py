@@ -1,0 +1,201 @@
+"""A runner as a call service: the port through which attached clients submit calls to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tiffin.batching import Batch, Chunk
+from tiffin.exceptions import RunnerError
+
+from ._handles import MethodHandle
+from ._interfaces import CallRequest, Deliver, Outcome
+from ._ports import Explained, Explaining
+from ._timers import Timer
+from ._unmerged import StreamCall, UnmergedHandle
+
+if TYPE_CHECKING:
+    from ._runner import Runner
+
+
+class RunnerService:
+    """What a runner offers to clients in other processes."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def open_port(self, deliver: Deliver) -> ServicePort:
+        """Return a new port, whose outcomes go to `deliver`."""
+        return ServicePort(self._runner, deliver)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the runner's name, its methods and the default one."""
+        runner = self._runner
+        return {
+            "name": runner.name,
+            "methods": {
+                name: {"kind": handle.declared.kind, "batchable": handle.declared.batchable}
+                for name, handle in runner.methods.items()
+            },
+            "default": runner.default_method,
+        }
+
+
+class _Open:
+    """One open call: the waiter that the batching core sees."""
+
+    __slots__ = ("closed", "stream", "timer", "token")
+
+    def __init__(self, token: Hashable) -> None:
+        self.token = token
+        self.closed = False
+        self.timer: Timer | None = None
+        self.stream: StreamCall | None = None
+
+    def done(self) -> bool:
+        return self.closed
+
+
+class ServicePort:
+    """One client's calls."""
+
+    def __init__(self, runner: Runner, deliver: Deliver) -> None:
+        self._runner = runner
+        self._engine = runner.engine
+        self._deliver = deliver
+        self._open: dict[Hashable, _Open] = {}
+        self._lock = threading.Lock()
+        self._explaining = Explaining(self)
+
+    def submit(self, requests: Sequence[CallRequest]) -> None:
+        """Enter calls. Consecutive ones of one kind go in as one chunk."""
+        chunks: list[Chunk] = []
+        last: tuple[Any, bool] | None = None
+        refused: list[Outcome] = []
+        for request in requests:
+            call = _Open(request.token)
+            with self._lock:
+                self._open[request.token] = call
+            handle = self._runner.methods.get(request.method)
+            try:
+                if handle is None:
+                    raise RunnerError(
+                        f"Runner {self._runner.name!r} has no method {request.method!r}",
+                        why=f"It has: {', '.join(self._runner.methods)}",
+                        runner=self._runner.name,
+                    )
+                if isinstance(handle, UnmergedHandle):
+                    self._start_unmerged(handle, call, request)
+                    continue
+                key, rows, payload, layout = handle.prepare(request.args, request.kwargs)
+            except RunnerError as error:
+                self._close(call)
+                refused.append(Outcome(request.token, error=error))
+                continue
+            explain = request.options.explain
+            if key is not None and last == (key, explain):
+                chunk = chunks[-1]
+                chunk.payloads.append(payload)
+                chunk.waiters.append(call)
+                if chunk.counts is not None:
+                    chunk.counts.append(rows)
+            else:
+                counts = None if key is None else [rows]
+                sink = self._explaining if explain else self
+                chunks.append(Chunk(handle.method, key, layout, [payload], [call], rows, counts, sink))
+                last = (key, explain)
+            self._limit(call, request, handle)
+        if chunks:
+            try:
+                self._engine.submit(chunks)
+            except RunnerError:
+                for chunk in chunks:
+                    self.reject(chunk, [self._engine.refusal() for _ in chunk.waiters])
+        if refused:
+            self._deliver(refused)
+
+    def _limit(self, call: _Open, request: CallRequest, handle: MethodHandle) -> None:
+        timeout = request.options.timeout
+        if timeout is not None:
+
+            def expire() -> None:
+                if self._close(call):
+                    self._deliver([Outcome(call.token, error=handle.timed_out(timeout))])
+
+            call.timer = self._engine.timers.call_at(self._engine.clock() + timeout, expire)
+
+    def _start_unmerged(self, handle: UnmergedHandle, call: _Open, request: CallRequest) -> None:
+        if handle.streaming:
+
+            def emit(item: Any, error: BaseException | None, more: bool) -> None:
+                if (not call.closed) if more else self._close(call):
+                    self._deliver([Outcome(call.token, item, error, None, more)])
+
+            call.stream = handle.open_stream(request.args, request.kwargs, emit)
+            return
+
+        def answer(future: Any) -> None:
+            if not future.cancelled() and self._close(call):
+                error = future.exception()
+                self._deliver([_outcome(call.token, None if error else future.result(), error)])
+
+        handle.options(explain=request.options.explain).submit(request.args, request.kwargs).add_done_callback(answer)
+
+    def cancel(self, tokens: Sequence[Hashable]) -> None:
+        """Forget these calls."""
+        for token in tokens:
+            call = self._open.get(token)
+            if call is not None and self._close(call) and call.stream is not None:
+                call.stream.cancel()
+
+    def request_items(self, token: Hashable, count: int) -> None:
+        """Allow a streaming call so many more items."""
+        call = self._open.get(token)
+        if call is not None and call.stream is not None:
+            call.stream.request(count)
+
+    def close(self) -> None:
+        """Cancel every open call."""
+        self.cancel(list(self._open))
+
+    def _close(self, call: _Open) -> bool:
+        """Close a call; return whether it was open, so that each gets one last outcome."""
+        with self._lock:
+            if call.closed:
+                return False
+            call.closed = True
+            if self._open.get(call.token) is call:
+                del self._open[call.token]
+        if call.timer is not None:
+            call.timer.cancel()
+        return True
+
+    # The sink of its chunks
+
+    def deliver(self, answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> None:
+        """Hand on all results of a batch at once."""
+        outcomes = [
+            _outcome(call.token, result, None)
+            for chunk, results in answered
+            for call, result in zip(chunk.waiters, results, strict=True)
+            if self._close(call)
+        ]
+        if outcomes:
+            self._deliver(outcomes)
+
+    def reject(self, chunk: Chunk, errors: Sequence[BaseException]) -> None:
+        """Hand on the errors."""
+        outcomes = [
+            Outcome(call.token, error=error)
+            for call, error in zip(chunk.waiters, errors, strict=True)
+            if self._close(call)
+        ]
+        if outcomes:
+            self._deliver(outcomes)
+
+
+def _outcome(token: Hashable, result: Any, error: BaseException | None) -> Outcome:
+    if type(result) is Explained:
+        return Outcome(token, result.result, error, result.explanation.as_dict())
+    return Outcome(token, result, error)

@@ -1,0 +1,150 @@
+"""Calls of several callers are merged only where each row is answered by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.manifold import TSNE
+from sklearn.metrics import make_scorer
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+import tiffin
+
+X, y = load_iris(return_X_y=True)
+
+
+class Own(ClassifierMixin, BaseEstimator):
+    """A user's own: it may look at the whole batch."""
+
+    def fit(self, X: Any, y: Any = None) -> Own:
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.full(len(X), len(X))
+
+
+class OwnTransformer(TransformerMixin, BaseEstimator):
+    """A user's own transformer: it centres each batch by itself."""
+
+    def fit(self, X: Any, y: Any = None) -> OwnTransformer:
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return X - np.mean(X, axis=0)
+
+
+class OwnForest(RandomForestClassifier):
+    """Derived from a standard one, and no standard one."""
+
+
+def manhattan(one: Any, other: Any) -> float:
+    """Return a distance."""
+    return float(np.abs(one - other).sum())
+
+
+def precomputed(one: Any, other: Any) -> Any:
+    """Return a kernel of two sets of rows."""
+    return one @ other.T
+
+
+BATCHABLE: dict[str, tuple[Any, str]] = {
+    "classifier": (LogisticRegression(max_iter=500), "predict"),
+    "forest": (RandomForestClassifier(3), "predict"),
+    "pipeline": (make_pipeline(StandardScaler(), SVC()), "predict"),
+    "pipeline with a gap": (Pipeline([("scale", None), ("through", "passthrough"), ("svc", SVC())]), "predict"),
+    "grid search": (GridSearchCV(SVC(), {"C": [1, 2]}, cv=2), "predict"),
+    "grid search with a scorer": (GridSearchCV(SVC(), {"C": [1]}, cv=2, scoring="accuracy"), "predict"),
+    "voting": (VotingClassifier([("a", SVC()), ("b", DecisionTreeClassifier())]), "predict"),
+    "stacking": (StackingClassifier([("a", SVC()), ("b", DecisionTreeClassifier())], cv=2), "predict"),
+    "calibrated": (CalibratedClassifierCV(SVC(), cv=2), "predict"),
+    "columns": (make_pipeline(make_column_transformer((StandardScaler(), [0, 1]), remainder="drop"), SVC()), "predict"),
+    "union": (make_pipeline(FeatureUnion([("a", PCA(2)), ("b", StandardScaler())]), SVC()), "predict"),
+    "outliers": (LocalOutlierFactor(novelty=True), "predict"),
+    "standard function as a kernel": (SVC(kernel=rbf_kernel), "predict"),
+    "k-means": (KMeans(2, n_init=1), "predict"),
+    "transformer": (StandardScaler(), "transform"),
+    "pipeline of transformers": (make_pipeline(StandardScaler(), PCA(2)), "transform"),
+}
+
+NOT_BATCHABLE: dict[str, tuple[Any, str]] = {
+    "own estimator": (Own(), "predict"),
+    "derived from a standard one": (OwnForest(3), "predict"),
+    "own transformer": (OwnTransformer(), "transform"),
+    "own transformer in a pipeline": (make_pipeline(OwnTransformer(), SVC()), "predict"),
+    "own estimator in a grid search": (GridSearchCV(Own(), {}, cv=2), "predict"),
+    "own estimator in a vote": (VotingClassifier([("a", SVC()), ("b", Own())]), "predict"),
+    "own transformer for some columns": (
+        make_pipeline(ColumnTransformer([("a", OwnTransformer(), [0])]), SVC()),
+        "predict",
+    ),
+    "own transformer deep inside": (
+        make_pipeline(FeatureUnion([("a", make_pipeline(StandardScaler(), OwnTransformer()))]), SVC()),
+        "predict",
+    ),
+    "function": (FunctionTransformer(np.log1p), "transform"),
+    "function in a pipeline": (make_pipeline(FunctionTransformer(np.log1p), SVC()), "predict"),
+    "function as a kernel": (SVC(kernel=precomputed), "predict"),
+}
+
+
+@pytest.mark.parametrize("kind", BATCHABLE)
+def test_standard_estimators_that_work_by_row_are_batchable(kind: str) -> None:
+    """And really answer as for each row alone."""
+    estimator, method = BATCHABLE[kind]
+    fitted = estimator.fit(X, y)
+    signature = tiffin.save("x", fitted).info.signatures
+    assert {name: value.to_dict() for name, value in signature.items()} == {method: {"batchable": True}}
+    call = getattr(fitted, method)
+    np.testing.assert_allclose(
+        call(X[::10]), np.concatenate([call(X[row : row + 1]) for row in range(0, len(X), 10)]), atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("kind", NOT_BATCHABLE)
+def test_what_might_look_at_the_whole_batch_is_not_batchable(kind: str) -> None:
+    """Somebody else's estimator, and functions, wherever they stand inside."""
+    estimator, method = NOT_BATCHABLE[kind]
+    signature = tiffin.save("x", estimator.fit(np.abs(X), y)).info.signatures
+    assert {name: value.to_dict() for name, value in signature.items()} == {method: {"batchable": False}}
+
+
+def test_a_user_may_say_otherwise() -> None:
+    """Who knows that the own estimator works by row says so."""
+    saved = tiffin.save("x", Own().fit(X, y), signatures={"predict": {"batchable": True}})
+    assert saved.info.signatures["predict"].batchable
+
+
+@pytest.mark.parametrize("estimator", [DBSCAN(), AgglomerativeClustering(2), TSNE(), LocalOutlierFactor()])
+def test_estimators_without_predict_and_transform_have_no_default_signature(estimator: Any) -> None:
+    """They answer for the rows that they were fitted on."""
+    saved = tiffin.save("x", estimator.fit(X) if not isinstance(estimator, TSNE) else estimator)
+    assert saved.info.signatures == {}
+
+
+def test_a_metric_of_ones_own_is_a_function_too() -> None:
+    """It gets two rows, but a kernel gets all of them; neither is looked into."""
+    saved = tiffin.save("x", KNeighborsClassifier(metric=manhattan).fit(X, y))
+    assert not saved.info.signatures["predict"].batchable
+
+
+def test_a_scorer_is_not_part_of_predicting() -> None:
+    """A search with a scorer of one's own still predicts by row."""
+    search = GridSearchCV(SVC(), {"C": [1]}, cv=2, scoring=make_scorer(lambda truth, found: 1.0)).fit(X, y)
+    assert tiffin.save("x", search).info.signatures["predict"].batchable

@@ -1,0 +1,94 @@
+"""Fixtures for tests that save models: a store of their own, and a toy adapter, since core's tests run without any."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+import tiffin
+from tiffin import hookimpl
+from tiffin.plugins import Registry
+
+
+class Table:
+    """A toy model: looks keys up. Defined here, where no installed adapter knows it."""
+
+    def __init__(self, items: dict[str, Any]) -> None:
+        self.items = items
+
+    def lookup(self, key: str, default: Any = None) -> Any:
+        return self.items.get(key, default)
+
+    def lookup_all(self, keys: list[str], default: Any = None) -> list[Any]:
+        return [self.items.get(key, default) for key in keys]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Table) and self.items == other.items
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class TableAdapter:
+    """A toy adapter of the framework `table`."""
+
+    types = (f"{Table.__module__}.{Table.__qualname__}",)
+    distributions: tuple[str, ...] = ("attrs",)
+    options: Any = MappingProxyType({"indent": None})
+
+    @hookimpl
+    def context_info(self) -> dict[str, Any]:
+        return {
+            "types": self.types,
+            "distributions": self.distributions,
+            "signatures": {"lookup": {"batchable": False}},
+            "options": self.options,
+            "code_files": (),
+        }
+
+    @hookimpl
+    def save(self, model: Table, path: Path, options: Any) -> None:
+        (path / "table.json").write_text(json.dumps(model.items, indent=options["indent"]), encoding="utf-8")
+
+    @hookimpl
+    def load(self, path: Path) -> Table:
+        return Table(json.loads((path / "table.json").read_text(encoding="utf-8")))
+
+
+@pytest.fixture
+def store_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of an empty TIFFIN_HOME."""
+    home = tmp_path / "tiffin-home"
+    monkeypatch.setenv("TIFFIN_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """Give the process a registry that has seen nothing yet."""
+    registry = Registry()
+    monkeypatch.setattr("tiffin.plugins._registry._registry", registry)
+    return registry
+
+
+@pytest.fixture
+def table_class() -> type[Table]:
+    """Return the class of the toy models."""
+    return Table
+
+
+@pytest.fixture
+def table_adapter(fresh_registry: Registry) -> TableAdapter:
+    """Register the toy adapter as `table`, in a registry of its own."""
+    adapter = TableAdapter()
+    tiffin.register(adapter, "table")
+    return adapter
+
+
+@pytest.fixture
+def table(table_adapter: TableAdapter, store_home: Path) -> Table:
+    """Return a toy model, where the store is empty and the toy adapter is there."""
+    return Table({"a": 1, "b": [2]})

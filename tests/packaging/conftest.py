@@ -1,0 +1,37 @@
+"""What is built, and what it needs: made once for all tests of this folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from fresh import run
+from workspace import packages, pins, third_party
+
+CORE, *PLUGINS = packages()
+USED = [package for package in PLUGINS if package.name in ("tiffin-picklable", "tiffin-sklearn")]
+"""The plugins that the main job is run with; the wheels of all are built and looked into."""
+TOOLS = ["hatchling", "editables", "pytest"]
+"""What the tutorial builds and tests its package with."""
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the wheel and the sdist of every package, each wheel made from its sdist."""
+    folder = tmp_path_factory.mktemp("built")
+    for package in packages():
+        run([sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, package.folder], folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the third-party wheels that the packages in use need, as locked."""
+    folder = tmp_path_factory.mktemp("wheelhouse")
+    requirements = folder / "requirements.lock"
+    requirements.write_text(pins(third_party([CORE, *USED]) + TOOLS), encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--require-hashes", "-r", requirements]
+    run(command, folder)
+    return folder

@@ -1,0 +1,27 @@
+"""The tutorials hold from their first command on: followed to the letter, in an environment with nothing in it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from fresh import Environment, run
+from workspace import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "tutorial").glob("*.md")), ids=lambda page: page.stem)
+def test_the_tutorial_works_from_its_first_command_on(
+    page: Path, built: Path, wheelhouse: Path, tmp_path: Path
+) -> None:
+    """A reader who types what the page says, installs included, gets what the page shows."""
+    environment = Environment(tmp_path / "env", [built, wheelhouse])
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    python = environment.folder / "bin" / "python"
+    with tempfile.TemporaryDirectory(prefix="t") as home:  # a short path, so that tables are not folded
+        settings = {"TIFFIN_HOME": home, **environment.pip_settings}
+        run([python, ROOT / "docs" / "run_page.py", "--fresh", page], folder, **settings)

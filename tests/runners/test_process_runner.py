@@ -1,0 +1,456 @@
+"""A runner whose workers are processes: what dies, hangs or cannot be sent concerns only the calls in it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy
+import pandas
+import pytest
+
+from tiffin.exceptions import (
+    BatchRowsError,
+    CallTimeoutError,
+    MethodTimeoutError,
+    QueueFullError,
+    RemoteError,
+    RunnerClosedError,
+    RunnerNotReadyError,
+    UnsendableError,
+    WorkerDiedError,
+)
+from tiffin.runners import Explained, Runnable, Runner
+
+sys.path.insert(0, str(Path(__file__).parent))
+from process_support import start_python
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
+
+# Workers cannot import this module, so its classes travel by value, as those of a program's __main__ do.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+X = numpy.arange(8.0).reshape(2, 4)
+BAD, DEADLY = -1.0, -2.0
+
+
+class Model(Runnable):
+    SUPPORTS_CPU_MULTI_THREADING = True
+
+    def __init__(self, fail: str = "") -> None:
+        import os
+        from pathlib import Path
+
+        if fail and Path(fail).exists():
+            raise OSError(f"{fail} is in the way")
+        self.pid = os.getpid()
+
+    @Runnable.method(batchable=True)
+    def predict(self, x: Any) -> Any:
+        import os
+
+        if (x == DEADLY).any():
+            os._exit(7)
+        if (x == BAD).any():
+            raise ValueError("bad value")
+        return x.sum(axis=1)
+
+    @Runnable.method(batchable=True)
+    def double(self, x: Any) -> Any:
+        return x * 2
+
+    @Runnable.method(batchable=True, idempotent=False)
+    def once(self, x: Any) -> Any:
+        import os
+
+        os._exit(8)
+
+    @Runnable.method
+    def process(self) -> int:
+        return self.pid
+
+    @Runnable.method
+    def environment(self, name: str) -> Any:
+        import os
+
+        return os.environ.get(name)
+
+    @Runnable.method
+    def hang(self) -> None:
+        import threading
+
+        threading.Event().wait()
+
+    @Runnable.method
+    def unsendable(self) -> Any:
+        return object()
+
+    @Runnable.method(batchable=True)
+    def lossy(self, x: Any) -> Any:
+        return x[1:]
+
+    @Runnable.method
+    async def later(self, x: Any) -> Any:
+        import asyncio
+
+        await asyncio.sleep(0)
+        return x + 1
+
+    @Runnable.method
+    def count(self, end: int) -> Any:
+        yield from range(end)
+
+    @Runnable.method
+    async def count_later(self, end: int) -> Any:
+        for number in range(end):
+            yield number
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Runner]:
+    with Runner(Model, backend="process", max_batch_size=50, max_concurrency=3) as runner:
+        yield runner
+
+
+@pytest.fixture
+def attached(shared: Runner, tmp_path: Path) -> Iterator[Any]:
+    with Runner.attach(shared.listen(tmp_path / "private" / "socket")) as runner:
+        yield runner
+
+
+@pytest.fixture(params=["here", "attached"])
+def runner(request: pytest.FixtureRequest, shared: Runner) -> Any:
+    """The runner itself, and one that is attached to it: both are used in the same way."""
+    return shared if request.param == "here" else request.getfixturevalue("attached")
+
+
+def test_calls_look_the_same_whatever_the_back_end(runner: Any) -> None:
+    """Sync and async, batchable or not, with arrays, frames, lists, streams, explanations and timeouts."""
+    assert list(runner.predict.run(X)) == [6.0, 22.0]
+    assert list(runner.predict.options(timeout=60).run(X)) == [6.0, 22.0]
+    assert runner.process.run() != os.getpid()
+    assert runner.later.run(1) == 2
+    assert list(runner.count.run(20)) == list(range(20))
+    assert list(runner.count_later.run(3)) == [0, 1, 2]
+    frame = pandas.DataFrame({"a": [1, 2]})
+    pandas.testing.assert_frame_equal(runner.double.run(frame), frame * 2)
+
+    async def calls() -> None:
+        assert list(await runner.predict.async_run(X)) == [6.0, 22.0]
+        assert await runner.later.async_run(1) == 2
+        assert [item async for item in await runner.count.async_run(20)] == list(range(20))
+        assert [item async for item in runner.count_later.async_stream(3)] == [0, 1, 2]
+        answer = await runner.predict.options(explain=True, timeout=60).async_run(X)
+        assert isinstance(answer, Explained)
+        assert answer.explanation.batch_rows == 2
+
+    asyncio.run(calls())
+    assert runner.predict.options(explain=True).run(X).explanation.worker.startswith("model-0")
+
+
+def test_calls_merge_and_a_bad_one_fails_alone(runner: Any) -> None:
+    """300 at once, one of them bad: the others do not notice."""
+
+    async def calls() -> list[Any]:
+        rows = [numpy.full((1, 4), BAD if number == 70 else float(number)) for number in range(300)]
+        return await asyncio.gather(*[runner.predict.async_run(row) for row in rows], return_exceptions=True)
+
+    answers = asyncio.run(calls())
+    error = answers.pop(70)
+    assert isinstance(error, RemoteError)
+    assert error.type_name.endswith("ValueError")
+    assert error.text == "bad value"
+    assert "predict" in error.traceback_text
+    assert [answer[0] for answer in answers] == [4.0 * number for number in range(300) if number != 70]
+
+
+def test_a_call_larger_than_a_batch_comes_back_whole(runner: Any) -> None:
+    """Also if it is large enough for shared memory."""
+    large = numpy.random.default_rng(0).random((1000, 500))
+    assert numpy.array_equal(runner.double.run(large), large * 2)
+
+
+def test_what_cannot_be_sent_is_refused_by_name(runner: Any) -> None:
+    """Arguments and results; the worker and its other callers go on."""
+    with pytest.raises(UnsendableError, match="object"):
+        runner.process.run(object())
+    with pytest.raises(UnsendableError):
+        runner.unsendable.run()
+    with pytest.raises(BatchRowsError, match="was given 2 rows"):
+        runner.lossy.run(X)
+    assert list(runner.predict.run(X)) == [6.0, 22.0]
+
+
+def test_streams_that_are_left_free_their_lane(runner: Any) -> None:
+    """More of them than lanes, each left after one item."""
+    for _ in range(5):
+        stream = runner.count.run(1_000_000)
+        assert next(stream) == 0
+        stream.close()
+
+    async def leave() -> None:
+        stream = runner.count_later.async_stream(1_000_000)
+        assert await anext(stream) == 0 if sys.version_info >= (3, 10) else None
+        await stream.aclose()
+
+    for _ in range(5):
+        asyncio.run(leave())
+    assert list(runner.count.run(3)) == [0, 1, 2]
+
+
+def test_a_worker_that_dies_is_replaced_and_its_calls_are_repeated(shared: Runner) -> None:
+    """Killed from outside, idle or busy: callers of idempotent methods notice nothing."""
+    for _ in range(3):
+        before = shared.process.run()
+        os.kill(before, signal.SIGKILL)
+        assert list(shared.predict.run(X)) == [6.0, 22.0]
+        assert shared.process.run() != before
+
+
+def test_a_call_that_kills_its_workers_fails_and_the_rest_go_on(shared: Runner) -> None:
+    """It is repeated once; then WorkerDiedError, with the exit code."""
+    with pytest.raises(WorkerDiedError) as caught:
+        shared.predict.run(numpy.full((1, 4), DEADLY))
+    assert caught.value.exit_code == 7
+    assert shared.metrics()["methods"]["predict"]["repeated"] >= 1
+    assert list(shared.predict.run(X)) == [6.0, 22.0]
+
+
+def test_a_method_that_is_not_idempotent_is_not_repeated(shared: Runner) -> None:
+    """Its caller hears of the first death."""
+    repeated = shared.metrics()["methods"]["once"]["repeated"]
+    with pytest.raises(WorkerDiedError) as caught:
+        shared.once.run(X)
+    assert caught.value.exit_code == 8
+    assert shared.metrics()["methods"]["once"]["repeated"] == repeated
+    assert list(shared.predict.run(X)) == [6.0, 22.0]
+
+
+def test_a_worker_that_died_idle_is_replaced_when_somebody_asks_whether_it_is_ready(shared: Runner) -> None:
+    """So that a load balancer that waits for ready does not wait for ever."""
+    descriptor = os.pidfd_open(shared.process.run())
+    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    os.close(descriptor)
+    while not shared.ready():
+        os.sched_yield()
+    assert list(shared.predict.run(X)) == [6.0, 22.0]
+
+
+def test_a_method_that_hangs_is_cut_off_and_its_worker_replaced() -> None:
+    """After the method's timeout; the runner goes on with another worker."""
+    configs = {"hang": {"timeout": 0.2}}
+    with Runner(Model, backend="process", method_configs=configs, max_concurrency=1) as runner:
+        before = runner.process.run()
+        with pytest.raises(MethodTimeoutError) as caught:
+            runner.hang.run()
+        assert caught.value.timeout == 0.2
+        assert runner.process.run() != before
+
+
+def test_callers_timeout_does_not_harm_the_worker() -> None:
+    """The call goes on there; nobody waits for it."""
+    with Runner(Model, backend="process", workers=2, max_concurrency=1) as runner:
+        with pytest.raises(CallTimeoutError):
+            runner.hang.options(timeout=0.05).run()
+        assert list(runner.predict.run(X)) == [6.0, 22.0]
+        runner.stop(0)
+
+
+def test_an_error_while_making_the_runnable_comes_out_of_start(tmp_path: Path) -> None:
+    """As RemoteError, and no process is left."""
+    runner = Runner(Model, backend="process", runnable_init_params={"fail": str(tmp_path)})
+    with pytest.raises(RemoteError, match="is in the way"):
+        runner.start()
+
+
+def test_a_runner_without_any_worker_refuses_until_one_starts_again(tmp_path: Path) -> None:
+    """A model that cannot be loaded any more: calls are refused with the cause; when it can be again, all is well."""
+    obstacle = tmp_path / "obstacle"
+    with Runner(Model, backend="process", runnable_init_params={"fail": str(obstacle)}, max_concurrency=1) as runner:
+        obstacle.touch()
+        os.kill(runner.process.run(), signal.SIGKILL)
+        with pytest.raises((RunnerNotReadyError, WorkerDiedError)):
+            while True:
+                runner.predict.run(X)
+        with pytest.raises(RunnerNotReadyError, match="is in the way"):
+            runner.predict.run(X)
+        assert not runner.ready()
+        obstacle.unlink()
+        while not runner.ready():
+            os.sched_yield()
+        assert list(runner.predict.run(X)) == [6.0, 22.0]
+
+
+def test_workers_get_their_share_of_the_cores() -> None:
+    """By default, and from a strategy of one's own."""
+
+    def strategy(workers: int, processors: int, runnable_class: type) -> dict[str, str]:
+        return {"OMP_NUM_THREADS": str(40 + workers)}
+
+    with Runner(Model, backend="process", resources=strategy, workers=2, max_concurrency=1) as runner:
+        assert runner.environment.run("OMP_NUM_THREADS") == "42"
+
+
+@pytest.mark.parametrize(("workers", "threads", "kills"), [(2, 1, 10), (1, 2, 10)])
+def test_killing_workers_under_load_harms_no_caller(workers: int, threads: int, kills: int) -> None:
+    """kill -9, again and again, while threads and a loop call: every call is answered, rightly or with WorkerDiedError."""
+    check_kills(workers, threads, kills)
+
+
+@pytest.mark.slow
+def test_a_hundred_kills_under_load_harm_no_caller() -> None:
+    """The same a hundred times."""
+    check_kills(2, 1, 100)
+
+
+def check_kills(workers: int, threads: int, kills: int) -> None:
+    stop = threading.Event()
+    died = [0]
+    answered = [0]
+
+    def sync_caller(runner: Runner, number: int) -> None:
+        x = numpy.full((1, 4), float(number))
+        while not stop.is_set():
+            try:
+                assert runner.predict.run(x)[0] == 4.0 * number
+                answered[0] += 1
+            except WorkerDiedError:
+                died[0] += 1
+
+    async def async_callers(runner: Runner) -> None:
+        async def caller(number: int) -> None:
+            x = numpy.full((1, 4), float(number))
+            while not stop.is_set():
+                try:
+                    assert (await runner.predict.async_run(x))[0] == 4.0 * number
+                    answered[0] += 1
+                except WorkerDiedError:
+                    died[0] += 1
+
+        await asyncio.gather(*[caller(number) for number in range(50)])
+
+    options = {"workers": workers, "threads": threads, "max_concurrency": 1}
+    with Runner(Model, backend="process", **options) as runner, ThreadPoolExecutor(5) as executor:
+        jobs = [executor.submit(sync_caller, runner, number) for number in range(4)]
+        jobs.append(executor.submit(asyncio.run, async_callers(runner)))
+        try:
+            for _ in range(kills):
+                before = answered[0]
+                seat = runner.engine.seats[0]
+                pid = seat.worker.pid  # type: ignore[attr-defined]
+                if seat.usable and pid is not None:
+                    os.kill(pid, signal.SIGKILL)
+                # Calls go on being answered after each death.
+                while answered[0] < before + 20 and not any(job.done() for job in jobs):
+                    os.sched_yield()
+        finally:
+            stop.set()
+        for job in jobs:
+            job.result(timeout=60)
+        assert runner.ready()
+    assert answered[0] > 20 * kills
+    # A call fails only if its worker died twice over it.
+    assert died[0] < answered[0] / 10
+
+
+CLIENT = """
+import sys, numpy
+from tiffin.runners import Runner
+runner = Runner.attach(sys.argv[1])
+held = runner.double.run(numpy.ones((1000, 500)))
+hanging = runner.count.run(10**9)
+next(hanging)
+print("ready")
+sys.stdin.read()
+"""
+
+
+def test_a_client_that_is_killed_holding_results_harms_nobody(shared: Runner, tmp_path: Path) -> None:
+    """Its calls are cancelled, its lanes freed, its memory swept; others attach and call as before."""
+    address = shared.listen(tmp_path / "clients" / "socket")
+    for _ in range(4):
+        client = start_python(CLIENT, address)
+        assert client.stdout is not None
+        assert client.stdout.readline() == "ready\n"
+        client.kill()
+        client.communicate()
+    with Runner.attach(address) as runner:
+        assert list(runner.predict.run(X)) == [6.0, 22.0]
+        assert list(runner.count.run(3)) == [0, 1, 2]
+    listener = shared._listeners[-1]
+    while listener.clients:
+        os.sched_yield()
+
+
+def test_an_attached_runner_ends_with_the_one_it_is_attached_to(tmp_path: Path) -> None:
+    """Its calls are refused from then on, clearly."""
+    with Runner(Model, name="m") as runner:
+        attached = Runner.attach(runner.listen(tmp_path / "private" / "socket"))
+        assert attached.ready()
+        assert attached.name == "m"
+        assert list(attached.predict.run(X)) == [6.0, 22.0]
+    with pytest.raises(RunnerClosedError):
+        while True:
+            attached.predict.run(X)
+    attached.close()
+    with pytest.raises(RunnerNotReadyError, match="No runner listens"):
+        Runner.attach(f"unix:{tmp_path}/private/socket")
+
+
+def test_refusals_reach_attached_clients_as_what_they_are(tmp_path: Path) -> None:
+    """Class and facts: a client can wait for retry_after."""
+    entered, leave = threading.Event(), threading.Event()
+
+    class Held(Runnable):
+        @Runnable.method(batchable=True)
+        def predict(self, x: Any) -> Any:
+            entered.set()
+            assert leave.wait(60)
+            return x
+
+    with Runner(Held, max_queue_rows=2) as runner, ThreadPoolExecutor(2) as executor:
+        with Runner.attach(runner.listen(tmp_path / "private" / "socket")) as attached:
+            first = executor.submit(attached.predict.run, X)
+            assert entered.wait(60)
+            second = executor.submit(attached.predict.run, X)
+            while runner.metrics()["waiting_rows"] < 2:
+                os.sched_yield()
+            with pytest.raises(QueueFullError) as caught:
+                attached.predict.run(X)
+            assert caught.value.retry_after > 0
+            leave.set()
+            assert numpy.array_equal(first.result(60), X)
+            assert numpy.array_equal(second.result(60), X)
+
+
+def test_an_attached_callers_timeout_cancels_its_call_there(tmp_path: Path) -> None:
+    """It makes room in the queue, and the others go on."""
+    entered, leave = threading.Event(), threading.Event()
+
+    class Held(Runnable):
+        @Runnable.method(batchable=True)
+        def predict(self, x: Any) -> Any:
+            entered.set()
+            assert leave.wait(60)
+            return x
+
+    with Runner(Held) as runner, ThreadPoolExecutor(1) as executor:
+        with Runner.attach(runner.listen(tmp_path / "private" / "socket")) as attached:
+            first = executor.submit(attached.predict.run, X)
+            assert entered.wait(60)
+            with pytest.raises(CallTimeoutError):
+                attached.predict.options(timeout=0.01).run(X)
+            with pytest.raises(CallTimeoutError):
+                asyncio.run(attached.predict.options(timeout=0.01).async_run(X))
+            leave.set()
+            assert numpy.array_equal(first.result(60), X)
+            assert numpy.array_equal(attached.predict.run(X), X)
+        assert runner.metrics()["methods"]["predict"]["abandoned"] == 2
