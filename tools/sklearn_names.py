@@ -36,6 +36,7 @@ REVIEWED = {
     "joblib.numpy_pickle.NumpyArrayWrapper": "holds an array's shape; its data follow, and only joblib reads them",
     "numpy.max": "works on numbers, as the pooling of FeatureAgglomeration",
     "numpy.mean": "works on numbers, as the pooling of FeatureAgglomeration",
+    "scipy._lib.array_api_compat.numpy._aliases.asarray": "makes an array of numbers, as SplineTransformer does",
     "scipy.interpolate._bsplines.BSpline": "knots and coefficients",
     "scipy.interpolate._interpolate.interp1d": "points of a curve; its state is plain arrays",
     "scipy.interpolate.interpolate.interp1d": "as above, under its older name",

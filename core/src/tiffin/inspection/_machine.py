@@ -11,7 +11,6 @@ The opcodes are those of Python's pickletools; the frame of raw array data is th
 from __future__ import annotations
 
 import _compat_pickle
-import codecs
 import pickle
 from collections.abc import Callable
 from math import prod
@@ -20,22 +19,14 @@ from typing import Any
 from tiffin.inspection import _numpy
 from tiffin.inspection._limits import InspectionLimits
 from tiffin.inspection._source import Source
-from tiffin.inspection._values import ATTRIBUTES, LIST, OPAQUE, SET, Dtype, Fields, Made, Marker, Name, Unfollowable
+from tiffin.inspection._stack import Stack
+from tiffin.inspection._values import LIST, OPAQUE, SET, Dtype, Fields, Made, Marker, Name, Unfollowable
 
-WRAPPERS = frozenset(
-    {"joblib.numpy_pickle.NumpyArrayWrapper", "sklearn.externals.joblib.numpy_pickle.NumpyArrayWrapper"}
-)
-_NAME = 256
-"""Characters up to which a text is kept: it may become a name."""
+WRAPPERS = frozenset({"joblib.numpy_pickle.NumpyArrayWrapper"})
 _KEPT_TUPLE = 16
-_KEPT_TEXT = 32 << 20
-"""Characters that the memo keeps, of all texts together."""
-_DEEP = 1 << 16
-"""Objects on the stack from which on texts are not kept."""
-_MAX_PROBLEMS = 20
 
 
-class Machine:
+class Machine(Stack):
     """Follows one pickle of a stream.
 
     Args:
@@ -55,19 +46,10 @@ class Machine:
         problems: list[str],
         nested: Callable[[], None] | None = None,
     ) -> None:
-        self.source = source
-        self.limits = limits
+        super().__init__(source, limits, problems)
         self.found = found
-        self.problems = problems
         self.nested = nested
         self.wrappers = 0
-        self.stack: list[Any] = []
-        self.marks: list[list[Any]] = []
-        self.below = 0
-        self.memo: dict[int, Any] = {}
-        self.dense = 0
-        self.sparse: set[int] = set()
-        self.kept_text = 0
         self.protocol = 0
         self.frame_end = 0
 
@@ -105,93 +87,6 @@ class Machine:
             raise Unfollowable(f"it has more than {self.limits.max_operations} operations")
         if len(self.stack) + self.below > self.limits.max_objects or len(self.sparse) > self.limits.max_objects:
             raise Unfollowable(f"it keeps more than {self.limits.max_objects} objects at once")
-
-    def problem(self, text: str) -> None:
-        """Note a problem, once."""
-        if text not in self.problems and len(self.problems) < _MAX_PROBLEMS:
-            self.problems.append(text)
-
-    # -- stack, marks and memo -----------------------------------------------------------------------------------------
-
-    def mark(self) -> None:
-        """Begin a group."""
-        if len(self.marks) >= self.limits.max_objects // 10:
-            raise Unfollowable("it nests too deeply")
-        self.below += len(self.stack)
-        self.marks.append(self.stack)
-        self.stack = []
-
-    def pop_mark(self) -> list[Any]:
-        """End a group, and return it."""
-        items = self.stack
-        self.stack = self.marks.pop()
-        self.below -= len(self.stack)
-        return items
-
-    def pop(self) -> None:
-        """Drop the top of the stack, or an empty group."""
-        if self.stack:
-            self.stack.pop()
-        else:
-            self.pop_mark()
-
-    def put(self, index: int) -> None:
-        """Keep the top of the stack. Which indexes are taken is known exactly, since later ones depend on it."""
-        value = self.stack[-1]
-        if index < 0:
-            raise Unfollowable("it uses a negative memo index")
-        if index == self.dense:
-            self.dense += 1
-        elif index > self.dense:
-            self.sparse.add(index)
-        while self.dense in self.sparse:
-            self.sparse.discard(self.dense)
-            self.dense += 1
-        if isinstance(value, str):
-            self.kept_text += len(value)
-        full = len(self.memo) >= self.limits.max_objects
-        if full and not isinstance(value, (str, Marker)):
-            raise Unfollowable(f"it keeps more than {self.limits.max_objects} objects at once")
-        if value is OPAQUE or full or (isinstance(value, str) and self.kept_text > _KEPT_TEXT):
-            self.memo.pop(index, None)
-        else:
-            self.memo[index] = value
-
-    def memoize(self) -> None:
-        """Keep the top of the stack under the next index."""
-        self.put(self.dense + len(self.sparse))
-
-    def get(self, index: int) -> None:
-        """Push what was kept; a value that does not matter where it was not kept."""
-        if not (0 <= index < self.dense or index in self.sparse):
-            raise Unfollowable(f"it takes {index} from its memo, which is not there")
-        self.stack.append(self.memo.get(index, OPAQUE))
-
-    def text(self, data: bytes | None, encoding: str = "utf-8", errors: str = "surrogatepass") -> None:
-        """Push a text; one that is too long for a name does not matter."""
-        if data is None or len(data) > _NAME or len(self.stack) + self.below > _DEEP:
-            self.stack.append(OPAQUE)
-            return
-        value = str(data, encoding, errors)
-        if value in ATTRIBUTES:
-            self.problem(f"it names the attribute {value}")
-        self.stack.append(value)
-
-    def counted(self, width: int, *, text: bool = False, kept: bool = True) -> None:
-        """Push what follows a length of `width` bytes."""
-        length = int.from_bytes(self.source.read(width), "little")
-        if text and length <= _NAME:
-            data = self.source.read(length)
-            if kept:
-                self.text(data)
-                return
-            try:  # an 8-bit string of Python 2: read as ASCII, unless the reader says otherwise
-                self.text(data, "ascii", "strict")
-            except UnicodeDecodeError:
-                self.stack.append(OPAQUE)
-            return
-        self.source.skip(length)
-        self.stack.append(OPAQUE)
 
     # -- what would import ---------------------------------------------------------------------------------------------
 
@@ -397,62 +292,7 @@ class Machine:
         elif not target.kind.startswith("collections.") and any(isinstance(key, Made) for key in items[::2]):
             self.problem("it computes the names of attributes")  # some classes take items for attributes
 
-    # -- plain values --------------------------------------------------------------------------------------------------
-
-    def push(self, value: Any) -> None:
-        """Push a value."""
-        self.stack.append(value)
-
-    def line_number(self) -> None:
-        """Push a number that is written as text."""
-        line = self.source.line()
-        digits = line.rstrip(b"L") if line is not None else b""
-        self.stack.append(int(digits) if 0 < len(digits) <= 18 else OPAQUE)
-
-    def line_index(self) -> int:
-        """Return a memo index that is written as text."""
-        line = self.source.line()
-        if line is None or len(line) > 18:
-            raise Unfollowable("it uses an impossible memo index")
-        return int(line)
-
-    def line_string(self) -> None:
-        """Push an 8-bit string that is written with quotes."""
-        line = self.source.line()
-        if line is None or len(line) > _NAME:
-            self.stack.append(OPAQUE)
-            return
-        try:
-            self.text(codecs.escape_decode(line.strip()[1:-1])[0], "ascii", "strict")
-        except UnicodeDecodeError:
-            self.stack.append(OPAQUE)
-
-    def line_text(self) -> None:
-        """Push a text that is written with escapes."""
-        line = self.source.line()
-        self.text(line, "raw-unicode-escape", "strict")
-
-    def skip_line(self) -> None:
-        """Push a number that does not matter."""
-        self.source.line()
-        self.stack.append(OPAQUE)
-
-    def skip_bytes(self, count: int) -> None:
-        """Push a value that does not matter."""
-        self.source.skip(count)
-        self.stack.append(OPAQUE)
-
-    def number(self, width: int, *, signed: bool = False) -> int:
-        """Return a number of `width` bytes."""
-        return int.from_bytes(self.source.read(width), "little", signed=signed)
-
-    def long(self, width: int) -> None:
-        """Push a number of any length."""
-        length = self.number(width)
-        if length <= 8:
-            self.stack.append(self.number(length, signed=True))
-        else:
-            self.skip_bytes(length)
+    # -- the stream ----------------------------------------------------------------------------------------------------
 
     def proto(self) -> None:
         """Note the protocol."""
