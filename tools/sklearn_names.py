@@ -59,8 +59,12 @@ REFUSED = {
 }
 """Classes that do what the pickle says when they are used, whatever that is."""
 
-_OLDER = ("scipy.sparse.csr.csr_matrix", "scipy.sparse.csc.csc_matrix", "scipy.sparse.coo.coo_matrix")
-"""Where releases of scipy before 1.8 had these classes."""
+_SPARSE = tuple(
+    f"scipy.sparse.{module}.{kind}_{form}"
+    for kind in ("csr", "csc", "coo", "dia", "lil", "bsr", "dok")
+    for module, form in ((kind, "matrix"), (f"_{kind}", "matrix"), (f"_{kind}", "array"))
+)
+"""Sparse matrices, where releases of scipy before and since 1.8 have them."""
 
 
 def main() -> int:
@@ -84,7 +88,7 @@ def main() -> int:
         for name in sorted(good - before):
             print(f"missing: {name} ({met[name]})")
         return 1 if good - before else 0
-    names = sorted(good | before | set(_OLDER) | REVIEWED.keys() | set(sklearn_classes()))
+    names = sorted(good | before | set(_SPARSE) | REVIEWED.keys() | set(sklearn_classes()))
     TARGET.write_text(HEADER + "".join(f"{name}\n" for name in names), encoding="utf-8")
     print(f"{len(names)} names in {TARGET.name}, {len(set(names) - before)} of them new")
     return 0

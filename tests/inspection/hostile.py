@@ -1,6 +1,5 @@
 """Hostile pickles, written by hand: each would make the file named by $TIFFIN_TEST_CANARY if it were loaded."""
 
-# ruff: noqa: E501 - a table: each sample is one line, and reads so
 from __future__ import annotations
 
 import bz2
