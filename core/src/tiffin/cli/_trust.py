@@ -29,7 +29,7 @@ _VERDICTS = {
 @click.argument("tag", shell_complete=complete_tag)
 @output_option("table", "json", "yaml")
 def inspect(tag: str, output: str) -> None:
-    """Show what a version's files would import when they are loaded, and whether they may. Loads nothing."""
+    """Show what a version's files would import when loaded, and whether they may. Loads nothing."""
     found = api.inspect(tag)
     if output != "table":
         show_data(found.to_dict(), output)
@@ -43,7 +43,7 @@ def inspect(tag: str, output: str) -> None:
 def trust(tag: str, yes: bool) -> None:
     """Let a version from elsewhere be loaded, whatever code it runs.
 
-    Shows first what it would import. Trust holds for this content, under every tag, until it is taken back.
+    Shows first what it would import. Trust holds for this content, under every tag.
     """
     found = api.inspect(tag)
     if found.verdict in ("made here", "runs no code"):
