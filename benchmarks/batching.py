@@ -1,6 +1,7 @@
 """Batching in one process, against the bare model, a 40-line batcher, run_in_executor, CorkDispatcher and `batched`.
 
     python benchmarks/batching.py [--rounds 7] [--seconds 0.5] [--only M1,M2,single]
+    python benchmarks/batching.py --plot docs/_static/batching.svg
 
 The peers are installed into an environment of the benchmark's own (benchmarks/.envs, ignored by git), and everything runs
 there, in one process and one event loop, in turns. What is printed is the best of all rounds, the CPU time of a call in
@@ -13,16 +14,17 @@ import argparse
 import asyncio
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ENVIRONMENT = HERE / ".envs" / "batching"
-PACKAGES = ["bentoml", "batched", "scikit-learn", "uvloop", "pandas"]
+from measuring import environments
+
+PEERS = ["bentoml", "batched", "scikit-learn", "uvloop", "pandas"]
+# Tiffin itself comes from the checkout; these are what it depends on.
+PACKAGES = [*PEERS, "attrs", "click", "cloudpickle", "importlib-metadata", "numpy", "pluggy", "PyYAML", "rich"]
 MAX_BATCH_SIZE = 100
 
 
@@ -41,7 +43,7 @@ class FortyLines:
         self.queue.append((x, future))
         if not self.busy:
             self.busy = True
-            loop.create_task(self.work(loop))
+            self.task = loop.create_task(self.work(loop))
         return await future
 
     async def work(self, loop):
@@ -73,18 +75,16 @@ class FortyLines:
 
 
 def prepare_environment(program):
-    """Make the environment with the peers, once, and run this program in it."""
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        print(f"making {ENVIRONMENT} (once)", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
-    done = ENVIRONMENT / "installed"
-    if not done.exists():
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *PACKAGES], check=True)
-        done.touch()
-    source = str(HERE.parent / "core" / "src")
+    """Make the environment with the peers, once, and run this program in it, with Tiffin from the checkout."""
+    python = str(environments.peer("batching", *PACKAGES))
+    source = str(environments.ROOT / "core" / "src")
     variables = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "true"}
-    os.execve(str(python), [str(python), program, *sys.argv[1:]], variables)
+    os.execve(python, [python, program, *sys.argv[1:]], variables)
+
+
+def inside():
+    """Return whether this program runs in that environment."""
+    return Path(sys.prefix).resolve() == (environments.ENVIRONMENTS / "batching").resolve()
 
 
 def models():
@@ -202,6 +202,35 @@ async def compare(name, function, x, callers, rounds, seconds):
     return best
 
 
+async def plot(target, wanted, rounds, seconds):
+    """Measure from 1 to 256 callers, and draw throughput and latency as shares of the bare model's."""
+    from measuring import curves
+
+    titles = {"M1": "Logistic regression, iris", "M2": "Random forest, digits"}
+    found = {}
+    for name, function, x in models():
+        if name not in wanted:
+            continue
+        rows = [x[number : number + 1].copy() for number in range(len(x))]
+        peers = subjects(function)
+        print(
+            f"\n{titles[name]}: share of the bare model's throughput (latency in full batches: median, 99th percentile)"
+        )
+        found[titles[name]] = await curves.sweep(
+            {peer: call for peer, (call, _) in peers.items()},
+            rows,
+            [1, 2, 4, 8, 16, 32, 64, 128, 256],
+            lambda function=function, x=x: timeit(function, x[:MAX_BATCH_SIZE], 0.2),
+            size=MAX_BATCH_SIZE,
+            rounds=rounds,
+            seconds=seconds,
+        )
+        for _, end in peers.values():
+            end()
+    curves.draw(found, target)
+    print(f"\nDrawn into {target}")
+
+
 def timeit(function, x, seconds):
     """Return calls of the bare function a second."""
     end = time.perf_counter() + seconds
@@ -254,10 +283,14 @@ def main():
     parser.add_argument("--callers", default="1,64,256")
     parser.add_argument("--only", default="M1,M2,single")
     parser.add_argument("--uvloop", action="store_true", help="use uvloop instead of asyncio's own loop")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="measure curves against callers, and draw them")
     options = parser.parse_args()
     wanted = options.only.split(",")
 
     async def everything():
+        if options.plot:
+            await plot(options.plot, wanted, options.rounds, options.seconds)
+            return
         if "single" in wanted:
             await single(options.rounds)
         for name, function, x in models():
@@ -274,6 +307,6 @@ def main():
 
 
 if __name__ == "__main__":
-    if Path(sys.prefix).resolve() != ENVIRONMENT.resolve():
+    if not inside():
         prepare_environment(__file__)
     main()

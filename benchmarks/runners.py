@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import multiprocessing
 import statistics
-import sys
 import tempfile
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 import batching
+
+if __name__ == "__main__" and not batching.inside():
+    batching.prepare_environment(__file__)
+
 import numpy
 
 from tiffin.exceptions import LatencyLimitError
@@ -82,7 +84,7 @@ def single(rounds):
                         times["async_run"].append(time.perf_counter() - start)
 
                 asyncio.run(calls())
-    print("\nOne caller, a 1×4 row to a worker process and back (µs: median, 95th percentile)")
+    print("\nOne caller, a row of four to a worker process and back (µs: median, 95th percentile)")
     for name, values in times.items():
         values.sort()
         print(f"  {name:18}{statistics.median(values) * 1e6:10.1f}{values[int(len(values) * 0.95)] * 1e6:10.1f}")
@@ -129,8 +131,9 @@ def clients(rounds):
     _, x = make_forest()
     rows = [x[number : number + 1].copy() for number in range(len(x))]
     context = multiprocessing.get_context("spawn")
-    reached, inside = [], []
-    sizes = []
+    reached: dict[str, list[float]] = {"local": [], "process": []}
+    sizes: dict[str, list[float]] = {"local": [], "process": []}
+    inside = []
     for _ in range(rounds):
         with Runner(Forest) as runner:
 
@@ -139,24 +142,26 @@ def clients(rounds):
                 return await batching.measure(call, rows, 256, 1.5)
 
             inside.append(asyncio.run(measure())[0])
-        with Runner(Forest) as runner, tempfile.TemporaryDirectory() as folder:
-            address = runner.listen(f"{folder}/private/socket")
-            start, results = context.Barrier(4), context.Queue()
-            processes = [
-                context.Process(target=client, args=(address, 64, 1.5, start, results)) for _ in range(4)
-            ]
-            for process in processes:
-                process.start()
-            reached.append(sum(results.get() for _ in processes))
-            for process in processes:
-                process.join()
-            counters = runner.metrics()["methods"]["predict"]
-            sizes.append(counters["rows"] / counters["batches"])
+        for backend, values in reached.items():
+            with Runner(Forest, backend=backend) as runner, tempfile.TemporaryDirectory() as folder:
+                address = runner.listen(f"{folder}/private/socket")
+                start, results = context.Barrier(4), context.Queue()
+                processes = [context.Process(target=client, args=(address, 64, 1.5, start, results)) for _ in range(4)]
+                for process in processes:
+                    process.start()
+                values.append(sum(results.get() for _ in processes))
+                for process in processes:
+                    process.join()
+                counters = runner.metrics()["methods"]["predict"]
+                sizes[backend].append(counters["rows"] / counters["batches"])
     print("\nM2, four client processes with 64 callers each, against 256 callers in the runner's process (calls/s)")
-    print(f"  in process{max(inside):10.0f}")
-    print(f"  4 clients{max(reached):11.0f}    {max(reached) / max(inside):.0%}, mean batch {max(sizes):.0f}")
-    paired = statistics.median(a / b for a, b in zip(reached, inside, strict=True))
-    print(f"  median of the rounds' ratios: {paired:.0%}")
+    print(f"  in process         {max(inside):10.0f}")
+    for backend, values in reached.items():
+        paired = statistics.median(a / b for a, b in zip(values, inside, strict=True))
+        print(
+            f"  4 clients, {backend:8}{max(values):10.0f}    {max(values) / max(inside):.0%} (median {paired:.0%}), "
+            f"mean batch {max(sizes[backend]):.0f}"
+        )
 
 
 async def open_loop(runner, rows, rate, seconds):
@@ -172,6 +177,9 @@ async def open_loop(runner, rows, rate, seconds):
         except LatencyLimitError:
             refused += 1
 
+    # What the callers' program has imported is not the subject: every full collection of it stops all threads.
+    gc.collect()
+    gc.freeze()
     begin, sent = time.perf_counter(), 0
     while (now := time.perf_counter() - begin) < seconds:
         for number in range(sent, int(now * rate)):
@@ -223,6 +231,4 @@ def main():
 
 
 if __name__ == "__main__":
-    if Path(sys.prefix).resolve() != batching.ENVIRONMENT.resolve():
-        batching.prepare_environment(__file__)
     main()

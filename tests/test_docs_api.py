@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import tiffin
-from tiffin import exceptions, models, pickling, plugins, signatures
+from tiffin import batching, exceptions, models, pickling, plugins, runners, signatures
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference" / "python"
 TEXT = {page.stem: page.read_text(encoding="utf-8") for page in FOLDER.glob("*.md")}
@@ -37,11 +37,13 @@ def test_every_name_of_tiffin_models_is_on_a_page(name: str) -> None:
     assert re.search(rf"\btiffin\.(models\.)?{name}\b", ALL)
 
 
-@pytest.mark.parametrize("module", [pickling, plugins, signatures], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [batching, pickling, plugins, runners, signatures], ids=lambda module: module.__name__
+)
 def test_every_name_of_a_module_is_on_its_page(module: object) -> None:
     """The pages of modules for authors leave nothing out but what is named in this test."""
     name = module.__name__.removeprefix("tiffin.")  # type: ignore[attr-defined]
-    public = set(module.__all__) - LEFT_OUT[name]  # type: ignore[attr-defined]
+    public = set(module.__all__) - LEFT_OUT.get(name, set())  # type: ignore[attr-defined]
     assert {word for word in public if not re.search(rf"\btiffin\.{name}\.{word}\b", TEXT[name])} == set()
 
 

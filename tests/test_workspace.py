@@ -36,7 +36,7 @@ def lines_that_match(pattern: re.Pattern[str], paths: list[str]) -> list[str]:
         content = (ROOT / path).read_bytes()
         if b"\0" in content:
             continue
-        for number, line in enumerate(content.decode("utf-8").splitlines(), 1):
+        for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(), 1):
             if pattern.search(line):
                 found.append(f"{path}:{number}: {line.strip()}")
     return found

@@ -1,8 +1,9 @@
 """Run core's tests with no framework installed, and each plugin's tests with only its own.
 
 Each gets a virtual environment of its own (.venv-alone-NAME): its third-party packages and those of the dependency
-groups `test` and `data` from requirements.lock, core, and for a plugin that one plugin. Arguments are names of
-distributions; without any, all are run.
+groups `test` and `data` from requirements.lock, core, and for a plugin that one plugin. Core's tests get tiffin-picklable,
+which brings no framework: a store can be tested only with something to store. Arguments are names of distributions; without
+any, all are run.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from workspace import ROOT, Package, group, packages, pins, third_party
 
 NOT_ALONE = ["tests/integration", "tests/packaging"]
 """Folders of tests that cross packages, or need the tools of the full environment."""
+PICKLABLE = next(package for package in packages() if package.name == "tiffin-picklable")
 
 
 def environment(core: Package, package: Package) -> Path:
     """Return the Python of the environment that has `core` and `package` alone, made or updated if need be."""
     folder = ROOT / f".venv-alone-{package.name}"
     python = folder / "bin" / "python"
-    installed = [core] if package is core else [core, package]
+    installed = [core, PICKLABLE] if package is core else [core, package]
     # hatchling and editables build the editable installs; that they are there hides nothing, as core needs neither.
     text = pins(third_party(installed) + group("test") + group("data") + ["hatchling", "editables"])
     projects = "".join((own.folder / "pyproject.toml").read_text(encoding="utf-8") for own in installed)

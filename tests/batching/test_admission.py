@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+
 from tiffin.batching import Chunk, Core, Cost, Layout, Method
 from tiffin.exceptions import LatencyLimitError, QueueFullError
 
@@ -252,6 +253,46 @@ def test_a_call_larger_than_the_queue_is_taken_in_when_nobody_waits() -> None:
     core.submit(Chunk(method, "key", None, [None], [call], 100, None, None), 0.0)  # type: ignore[arg-type]
     assert core.collect() == []
     assert core.waiting_rows == 100
+
+
+def test_a_chunk_of_many_calls_is_let_in_as_far_as_each_call_would_be() -> None:
+    """A full batch of them, whatever the estimate; then as many as are answered in time."""
+    for learned, expected in ((10 * forest(100), 100), (forest(100), 600)):
+        method = make_method()
+        for _ in range(50):
+            method.cost.learn(100, learned)
+        simulation = Simulation(method, forest)
+        calls = [Call(0.0) for _ in range(2000)]
+        chunk = Chunk(method, "key", simulation.layout, [None] * 2000, list(calls), 1, None, simulation)  # type: ignore[arg-type]
+        simulation.core.submit(chunk, 0.0)
+        simulation.settle()
+        let_in = sum(not call.refused for call in calls)
+        assert let_in == expected
+
+
+def test_calls_that_would_be_late_are_dropped_in_favour_of_those_behind_them() -> None:
+    """When their turn comes and more than a full batch waits: the oldest go, with an error that says so."""
+    method = make_method()
+    simulation = Simulation(method, forest)
+    for _ in range(301):
+        simulation.call()  # nothing is learned yet, so all are let in
+    for _ in range(50):
+        for rows in (1, 100):
+            method.cost.learn(rows, forest(rows))
+    waits: list[Call] = []
+    simulation.on_refusal = lambda call, retry_after: waits.append(call)
+    batch = next(iter(simulation.core.busy.values()))
+    simulation.core.finish(batch, 0.095)
+    following = simulation.core.take("worker", 0.095)
+    for chunk, errors in simulation.core.collect():
+        for call, error in zip(chunk.waiters, errors, strict=True):
+            assert isinstance(error, LatencyLimitError)
+            assert error.reason == "dropped"
+            simulation.refuse(call, error.retry_after)
+    assert waits == simulation.calls[1:201]
+    assert following is not None
+    assert following.rows == 100, "a full batch is left, late or not"
+    assert method.counters.dropped == 200
 
 
 class TestCost:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 import pytest
+
 from tiffin.batching import Batch, BatchAxes, Chunk, Core, Method, prepare
 from tiffin.exceptions import BatchRowsError, MethodTimeoutError, UndecidedError, WorkerDiedError
 
@@ -219,3 +220,17 @@ def test_nothing_is_inferred_of_a_half_when_callers_have_left() -> None:
         bench.deliver(answered, following)
         following = bench.core.take("worker", bench.now)
     assert all(list(call.answer) == [2 * call.number] for call in calls[1:])
+
+
+def test_nobody_is_blamed_by_inference_when_the_other_half_has_left() -> None:
+    """With the budget spent, what remains is undecided, not guilty."""
+    bench = Bench()
+    calls = bench.submit(2)
+    (batch,) = bench.core.dispatch(bench.now)
+    bench.core.fail(batch, ValueError("bad"), bench.now)
+    bench.core._line[0][2].search.budget = 0  # type: ignore[union-attr]
+    calls[0].gone = True
+    assert bench.core.take("worker", bench.now) is None
+    for chunk, errors in bench.core.collect():
+        bench.reject(chunk, errors)
+    assert isinstance(calls[1].answer, UndecidedError)

@@ -12,6 +12,7 @@ import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tiffin.batching import BatchContainer, ContainerRegistry, find_container, registry
 
 

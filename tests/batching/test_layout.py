@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy
 import pytest
+
 from tiffin.batching import BatchAxes, Prepared, prepare
 from tiffin.exceptions import BatchInputError, BatchRowsError
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tiffin.batching import Batch, BatchAxes, Chunk, Core, Method, prepare
+
+from tiffin.batching import Batch, BatchAxes, Chunk, Core, Method, Station, prepare
 from tiffin.exceptions import (
     LatencyLimitError,
     MethodTimeoutError,
@@ -166,8 +167,9 @@ class Simulation(RuleBasedStateMachine):
         workers=st.integers(1, 3),
         queue=st.sampled_from([10_000, 30]),
         latency=st.sampled_from([None, None, 0.05]),
+        ahead=st.booleans(),
     )
-    def begin(self, size: int, workers: int, queue: int, latency: float | None) -> None:
+    def begin(self, size: int, workers: int, queue: int, latency: float | None, ahead: bool) -> None:
         self.now = 0.0
         self.latency = latency
         self.queue = queue
@@ -182,8 +184,13 @@ class Simulation(RuleBasedStateMachine):
         self.running: list[Batch] = []
         self.hung: list[Batch] = []
         self.deaths = 0
+        # Workers with a station of their own, in which a second one may take batches ahead.
+        self.stations = {worker: Station(1) for worker in range(workers)} if ahead else {}
         for worker in range(workers):
-            self.core.add_worker(worker)
+            self.core.add_worker(worker, self.stations.get(worker))
+        for worker, station in list(self.stations.items()):
+            self.stations[worker + 10] = station
+            self.core.add_worker(worker + 10, station)
         self.workers = workers
 
     def submit_all(self, callers: Sequence[Caller]) -> None:
@@ -246,21 +253,29 @@ class Simulation(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(data=st.data())
     def a_batch_ends(self, data: Any) -> None:
-        self.end(data.draw(st.sampled_from(self.running)))
+        self.end(data.draw(st.sampled_from([batch for batch in self.running if not batch.ahead])))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
     def a_worker_dies(self, data: Any) -> None:
-        batch = data.draw(st.sampled_from(self.running))
-        self.running.remove(batch)
+        first = data.draw(st.sampled_from(self.running))
+        station = self.stations.get(first.worker)
+        dying = [
+            batch for batch in self.running if batch is first or (station and self.stations[batch.worker] is station)
+        ]
         self.deaths += 1
-        self.core.fail(batch, WorkerDiedError("It died", worker="0", exit_code=-9), self.now)
-        self.free(batch)
+        for batch in data.draw(st.permutations(dying)):
+            self.running.remove(batch)
+            self.core.fail(batch, WorkerDiedError("It died", worker="0", exit_code=-9), self.now)
+        for batch in dying:
+            self.free(batch)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
     def a_batch_hangs(self, data: Any) -> None:
         batch = data.draw(st.sampled_from(self.running))
+        if self.stations:
+            return  # their back ends see to it themselves
         self.now = max(self.now, batch.started + 10.0)
         assert self.core.next_timer() is not None
         for expired in self.core.expire(self.now):
@@ -302,18 +317,26 @@ class Simulation(RuleBasedStateMachine):
             assert batch.rows <= batch.method.max_batch_size
             assert batch.rows == sum(chunk.rows for chunk in batch.chunks)
 
+    @invariant()
+    def no_station_computes_more_than_it_can_or_waits_with_nothing(self) -> None:
+        for station in set(getattr(self, "stations", {}).values()):
+            batches = [batch for batch in self.running if self.stations[batch.worker] is station]
+            computing = [batch for batch in batches if not batch.ahead]
+            assert len(computing) == min(1, len(batches))
+
     def teardown(self) -> None:
         if not hasattr(self, "core"):
             return
         while self.running or self.hung:
             while self.running:
-                self.end(self.running[0])
+                self.end(next(batch for batch in self.running if not batch.ahead))
             while self.hung:
                 self.a_hung_worker_returns()
         assert not self.core.has_work
         assert self.core.waiting_rows == 0
         assert all(method.waiting == 0 and method.groups == 0 for method in self.methods.values())
         assert len(self.core.idle) == self.workers
+        assert len(self.core.workforce.ahead) == len(self.stations) // 2
         guilty = sum(isinstance(other.alone, ValueError) for other in self.callers)
         for caller in self.callers:
             self.judge(caller, guilty)

@@ -84,7 +84,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "frame": (pd.DataFrame({"a": [1]}), "is a DataFrame"),
     "pandas NaT": (pd.NaT, "is not a time"),
     "pandas NA": (pd.NA, "is a NAType"),
-    "numpy NaT": (np.datetime64("NaT"), "is not a time"),
+    "numpy NaT": (np.datetime64("NaT", "s"), "is not a time"),
     "array with a NaT": (np.array(["2024-01-01", "NaT"], dtype="M8[s]"), "is not a time"),
     "numpy time beyond the year 9999": (np.datetime64("20000-01-01"), "is not a time in the years 1 to 9999"),
     "time that UTC cannot hold": (datetime.datetime(1, 1, 1, tzinfo=EAST), "is not a time in the years"),

@@ -88,6 +88,16 @@ def test_a_broken_plugin_stops_save_load_and_delete_and_is_named(
     assert tiffin.load(tiffin.save("x", table).tag) == table
 
 
+@pytest.mark.filterwarnings("error::tiffin.exceptions.PluginWarning")
+def test_a_broken_plugin_is_named_by_the_very_first_save(kv: Any, store_home: Any, fresh_registry: Any) -> None:
+    """And is not taken for a fault of the adapters, which it stands around."""
+    kv.install("tiffin-audit", plugins={"audit": "tiffin_audit"}, tiffin_audit="1 / 0")
+    import kvlib  # type: ignore[import-not-found]
+
+    with pytest.raises(BrokenPluginError, match=r"'audit' of tiffin-audit"):
+        tiffin.save("x", kvlib.Table({}))
+
+
 def test_the_command_line_says_how_to_go_on_without_a_broken_plugin(kv: Any, tmp_path: Any) -> None:
     """Its parts of the error hold the way out too, without a traceback; other commands work."""
     kv.install("tiffin-audit", plugins={"audit": "tiffin_audit"}, tiffin_audit="1 / 0")

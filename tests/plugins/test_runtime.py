@@ -132,6 +132,17 @@ def test_threads_that_register_do_not_disturb_threads_that_save() -> None:
     assert seen == ["save"] * 30
 
 
+@pytest.mark.filterwarnings("error::tiffin.exceptions.PluginWarning")
+def test_an_adapter_that_goes_while_it_is_looked_at_is_not_called_broken(
+    fresh_registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may unregister it between two steps of the search."""
+    tiffin.register(Adapter("steady"), "steady")
+    names = fresh_registry.names()
+    monkeypatch.setattr(fresh_registry, "names", lambda: [*names, "gone"])
+    assert tiffin.save("x", Thing(), signatures={}).framework == "steady"
+
+
 def test_a_name_that_is_taken_is_refused() -> None:
     """Models record the name, so it must mean one adapter; the first stays."""
     first = Adapter("first")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy
 import pytest
+
 from tiffin.exceptions import CallTimeoutError, LatencyLimitError, UndecidedError
 from tiffin.runners import Runnable, Runner
 

@@ -35,8 +35,14 @@ from process_support import start_python
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 
-# Workers cannot import this module, so its classes travel by value, as those of a program's __main__ do.
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+@pytest.fixture(autouse=True, scope="module")
+def _by_value() -> Iterator[None]:
+    # Workers cannot import this module, so its classes travel by value, as those of a program's __main__ do.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
 
 X = numpy.arange(8.0).reshape(2, 4)
 BAD, DEADLY = -1.0, -2.0
@@ -112,6 +118,15 @@ class Model(Runnable):
     async def count_later(self, end: int) -> Any:
         for number in range(end):
             yield number
+
+
+def call_until(error: Any, runner: Any) -> None:
+    """Call until that is refused."""
+    try:
+        while True:
+            runner.predict.run(X)
+    except error:
+        return
 
 
 @pytest.fixture(scope="module")
@@ -277,9 +292,7 @@ def test_a_runner_without_any_worker_refuses_until_one_starts_again(tmp_path: Pa
     with Runner(Model, backend="process", runnable_init_params={"fail": str(obstacle)}, max_concurrency=1) as runner:
         obstacle.touch()
         os.kill(runner.process.run(), signal.SIGKILL)
-        with pytest.raises((RunnerNotReadyError, WorkerDiedError)):
-            while True:
-                runner.predict.run(X)
+        call_until((RunnerNotReadyError, WorkerDiedError), runner)
         with pytest.raises(RunnerNotReadyError, match="is in the way"):
             runner.predict.run(X)
         assert not runner.ready()
@@ -301,7 +314,7 @@ def test_workers_get_their_share_of_the_cores() -> None:
 
 @pytest.mark.parametrize(("workers", "threads", "kills"), [(2, 1, 10), (1, 2, 10)])
 def test_killing_workers_under_load_harms_no_caller(workers: int, threads: int, kills: int) -> None:
-    """kill -9, again and again, while threads and a loop call: every call is answered, rightly or with WorkerDiedError."""
+    """Kill -9, again and again, while threads and a loop call: every call is answered, rightly or with WorkerDiedError."""
     check_kills(workers, threads, kills)
 
 
@@ -397,9 +410,7 @@ def test_an_attached_runner_ends_with_the_one_it_is_attached_to(tmp_path: Path) 
         assert attached.ready()
         assert attached.name == "m"
         assert list(attached.predict.run(X)) == [6.0, 22.0]
-    with pytest.raises(RunnerClosedError):
-        while True:
-            attached.predict.run(X)
+    call_until(RunnerClosedError, attached)
     attached.close()
     with pytest.raises(RunnerNotReadyError, match="No runner listens"):
         Runner.attach(f"unix:{tmp_path}/private/socket")
@@ -416,7 +427,7 @@ def test_refusals_reach_attached_clients_as_what_they_are(tmp_path: Path) -> Non
             assert leave.wait(60)
             return x
 
-    with Runner(Held, max_queue_rows=2) as runner, ThreadPoolExecutor(2) as executor:
+    with Runner(Held, max_queue_rows=2) as runner, ThreadPoolExecutor(2) as executor:  # noqa: SIM117 - needs its address
         with Runner.attach(runner.listen(tmp_path / "private" / "socket")) as attached:
             first = executor.submit(attached.predict.run, X)
             assert entered.wait(60)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 import pandas
 import pytest
+
 from tiffin.batching import Explanation
 from tiffin.exceptions import (
     BatchInputError,
@@ -379,6 +380,40 @@ def test_a_local_method_that_hangs_fails_its_calls_and_makes_the_runner_refuse()
         while not runner.ready():
             os.sched_yield()
         assert numpy.array_equal(runner.predict.run(X), X)
+
+
+def test_a_hang_in_a_batch_that_follows_another_is_noticed_too() -> None:
+    """The time of each batch is watched, not only of those that find an idle worker."""
+    with Runner(Gate, method_configs={"predict": {"timeout": 0.2}}) as runner:
+        calls = Parallel()
+        calls.call(runner.predict.run, X)
+        Gate.entered.acquire(timeout=60)
+        calls.call(runner.predict.run, X)
+        waits(runner, 2)
+        leave, Gate.leave = Gate.leave, threading.Event()
+        leave.set()
+        first, second = calls.wait()
+        assert numpy.array_equal(first, X)
+        assert isinstance(second, MethodTimeoutError)
+        Gate.leave.set()
+
+
+def test_a_caller_cancelled_while_its_batch_runs_does_not_harm_the_others_in_it() -> None:
+    """They get their answers."""
+
+    async def use(runner: Runner) -> None:
+        tasks = [asyncio.create_task(runner.predict.async_run(X + number)) for number in range(6)]
+        while not Gate.entered.acquire(blocking=False):
+            await asyncio.sleep(0)
+        tasks[1].cancel()
+        Gate.leave.set()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(answers.pop(1), asyncio.CancelledError)
+        for number, answer in zip((0, 2, 3, 4, 5), answers, strict=True):
+            assert numpy.array_equal(answer, X + number)
+
+    with Runner(Gate) as runner:
+        asyncio.run(asyncio.wait_for(use(runner), 60))
 
 
 def test_drain_answers_what_was_taken_and_takes_no_more() -> None:

@@ -36,8 +36,13 @@ from process_support import descriptors, segments_of, start_python, wait_until_g
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 
-# The worker cannot import this module, so its classes travel by value, as those of a program's __main__ do.
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+@pytest.fixture(autouse=True, scope="module")
+def _by_value() -> Iterator[None]:
+    # Workers cannot import this module, so its classes travel by value, as those of a program's __main__ do.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 class Model:

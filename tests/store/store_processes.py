@@ -26,7 +26,7 @@ class Gate:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._file = Path(path).open("w")
+        self._file = Path(path).open("w")  # noqa: SIM115 - held open until `open`
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def open(self) -> None:
@@ -115,10 +115,10 @@ def _serve() -> None:
 
     import tiffin.store._gc
     import tiffin.store._saving
-    import tiffin.store._verify
+    import tiffin.store._verify  # noqa: F401
     from tiffin.plugins import registry
 
-    registry().adapter("picklable").info  # noqa: B018
+    registry().adapter("picklable").info
     modules: dict[str, ModuleType] = {}
     for line in sys.stdin:
         request = json.loads(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ def assert_tidy(store: ModelStore) -> None:
     """Fail if anything is left in the store that no version needs, once garbage is collected."""
     gc(store)
     layout = store.layout
-    assert os.listdir(layout.staging) == []
+    assert list(Path(layout.staging).iterdir()) == []
     digests = {entry.sha256 for model in store.list() for entry in model.info.files.values()}
     blobs = {path.name for path in Path(layout.blobs).glob("*/*")}
     assert blobs <= digests

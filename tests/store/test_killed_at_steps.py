@@ -6,7 +6,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def litter(store: ModelStore) -> None:
     """Leave what gc has to collect: a killed save, unused contents, a dangling alias, a name without versions."""
     save(store, "litter:1", 9)
     store.set_alias("litter:1", "old")
-    os.rename(store.get("litter:1").path, f"{store.layout.staging}/00000000000000000000")
+    store.get("litter:1").path.rename(f"{store.layout.staging}/00000000000000000000")
 
 
 def edit_by_hand(store: ModelStore) -> None:
@@ -153,6 +154,9 @@ def prepare_for(store: ModelStore, change: Callable[[ModelStore], None]) -> None
         litter(store)
     if change is accept:
         edit_by_hand(store)
+    for name in Path(store.layout.models).iterdir():
+        os.utime(name, (1, 1))  # long ago, so that the catalog is relied on
+    store.list()
 
 
 def check(root: Path, change: Callable[[ModelStore], None], before: Any, after: Any) -> None:
@@ -169,16 +173,26 @@ def check(root: Path, change: Callable[[ModelStore], None], before: Any, after: 
     assert_tidy(store)
 
 
+@pytest.fixture
+def fast(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder in memory where there is one: hundreds of stores are made there, which a disk would have to sync."""
+    if not Path("/dev/shm").is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_kill_at_any_step_leaves_the_store_as_before_or_after(
-    change: Callable[[ModelStore], None], tmp_path: Path, processes: Processes
+    change: Callable[[ModelStore], None], fast: Path, processes: Processes
 ) -> None:
     """Whatever step a process is killed at, the models are there and whole, and the change can be made again."""
-    before, after = before_and_after(tmp_path / "plain", change)
+    before, after = before_and_after(fast / "plain", change)
     at = 0
     while True:
-        root = tmp_path / str(at)
+        root = fast / str(at)
         prepare_for(ModelStore(root), change)
         process = processes.start(die, root=str(root), change=change.__name__, at=at)
         if process.wait() == 0:
@@ -194,17 +208,17 @@ def test_a_kill_at_any_step_leaves_the_store_as_before_or_after(
 def test_a_kill_before_any_call_leaves_the_store_as_before_or_after(
     change: Callable[[ModelStore], None],
     exchange: bool,
-    tmp_path: Path,
+    fast: Path,
     processes: Processes,
     request: pytest.FixtureRequest,
 ) -> None:
     """The same holds between steps, before every single call to the file system, also where folders cannot be exchanged."""
     if not exchange:
         request.getfixturevalue("no_exchange")
-    before, after = before_and_after(tmp_path / "plain", change)
+    before, after = before_and_after(fast / "plain", change)
     at = 0
     while True:
-        root = tmp_path / str(at)
+        root = fast / str(at)
         prepare_for(ModelStore(root), change)
         process = processes.start(die, root=str(root), change=change.__name__, at=at, calls=True, exchange=exchange)
         if process.wait() == 0:

@@ -76,7 +76,7 @@ def test_an_abandoned_save_is_told_by_a_dry_run_and_removed_by_gc(store: ModelSt
         store.set_alias(f"lost:{number}", f"best{number}")
     # As a process that was killed leaves it: staged files whose blobs nothing else links to, and one without a blob.
     identity = "00000000000000000000"
-    os.rename(store.get("lost:2").path, f"{store.layout.staging}/{identity}")
+    store.get("lost:2").path.rename(f"{store.layout.staging}/{identity}")
     Path(store.layout.staging, identity, "unfinished").write_bytes(b"12345")
     Path(store.layout.staging, f"{identity}.lock").touch()
     Path(store.layout.staging, f"{identity}.origin").write_bytes(b"123")

@@ -258,9 +258,9 @@ class BatchRowsError(BatchError, ValueError):
 
 
 class UndecidedError(BatchError):
-    """A batch failed, and the budget for finding out which call is to blame was spent before this one was tried alone.
+    """A batch failed, and whether this call is to blame is not known.
 
-    The cause is the error of the batch.
+    The runs that finding out may take were spent, or the method may not run again. The cause is the error of the batch.
     """
 
 

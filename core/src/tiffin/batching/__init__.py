@@ -5,12 +5,14 @@ from __future__ import annotations
 from . import _arrays, _nested, _pandas  # noqa: F401 - each registers its containers
 from ._chunks import Batch, Chunk, Sink, Waiter
 from ._containers import BatchContainer, ContainerRegistry, find_container, register_container, registry
-from ._core import Core, again
+from ._core import Core
 from ._cost import Cost
 from ._counters import Counters, Histogram
 from ._explain import Explanation, explain
 from ._layout import BatchAxes, BatchDim, Layout, Prepared, prepare
 from ._methods import Method
+from ._refusals import again
+from ._workforce import Station
 
 __all__ = [
     "Batch",
@@ -28,6 +30,7 @@ __all__ = [
     "Method",
     "Prepared",
     "Sink",
+    "Station",
     "Waiter",
     "again",
     "explain",

@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from ._methods import Method
 
 
+def remaining_seconds(batch: Batch, now: float) -> float:
+    """Return what is left of a batch that runs, seconds; all of it if it waits in its worker for another one to end."""
+    cost = batch.method.cost.estimate(batch.rows)
+    return cost if batch.ahead else max(0.0, batch.started + cost - now)
+
+
 def running_seconds(busy: Iterable[Batch], now: float) -> float:
     """Return what is left of the running batches, together, seconds."""
-    return sum(max(0.0, batch.started + batch.method.cost.estimate(batch.rows) - now) for batch in busy)
+    return sum(remaining_seconds(batch, now) for batch in busy)
 
 
 def work_seconds(method: Method, rows: float, groups: int = 0) -> float:

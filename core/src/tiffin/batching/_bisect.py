@@ -127,9 +127,8 @@ class Bisection:
         self._close(search, now)
 
     def vanished(self, probe: Probe, now: float) -> None:
-        """Go on after a probe of which no call is left."""
+        """Go on after a probe of which no call is left: nothing is certain any more."""
         if probe.search is not None:
-            probe.search.certain = False
             self.passed(probe, now)
 
     def _known_bad(self, search: Search, calls: list[Chunk]) -> None:

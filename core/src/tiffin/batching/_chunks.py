@@ -186,10 +186,12 @@ class Batch:
         worker: Who runs it.
         probe: Why it runs once more, if it does.
         abandoned: Whether its calls have been answered (with an error) while it still runs.
+        ahead: Whether it is with its worker already, but waits there for another batch to end.
     """
 
     __slots__ = (
         "abandoned",
+        "ahead",
         "calls",
         "chunks",
         "finished",
@@ -216,6 +218,7 @@ class Batch:
         self.worker = worker
         self.probe: Probe | None = None
         self.abandoned = False
+        self.ahead = False
 
     def merge(self) -> tuple[tuple[Any, ...], Any]:
         """Return the arguments, positional and keyword, of the one call that stands for all."""

@@ -11,9 +11,9 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
-from tiffin.exceptions import LatencyLimitError, MethodTimeoutError, QueueFullError, WorkerDiedError
+from tiffin.exceptions import MethodTimeoutError, WorkerDiedError
 
-from ._admission import Forecast, count_admitted, excess_seconds
+from ._admission import Forecast, count_admitted
 from ._bisect import Bisection, Probe, reject
 from ._chunks import (
     RELEASED_ALONE,
@@ -27,7 +27,9 @@ from ._chunks import (
     Group,
 )
 from ._methods import Method
+from ._refusals import again, queue_full, too_late
 from ._split import split_oversize
+from ._workforce import Station, Workforce
 
 
 class Core:
@@ -43,8 +45,9 @@ class Core:
         self.name = name
         self.methods = {method.name: method for method in methods}
         self.max_queue_rows = max_queue_rows
-        self.idle: list[Hashable] = []
-        self.busy: dict[Hashable, Batch] = {}
+        self.workforce = Workforce()
+        self.idle = self.workforce.idle
+        self.busy = self.workforce.busy
         self.waiting_rows = 0
         self._line: list[tuple[int, int, Group | Probe]] = []
         self._groups: dict[Hashable, Group] = {}
@@ -59,19 +62,23 @@ class Core:
 
     # Workers
 
-    def add_worker(self, worker: Hashable) -> None:
-        """Count on a worker, which is idle."""
-        self.idle.append(worker)
+    def add_worker(self, worker: Hashable, station: Station | None = None) -> None:
+        """Count on a worker, which is idle. Workers of one station share what computes."""
+        self.workforce.add(worker, station)
 
     def remove_worker(self, worker: Hashable) -> None:
         """Count on a worker no more. A batch that it runs is not forgotten: finish or fail it."""
-        if worker in self.idle:
-            self.idle.remove(worker)
+        self.workforce.remove(worker)
 
     @property
     def has_work(self) -> bool:
         """Whether anything waits."""
         return bool(self._line)
+
+    @property
+    def can_dispatch(self) -> bool:
+        """Whether `dispatch` may find a worker for what waits."""
+        return bool(self._line) and bool(self.idle or self.workforce.ahead)
 
     # Calls in
 
@@ -84,7 +91,9 @@ class Core:
             self._sweep(now)
             if self.waiting_rows and self.waiting_rows + rows > self.max_queue_rows:
                 room = chunk.count_fitting(max(0, self.max_queue_rows - self.waiting_rows))
-                self._refuse_from(chunk, room, self._queue_full(method, now), now)
+                self._refuse_from(
+                    chunk, room, queue_full(self.name, method, self.waiting_rows, self.max_queue_rows), now
+                )
                 method.counters.overflowed += len(self._rejections[-1][1])
         if method.waiting + rows > method.max_batch_size and method.max_latency != float("inf") and chunk.waiters:
             self._admit(chunk, now)
@@ -120,11 +129,11 @@ class Core:
         if admitted < len(chunk.waiters) and self._sweep(now):
             admitted = self._count_admitted(chunk, now)
         if admitted < len(chunk.waiters):
-            self._refuse_from(chunk, admitted, self._too_late(method, "refused", now), now)
+            self._refuse_from(chunk, admitted, too_late(self.name, method, self._forecast(method, now), "refused"), now)
             method.counters.refused += len(self._rejections[-1][1])
 
     def _forecast(self, method: Method, now: float) -> Forecast:
-        return Forecast(method, self.methods, self.busy.values(), len(self.busy) + len(self.idle), now)
+        return Forecast(method, self.methods, self.busy.values(), self.workforce.count(), now)
 
     def _count_admitted(self, chunk: Chunk, now: float) -> int:
         return count_admitted(chunk, self._forecast(chunk.method, now))
@@ -150,29 +159,6 @@ class Core:
             return self._count_admitted(probe, now)
         finally:
             method.waiting -= rows
-
-    def _queue_full(self, method: Method, now: float) -> QueueFullError:
-        size = method.max_batch_size
-        return QueueFullError(
-            f"The queue of runner {self.name!r} is full: {self.waiting_rows} rows wait, {self.max_queue_rows} may",
-            why="Calls arrive faster than the model answers them",
-            fix="Try again later, or raise max_queue_rows",
-            runner=self.name,
-            retry_after=max(0.001, method.cost.estimate(size)),
-        )
-
-    def _too_late(self, method: Method, reason: str, now: float) -> LatencyLimitError:
-        limit = method.max_latency * 1000
-        wait = excess_seconds(method, self._forecast(method, now))
-        how = "is not taken in" if reason == "refused" else "was dropped"
-        return LatencyLimitError(
-            f"A call of {method.name!r} {how}: it would not be answered within max_latency_ms={limit:g}",
-            why=f"{method.waiting} rows wait before it",
-            fix=f"Try again in {wait:.3f} s",
-            runner=self.name,
-            reason=reason,
-            retry_after=wait,
-        )
 
     def _sweep(self, now: float) -> bool:
         """Remove calls for which nobody waits any more; at most once for each batch that leaves."""
@@ -208,14 +194,36 @@ class Core:
             if batch.reason == RELEASED_FREED:
                 batch.reason = RELEASED_IDLE
             batches.append(batch)
+        ahead = self.workforce.ahead
+        while ahead and self._full_batch_waits():
+            worker = ahead.pop()
+            batch = self._next_batch(worker, now)
+            if batch is None:
+                self.workforce.park(worker)
+                break
+            batches.append(batch)
         return batches
 
     def take(self, worker: Hashable, now: float) -> Batch | None:
         """Return the next batch for a worker that is free; `None` makes it idle."""
-        batch = self._next_batch(worker, now)
+        batch = None
+        if not self.workforce.only_ahead(worker) or self._full_batch_waits():
+            batch = self._next_batch(worker, now)
         if batch is None:
-            self.idle.append(worker)
+            self.workforce.park(worker)
         return batch
+
+    def _full_batch_waits(self) -> bool:
+        """Return whether the next batch would be full. What runs to find a culprit does not count."""
+        if not self._line:
+            return False
+        group = self._line[0][2]
+        if isinstance(group, Probe):
+            return False
+        size = group.method.max_batch_size
+        if group.method.waiting < size:
+            return False
+        return group.method.groups == 1 or sum(chunk.rows for chunk in group.chunks) >= size
 
     def begin_alone(self, chunk: Chunk, worker: Hashable, now: float) -> Batch:
         """Return a batch of this chunk for an idle worker, past the line; only while nothing waits."""
@@ -224,7 +232,7 @@ class Core:
         batch = Batch(next(self._numbers), chunk.method, [chunk], chunk.rows, worker, now)
         batch.calls = 1
         batch.reason = RELEASED_IDLE
-        self.busy[worker] = batch
+        self.workforce.begin(worker, batch)
         return batch
 
     def _next_batch(self, worker: Hashable, now: float) -> Batch | None:
@@ -241,7 +249,7 @@ class Core:
             else:
                 batch = self._group_batch(item, worker, now)
             if batch is not None:
-                self.busy[worker] = batch
+                self.workforce.begin(worker, batch)
                 return batch
         return None
 
@@ -249,7 +257,7 @@ class Core:
         method = group.method
         chunks = group.chunks
         if method.max_latency != float("inf"):
-            self._drop_late(group, now)
+            self._drop_late(group, now + self.workforce.wait_seconds(worker, now))
         room = method.max_batch_size
         taken: list[Chunk] = []
         calls = 0
@@ -295,13 +303,13 @@ class Core:
             batch.reason = RELEASED_FULL if not room or chunks else RELEASED_FREED
         return batch
 
-    def _drop_late(self, group: Group, now: float) -> None:
+    def _drop_late(self, group: Group, start: float) -> None:
         """Drop calls that would be answered too late, as long as more than a full batch waits without them."""
         method = group.method
         size = method.max_batch_size
         if method.waiting <= size:
             return
-        end = now + (1 + method.cost.margin) * method.cost.estimate(size)
+        end = start + (1 + method.cost.margin) * method.cost.estimate(size)
         chunks = group.chunks
         while chunks and chunks[0].deadline < end and method.waiting > size:
             chunk = chunks[0]
@@ -318,7 +326,7 @@ class Core:
             method.waiting -= dropped.rows
             self.waiting_rows -= dropped.rows
             method.counters.dropped += len(dropped.waiters)
-            error = self._too_late(method, "dropped", now)
+            error = too_late(self.name, method, self._forecast(method, self._now), "dropped")
             self.reject_each(dropped, [error] + [again(error) for _ in dropped.waiters[1:]], count=False)
 
     # Batches back
@@ -333,12 +341,18 @@ class Core:
 
     def fail(self, batch: Batch, error: BaseException, now: float) -> None:
         """Note that a batch failed; collect what becomes of its calls. Its worker is as after `finish`."""
-        self._close(batch, now)
+        died = isinstance(error, WorkerDiedError)
+        if died and batch.ahead:
+            # It had not begun when its worker died over another one.
+            self.put_back(batch, now)
+            return
+        # With the worker, those behind this batch end as well.
+        self._close(batch, now, promote=not died)
         if batch.abandoned:
             return
         method = batch.method
         probe = batch.probe
-        if isinstance(error, WorkerDiedError) and method.idempotent and not any(c.repeated for c in batch.chunks):
+        if died and method.idempotent and not any(c.repeated for c in batch.chunks):
             for chunk in batch.chunks:
                 chunk.repeated = True
             method.counters.repeated += 1
@@ -353,19 +367,17 @@ class Core:
         else:
             self._bisection.begin(batch, error)
 
-    def put_back(self, batch: Batch) -> None:
+    def put_back(self, batch: Batch, now: float) -> None:
         """Queue a batch again that its worker has not begun. The worker is as after `finish`."""
-        if self.busy.get(batch.worker) is batch:
-            del self.busy[batch.worker]
+        self.workforce.release(batch, now, promote=False)
         probe = batch.probe
         again = Probe(batch.chunks, [], None) if probe is None else Probe(batch.chunks, probe.sibling, probe.search)
         self.enqueue_probe(again, front=True)
 
-    def _close(self, batch: Batch, now: float) -> None:
+    def _close(self, batch: Batch, now: float, *, promote: bool = True) -> None:
         self._now = now
         batch.finished = now
-        if self.busy.get(batch.worker) is batch:
-            del self.busy[batch.worker]
+        self.workforce.release(batch, now, promote=promote)
         counters = batch.method.counters
         counters.batches += 1
         counters.calls += batch.calls
@@ -458,7 +470,7 @@ class Core:
             timeout = batch.method.timeout
             if timeout is not None and now - batch.started >= timeout and not batch.abandoned:
                 batch.abandoned = True
-                del self.busy[worker]
+                self.workforce.release(batch, now, promote=False)
                 error = MethodTimeoutError(
                     f"{batch.method.name!r} ran longer than its timeout of {timeout:g} s",
                     why=f"Worker {worker} is given up, with the {batch.calls} calls in it",
@@ -472,12 +484,3 @@ class Core:
                     reject(self, batch.chunks, error, "")
                 expired.append(batch)
         return expired
-
-
-def again(error: Any) -> BaseException:
-    """Return another error like this one; callers must not share one object."""
-    kind: type[BaseException] = type(error)
-    copied = kind.__new__(kind)
-    copied.args = error.args
-    copied.__dict__.update(error.__dict__)
-    return copied

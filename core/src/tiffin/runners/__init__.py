@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._attached import AttachedMethod, AttachedRunner
 from ._backends import register_backend
+from ._handles import MethodHandle
 from ._interfaces import (
     Backend,
     CallOptions,
@@ -22,6 +23,7 @@ from ._resources import ResourceStrategy, available_processors, share_processors
 from ._runnable import Runnable, RunnableMethod
 from ._runner import Runner
 from ._stored import make_runnable
+from ._unmerged import UnmergedHandle
 from ._worker_process import ProcessBackend
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Deliver",
     "Explained",
     "LocalBackend",
+    "MethodHandle",
     "MethodTraits",
     "Outcome",
     "Port",
@@ -42,6 +45,7 @@ __all__ = [
     "Runnable",
     "RunnableMethod",
     "Runner",
+    "UnmergedHandle",
     "Worker",
     "WorkerSpec",
     "available_processors",

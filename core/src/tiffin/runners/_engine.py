@@ -23,6 +23,7 @@ from tiffin.exceptions import (
     RunnerNotReadyError,
 )
 
+from ._answers import deliver, presentable, reject
 from ._interfaces import Backend, WorkerSpec
 from ._seats import Seat, Slot
 from ._timers import Timers
@@ -101,7 +102,7 @@ class Engine:
             for seat in self.seats:
                 seat.usable = True
                 for slot in seat.slots:
-                    self.core.add_worker(slot)
+                    self.core.add_worker(slot, seat.station)
 
     def _start_thread(self, slot: Slot, start: _Start | None, timeout: float | None) -> None:
         slot.thread = threading.Thread(target=self._pull, args=(slot, start, timeout), name=str(slot), daemon=True)
@@ -127,7 +128,7 @@ class Engine:
             self._stopping.set()
             self.core.reject_waiting(self.refusal)
             rejections = self.core.collect()
-        _reject(rejections)
+        reject(rejections)
         self.timers.close()
         for seat in self.seats:
             for slot in seat.slots:
@@ -196,11 +197,11 @@ class Engine:
             now = self.clock()
             for chunk in chunks:
                 core.submit(chunk, now)
-            batches = core.dispatch(now) if core.idle else ()
+            batches = core.dispatch(now) if core.can_dispatch else ()
             rejections = core.collect()
         self._send(batches)
         if rejections:
-            _reject(rejections)
+            reject(rejections)
 
     def begin_inline(self, chunk: Chunk) -> Batch | None:
         """Return a batch of this one call for the calling thread to run, or `None` if no worker is idle."""
@@ -235,30 +236,35 @@ class Engine:
             batch = slot.inbox.get()
             if batch is None:
                 return
+            batch = self._run(slot, batch, True)
             while batch is not None:
-                batch = self._run(slot, batch)
+                # Its worker has answered just now, so nobody asks whether it is well: that takes a system call.
+                batch = self._run(slot, batch, False)
 
     def _bring_up(self, seat: Seat, timeout: float | None) -> None:
         seat.worker.start(timeout)
         self._warm_up(seat.worker)
 
-    def _run(self, slot: Slot, batch: Batch) -> Batch | None:
+    def _run(self, slot: Slot, batch: Batch, fresh: bool) -> Batch | None:
         answered: Sequence[tuple[Chunk, Sequence[Any]]] = ()
         error: BaseException | None = None
         method = batch.method
         worker = slot.seat.worker
-        if not worker.healthy:
+        if fresh and not worker.healthy:
             return self._hand_back(slot, batch)
+        timeout = method.timeout
+        if timeout is not None and batch.ahead:
+            timeout *= 2  # it waits for another run, which may take as long
         try:
             args, kwargs = batch.merge()
-            result = worker.run(method.name, args, kwargs, timeout=method.timeout, slot=slot.number)
+            result = worker.run(method.name, args, kwargs, timeout=timeout, slot=slot.number)
             answered = batch.split(result)
         except BaseException as caught:  # noqa: BLE001 - whatever a method raises is for its callers
-            error = _presentable(caught, method.name, self.name)
+            error = presentable(caught, method.name, self.name)
         following = self.complete(slot, batch, error)
         error = None
         if answered and not batch.abandoned:
-            _deliver(answered, batch)
+            deliver(answered, batch)
         return following
 
     def _hand_back(self, slot: Slot, batch: Batch) -> Batch | None:
@@ -266,7 +272,7 @@ class Engine:
         seat = slot.seat
         following = None
         with self.lock:
-            self.core.put_back(batch)
+            self.core.put_back(batch, self.clock())
             # Another thread may have replaced it since.
             mine = not seat.worker.healthy and self._give_up(seat)
             now = self.clock()
@@ -302,13 +308,13 @@ class Engine:
                 broken = self._give_up(slot.seat)
             else:
                 following = core.take(slot, now)
-            if core.idle and core.has_work:
+            if core.can_dispatch:
                 others = core.dispatch(now)
             rejections = core.collect()
             if self.state != RUNNING and not self._open_work():
                 self._quiet.notify_all()
         if rejections:
-            _reject(rejections)
+            reject(rejections)
         self._send(others)
         if broken:
             self._replace(slot.seat)
@@ -342,7 +348,7 @@ class Engine:
             self._armed = float("inf") if following is None else following
         if following is not None:
             self.timers.call_at(following, self._expire)
-        _reject(rejections)
+        reject(rejections)
 
     def _fall_sick(self, cause: BaseException) -> None:
         self._sick = cause
@@ -355,8 +361,8 @@ class Engine:
             seat.usable = True
             self._sick = None
             for other in seat.slots:
-                if other is not slot and other not in self.core.busy and other not in self.core.idle:
-                    self.core.add_worker(other)
+                if other is not slot and not self.core.workforce.knows(other):
+                    self.core.add_worker(other, seat.station)
             logger.warning("Worker %s of runner %r came back", seat.spec.name, self.name)
 
     def _give_up(self, seat: Seat) -> bool:
@@ -398,19 +404,19 @@ class Engine:
                     if self.state != STOPPED and not any(other.usable for other in self.seats):
                         self._fall_sick(error)
                     rejections = self.core.collect()
-                _reject(rejections)
+                reject(rejections)
                 self._stopping.wait(wait)
                 continue
             with self.lock:
                 seat.usable, seat.restarting, seat.failures = True, False, 0
                 self._sick = None
                 for slot in seat.slots:
-                    if slot not in self.core.busy and slot not in self.core.idle:
-                        self.core.add_worker(slot)
+                    if not self.core.workforce.knows(slot):
+                        self.core.add_worker(slot, seat.station)
                 batches = self.core.dispatch(self.clock())
                 rejections = self.core.collect()
             self._send(batches)
-            _reject(rejections)
+            reject(rejections)
             if self._stopping.is_set():
                 worker.kill()
             return
@@ -458,33 +464,6 @@ class _Start:
     def __init__(self) -> None:
         self.done = threading.Event()
         self.error: BaseException | None = None
-
-
-def _presentable(error: BaseException, method: str, runner: str) -> BaseException:
-    """Return an error that can be set on a future: one that no event loop or thread takes for a signal to itself."""
-    if isinstance(error, Exception) and not isinstance(error, (StopIteration, StopAsyncIteration)):
-        return error
-    wrapped = RunnerError(f"{method!r} raised {type(error).__name__}: {error}", runner=runner)
-    wrapped.__cause__ = error
-    return wrapped
-
-
-def _deliver(answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> None:
-    """Hand each sink its answers, all at once."""
-    first = answered[0][0].sink
-    if len(answered) == 1 or all(chunk.sink is first for chunk, _ in answered):
-        first.deliver(answered, batch)
-        return
-    by_sink: dict[int, list[tuple[Chunk, Sequence[Any]]]] = {}
-    for entry in answered:
-        by_sink.setdefault(id(entry[0].sink), []).append(entry)
-    for entries in by_sink.values():
-        entries[0][0].sink.deliver(entries, batch)
-
-
-def _reject(rejections: Sequence[tuple[Chunk, Sequence[BaseException]]]) -> None:
-    for chunk, errors in rejections:
-        chunk.sink.reject(chunk, errors)
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()

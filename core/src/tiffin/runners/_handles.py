@@ -126,6 +126,8 @@ class MethodHandle:
                     stage.port.schedule(stage)
                 stage.payloads.append(array)
                 waiters.append(future)
+                if len(waiters) >= stage.enough:
+                    stage.port.flush()
                 return await future
         return await self._stage_other(stage, args, kwargs, explain=False)
 

@@ -42,6 +42,9 @@ class WorkerSpec:
         methods: Every method that may be called.
         threads: How many slots for merged calls the worker has; 1 unless the runnable supports several threads.
         extra_slots: Further slots, for async and streaming methods.
+        ahead: Further slots for merged calls, numbered after all others: a call on one is sent while `threads` others
+            run, and waits in the worker until one of them ends. More than 0 only for back ends whose `takes_ahead` is
+            true.
         environment: Environment variables to set before the worker imports anything (thread counts of BLAS and OpenMP).
             A back end in this process ignores them.
     """
@@ -53,6 +56,7 @@ class WorkerSpec:
     threads: int = 1
     extra_slots: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
+    ahead: int = 0
 
 
 @runtime_checkable
@@ -149,6 +153,9 @@ class Backend(Protocol):
     inline: bool
     """Whether a worker's `run` may be called from any thread of this process with the same effect (no other process
     involved), so that a synchronous caller can use an idle worker without handing over to a thread."""
+
+    takes_ahead: bool
+    """Whether its workers take a call while as many run as can, and begin it as soon as one ends."""
 
     def create_worker(self, spec: WorkerSpec) -> Worker:
         """Return a new worker, not yet started. Does not block."""

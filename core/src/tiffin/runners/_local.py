@@ -141,6 +141,7 @@ class LocalBackend:
     """Workers in this process."""
 
     inline = True
+    takes_ahead = False
 
     def create_worker(self, spec: WorkerSpec) -> Worker:
         """Return a worker that is not started."""

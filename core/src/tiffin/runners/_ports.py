@@ -72,7 +72,10 @@ class LoopPort:
             chunk.waiters.append(future)
             assert chunk.counts is not None
             chunk.counts.append(rows)
-        self.schedule(None)
+        if len(self._chunks) + (0 if chunk is None else len(chunk.waiters)) >= method.max_batch_size:
+            self.flush()
+        else:
+            self.schedule(None)
         return future
 
     def schedule(self, stage: Stage | None) -> None:
@@ -81,10 +84,18 @@ class LoopPort:
             self._stages.append(stage)
         if not self._scheduled:
             self._scheduled = True
-            self.loop.call_soon(self._flush)
+            self.loop.call_soon(self._end_tick)
 
-    def _flush(self) -> None:
+    def _end_tick(self) -> None:
         self._scheduled = False
+        if self._stages or self._chunks:
+            self.flush()
+
+    def flush(self) -> None:
+        """Submit what has gathered. Before the tick ends if it fills a batch: nothing is gained by more.
+
+        Then calls that come in the same tick and are too many learn so before anything is made for them.
+        """
         chunks = [stage.cut() for stage in self._stages]
         self._stages.clear()
         if self._chunks:
@@ -138,6 +149,7 @@ class Stage:
         dtype: Its dtype.
         payloads: The arrays.
         waiters: A future for each.
+        enough: How many of them fill a batch.
         create_future: The loop's.
     """
 
@@ -147,6 +159,7 @@ class Stage:
         "_layout",
         "create_future",
         "dtype",
+        "enough",
         "loop",
         "method",
         "payloads",
@@ -167,6 +180,7 @@ class Stage:
         self._key: Hashable = None
         self._layout: Layout | None = None
         self._each = 0
+        self.enough = method.max_batch_size
 
     def learn(self, array: Any, prepared: Prepared) -> None:
         """Gather calls that look like this one from now on, unless others are waiting here for the tick to end."""

@@ -87,6 +87,9 @@ class Runner:
             self._check_threads(declared)
         traits = {method: MethodTraits(about.kind, about.thread_affine) for method, about in declared.items()}
         unmerged = any(about.kind != "call" for about in declared.values())
+        found = find_backend(backend)
+        # A method bound to one thread leaves no other to wait with the next call.
+        ahead = 1 if found.takes_ahead and not any(about.thread_affine for about in declared.values()) else 0
         environment = dict(resources(workers, available_processors(), runnable))
         specs = [
             WorkerSpec(
@@ -96,6 +99,7 @@ class Runner:
                 methods=traits,
                 threads=threads,
                 extra_slots=max_concurrency if unmerged else 0,
+                ahead=ahead,
                 environment=environment,
             )
             for number in range(workers)
@@ -108,7 +112,7 @@ class Runner:
         self.engine = Engine(
             self.name,
             [method for key, method in merged.items() if declared[key].kind == "call"],
-            find_backend(backend),
+            found,
             specs,
             max_queue_rows=max_queue_rows,
             warm_up=self._warm,

@@ -6,6 +6,8 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from tiffin.batching import Station
+
 from ._interfaces import Worker, WorkerSpec
 
 if TYPE_CHECKING:
@@ -47,9 +49,10 @@ class Seat:
         restarting: Whether a thread is replacing the worker.
         failures: Restarts in a row that failed.
         slots: Its places to run.
+        station: What its slots share, for the batching core.
     """
 
-    __slots__ = ("failures", "restarting", "slots", "spec", "usable", "worker")
+    __slots__ = ("failures", "restarting", "slots", "spec", "station", "usable", "worker")
 
     def __init__(self, spec: WorkerSpec, worker: Worker) -> None:
         self.spec = spec
@@ -57,4 +60,7 @@ class Seat:
         self.usable = False
         self.restarting = False
         self.failures = 0
-        self.slots = [Slot(self, number) for number in range(spec.threads)]
+        self.station = Station(spec.threads)
+        first_ahead = spec.threads + spec.extra_slots
+        numbers = [*range(spec.threads), *range(first_ahead, first_ahead + spec.ahead)]
+        self.slots = [Slot(self, number) for number in numbers]

@@ -18,7 +18,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from tiffin.exceptions import UnsendableError
 from tiffin.runners import _pandas_forms  # noqa: F401 - registers its forms
@@ -28,6 +28,8 @@ from tiffin.runners._remote_errors import describe_error
 from tiffin.runners._values import decode_call, encode_value
 
 logger = logging.getLogger("tiffin.runners")
+
+Turn: TypeAlias = "contextlib.AbstractContextManager[Any]"
 
 
 def main(life_line: int, spec: int, sockets: Sequence[int]) -> None:
@@ -57,14 +59,22 @@ def main(life_line: int, spec: int, sockets: Sequence[int]) -> None:
         channels[0].send(ERROR, 0, *encode_value(describe_error(error)))
         sys.exit(1)
     methods = _Methods(runnable, started["kinds"])
+    threads, unmerged = started["threads"], started["extra_slots"]
+    # More slots than threads: a call on one of them waits here, received and decoded, until another one ends.
+    several = threading.Semaphore(threads) if len(channels) > threads + unmerged else contextlib.nullcontext()
+    turns = [
+        contextlib.nullcontext() if threads <= slot < threads + unmerged else several for slot in range(len(channels))
+    ]
     others = [
-        threading.Thread(target=_serve, args=(channel, methods), name=f"tiffin:{started['name']}:{slot}", daemon=True)
+        threading.Thread(
+            target=_serve, args=(channel, methods, turns[slot]), name=f"tiffin:{started['name']}:{slot}", daemon=True
+        )
         for slot, channel in enumerate(channels[1:], 1)
     ]
     for thread in others:
         thread.start()
     channels[0].send(HELLO, 0, *encode_value({"process": os.getpid()}))
-    _serve(channels[0], methods)
+    _serve(channels[0], methods, turns[0])
     for thread in others:
         thread.join()
     methods.close()
@@ -142,7 +152,7 @@ async def _next(items: AsyncIterator[Any]) -> Any:
     return await items.__anext__()
 
 
-def _serve(channel: Channel, methods: _Methods) -> None:
+def _serve(channel: Channel, methods: _Methods, turn: Turn) -> None:
     """Answer one slot's calls, one after the other, until the parent ends the connection."""
     while True:
         try:
@@ -155,12 +165,12 @@ def _serve(channel: Channel, methods: _Methods) -> None:
             handed = [frame]
             del frame
             try:
-                _answer(channel, methods, handed)
+                _answer(channel, methods, turn, handed)
             except ConnectionError:
                 return
 
 
-def _answer(channel: Channel, methods: _Methods, handed: list[Frame]) -> None:
+def _answer(channel: Channel, methods: _Methods, turn: Turn, handed: list[Frame]) -> None:
     frame = handed.pop()
     call = frame.call
     try:
@@ -170,7 +180,8 @@ def _answer(channel: Channel, methods: _Methods, handed: list[Frame]) -> None:
         if kind in ("stream", "async_stream"):
             _stream(channel, methods, call, method(*args, **kwargs), kind)
             return
-        result = method(*args, **kwargs)
+        with turn:
+            result = method(*args, **kwargs)
         if kind == "async":
             result = methods.wait_for(result)
         # So that the leases on what came in end before the answer goes out, and their memory serves the next call.

@@ -50,6 +50,7 @@ class ProcessBackend:
     """
 
     inline = False
+    takes_ahead = True
 
     def __init__(self, *, shared_memory: int | None = None) -> None:
         self._shared_memory = shared_memory
@@ -226,7 +227,7 @@ class ProcessWorker:
                 f"The worker {self.name} has been started before", fix="Make a new one", runner=self._spec.name
             )
         spec = self._spec
-        slots = spec.threads + spec.extra_slots
+        slots = spec.threads + spec.extra_slots + spec.ahead
         with contextlib.ExitStack() as theirs:
             file = theirs.enter_context(tempfile.TemporaryFile())
             file.write(_pickled(spec, self._shared_memory))
@@ -403,6 +404,8 @@ def _pickled(spec: WorkerSpec, shared_memory: int | None) -> bytes:
     return pickle.dumps(
         {
             "name": spec.name,
+            "threads": spec.threads,
+            "extra_slots": spec.extra_slots,
             "kinds": {name: traits.kind for name, traits in spec.methods.items()},
             "log_level": logger.getEffectiveLevel(),
             "shared_memory": shared_memory,
