@@ -289,7 +289,9 @@ class Machine(Stack):
                 self.problem("it changes the fields of a dtype that is in use")
         elif not isinstance(target, Made):
             self.problem("it changes something that it did not make")
-        elif not target.kind.startswith("collections.") and any(isinstance(key, Made) for key in items[::2]):
+        elif not target.kind.startswith("collections.") and any(
+            isinstance(key, Made) or key is OPAQUE for key in items[::2]
+        ):
             self.problem("it computes the names of attributes")  # some classes take items for attributes
 
     # -- the stream ----------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from typing import Any
 
 from tiffin.inspection._limits import InspectionLimits
@@ -150,11 +149,11 @@ class Stack:
     def line_string(self) -> None:
         """Push an 8-bit string that is written with quotes."""
         line = self.source.line()
-        if line is None or len(line) > _NAME:
+        if line is None or len(line) > _NAME or b"\\" in line:  # names have no escapes, and one that has is refused
             self.stack.append(OPAQUE)
             return
         try:
-            self.text(codecs.escape_decode(line.strip()[1:-1])[0], "ascii", "strict")
+            self.text(line.strip()[1:-1], "ascii", "strict")
         except UnicodeDecodeError:
             self.stack.append(OPAQUE)
 
