@@ -38,6 +38,7 @@ REVIEWED = {
     "numpy.mean": "works on numbers, as the pooling of FeatureAgglomeration",
     "scipy._lib.array_api_compat.numpy._aliases.asarray": "makes an array of numbers, as SplineTransformer does",
     "scipy.interpolate._bsplines.BSpline": "knots and coefficients",
+    "scipy.interpolate._bsplines._BSpline": "knots and coefficients",
     "scipy.interpolate._interpolate.interp1d": "points of a curve; its state is plain arrays",
     "scipy.interpolate.interpolate.interp1d": "as above, under its older name",
     "scipy.spatial._ckdtree.cKDTree": "points; its state is plain arrays",
@@ -101,6 +102,8 @@ def is_allowed(name: str) -> bool:
     if name in PLAIN_NAMES or name in REFUSED or "test" in name.lower():
         return False
     module, _, attribute = name.replace(":", ".").rpartition(".")
+    if module == "_loss":  # so some releases call sklearn._loss._loss in pickles, and register it in sys.modules
+        module = "sklearn._loss._loss"
     if not module.startswith(("sklearn.", "scipy.sparse.")):
         return False
     try:

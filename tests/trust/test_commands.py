@@ -82,6 +82,17 @@ def test_import_says_what_an_untrusted_model_needs(
     assert ("is not trusted" in result.stderr) is not harmless
 
 
+def test_inspect_works_without_the_adapter(from_elsewhere: Bring, evil: Any) -> None:
+    """What a model would import is shown before its adapter is installed, and every file counts."""
+    gift = from_elsewhere(evil)
+    tiffin.unregister("box")
+    found = models.inspect(gift.tag)
+    assert found.verdict == "refused"
+    assert "posix.system" in found.not_allowed
+    assert any("not installed" in problem for problem in found.problems)
+    assert run("models", "inspect", str(gift.tag)).exit_code == 0
+
+
 def test_a_name_from_a_file_cannot_write_to_the_terminal(from_elsewhere: Bring, tmp_path: Path) -> None:
     """Control characters in names are shown as escapes."""
     import pickle

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from tiffin import pickling
+from tiffin.exceptions import PluginError
 from tiffin.plugins import registry
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ class Part:
     name: str
     framework: str
     folder: str
+
+    def is_usable(self) -> bool:
+        """Tell whether the part's adapter is there and can be asked."""
+        try:
+            return not self.framework or self._info() is not None
+        except PluginError:
+            return False
 
     def patterns(self) -> Sequence[str] | None:
         """Return the glob patterns of the files that can run code; `None` stands for all."""

@@ -114,7 +114,7 @@ def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
     allowed = allowed_names()
     files = []
     for part in (main_part(info), *(object_part(info, name) for name in info.custom_objects)):
-        installed = not part.framework or registry().has(part.framework)
+        installed = part.is_usable()
         everything = list(files_of(str(path), part))
         code = set(code_files(str(path), part)) if installed else set(everything)
         if not part.name and not part.framework:
@@ -186,7 +186,11 @@ def inspect_part_file(
         return FileReport(file, size, part.framework, True, problems=problems)
     found = _inspect(path, reader or "any")
     refused = tuple(name for name in found.names if name not in allowed)
-    problems = found.problems if installed else (*found.problems, f"The adapter {part.framework!r} is not installed")
+    problems = (
+        found.problems
+        if installed
+        else (*found.problems, f"The adapter {part.framework!r} is not installed, or is broken")
+    )
     return FileReport(file, size, part.framework, True, found.format, found.names, refused, problems)
 
 
