@@ -41,6 +41,8 @@ def main() -> int:
     chosen = parser.parse_args()
     tiffin = environments.tiffin("picklable", "sklearn")
     bentoml = None if chosen.no_peers else environments.peer("bentoml", "bentoml", "scikit-learn")
+    if chosen.folder:
+        Path(chosen.folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=chosen.folder or environments.ENVIRONMENTS, prefix="stores-") as folder:
         options = Options(tiffin, bentoml, Path(folder), chosen.effort, chosen.mib)
         hold = True

@@ -69,10 +69,11 @@ def normalized(requirement: str) -> str:
 
 
 def third_party(chosen: list[Package]) -> list[str]:
-    """Return what these packages depend on, without the workspace's own packages."""
+    """Return what these packages depend on with this Python, without the workspace's own packages."""
     own = {normalized(package.name) for package in packages()}
     requirements = [line for package in chosen for line in package.dependencies]
-    return sorted({line for line in requirements if normalized(line) not in own})
+    here = {line for line in requirements if not (marker := Requirement(line).marker) or marker.evaluate({"extra": ""})}
+    return sorted(line for line in here if normalized(line) not in own)
 
 
 def pins(requirements: list[str]) -> str:
