@@ -69,11 +69,10 @@ def normalized(requirement: str) -> str:
 
 
 def third_party(chosen: list[Package]) -> list[str]:
-    """Return what these packages depend on with this Python, without the workspace's own packages."""
+    """Return what these packages depend on, on any Python, without the workspace's own packages."""
     own = {normalized(package.name) for package in packages()}
     requirements = [line for package in chosen for line in package.dependencies]
-    here = {line for line in requirements if not (marker := Requirement(line).marker) or marker.evaluate({"extra": ""})}
-    return sorted(line for line in here if normalized(line) not in own)
+    return sorted({line for line in requirements if normalized(line) not in own})
 
 
 def pins(requirements: list[str]) -> str:
@@ -84,7 +83,8 @@ def pins(requirements: list[str]) -> str:
     entries = re.findall(r"^(\S+)==(\S+)(.*(?:\n    --hash.*)+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
     hashes = {(normalized(name), version): rest for name, version, rest in entries}
     needed: dict[str, str] = {}
-    pending = [normalized(line) for line in requirements]
+    pending = [line.name for line in map(Requirement, requirements) if not line.marker or line.marker.evaluate()]
+    pending = [normalized(name) for name in pending]
     while pending:
         name = pending.pop()
         if name in needed:
