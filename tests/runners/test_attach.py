@@ -412,6 +412,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(listener, service, attached
     lazy.setblocking(False)
     for _ in range(2):  # the fixture's, and this one
         assert service.opened.acquire(timeout=20)
+    assert Caller(attached).call("add", 1) == 2  # one thread serves all: what it began for the lazy one is done
     (client,) = [client for client in listener._clients if client._port is service.ports[-1]]
     sent = 0
     while client.connection._watching & selectors.EVENT_READ:

@@ -229,6 +229,20 @@ def test_explain_tells_what_happened_to_a_call() -> None:
         assert list(runner.predict.options(explain=True).run(X).result) == [6.0, 22.0]
 
 
+@pytest.mark.parametrize("explain", [False, True])
+def test_calls_of_one_tick_fill_batches(explain: bool) -> None:
+    """Two hundred calls at once are two batches of a hundred, whether they ask for an explanation or not."""
+
+    async def main(runner: Runner) -> None:
+        method = runner.predict.options(explain=True) if explain else runner.predict
+        await asyncio.gather(*(method.async_run(X[:1]) for _ in range(200)))
+
+    with Runner(Model, max_batch_size=100) as runner:
+        asyncio.run(main(runner))
+        sizes = runner.metrics()["methods"]["predict"]["batch_rows"]
+    assert (sizes["count"], sizes["sum"], sizes["counts"][sizes["bounds"].index(128)]) == (2, 200, 2)
+
+
 def test_calls_that_find_the_worker_busy_gather_and_leave_together() -> None:
     """Event-driven merging: one batch when the worker is free, and the explanation says why."""
     with Runner(Gate, max_batch_size=100) as runner:

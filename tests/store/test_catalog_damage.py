@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -205,3 +206,18 @@ def test_what_is_noted_late_is_not_taken_for_what_is_there(store: ModelStore) ->
     store.note([make_entry(first.info, noted[1], encode_cached(first.info))])
     assert store.list()[0].labels["stage"] == "second"
     assert store.get("x:1").labels["stage"] == "second"
+
+
+def test_a_change_within_the_tick_of_the_last_one_is_seen(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """File systems give changes that follow each other closely one time: it is not relied on until a second has passed."""
+    save(store, "x:1", 1)
+    folder = f"{store.layout.models}/x"
+    moment = os.stat(folder).st_mtime_ns  # noqa: PTH116
+    monkeypatch.setattr("tiffin.store._scan.time.time_ns", lambda: moment + 900_000_000)
+    assert [model.version for model in store.list()] == ["1"]
+    save(ModelStore(store.path), "x:2", 1)
+    os.utime(folder, ns=(moment, moment))
+    assert [model.version for model in ModelStore(store.path).list()] == ["2", "1"]
+    shutil.rmtree(f"{folder}/1")
+    os.utime(folder, ns=(moment, moment))
+    assert [model.version for model in store.list()] == ["2"]

@@ -82,6 +82,16 @@ def test_a_version_that_is_deleted_right_after_it_was_overwritten_stays_deleted(
     assert store.list() == []
 
 
+def test_a_version_that_vanishes_just_before_it_is_overwritten_is_saved(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With nothing left to replace, the new version is put in place."""
+    save(store, "x:1", 1)
+    once(monkeypatch, _publish, "exchange", lambda: shutil.rmtree(Path(store.layout.models, "x")))
+    assert mark_of(save(store, "x:1", 2, overwrite=True).load()) == 2
+    assert list(snapshot(store)) == ["x:1"]
+
+
 def test_of_two_who_overwrite_at_once_the_catalog_has_the_record_that_is_there(
     store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,6 +162,9 @@ def prepare_for(store: ModelStore, change: Callable[[ModelStore], None]) -> None
         edit_by_hand(store)
     if change is bring_in:
         export_model("kept:1", f"{store.path}.tar", store=store)
+    for name in Path(store.layout.models).iterdir():
+        os.utime(name, (1, 1))  # long ago, so that the catalog is relied on
+    store.list()
 
 
 def check(root: Path, change: Callable[[ModelStore], None], before: Any, after: Any) -> None:

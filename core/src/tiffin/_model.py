@@ -76,6 +76,15 @@ class ModelSource(Protocol):
     def stamp(self, name: str, version: str) -> Stamp | None:
         """Return the stamp of a version's record now, `None` where it is gone."""
 
+    def origin(self, content_digest: str) -> Mapping[str, Any] | None:
+        """Return how the store got a content; raises StoreError where that is damaged."""
+
+    def record_trust(self, content_digest: str, how: str) -> None:
+        """Note that a content is trusted, if the store may be written to."""
+
+    def blob(self, sha256: str) -> str:
+        """Return the path of the blob with this digest; it need not exist."""
+
 
 class Model:
     """The handle on one stored version. Made by `tiffin.get`, `tiffin.save` and `tiffin.models.list`.
@@ -208,12 +217,18 @@ class Model:
 
     # -- use -----------------------------------------------------------------------------------------------------------
 
-    def load(self) -> Any:
+    def load(self, *, trust: bool = False) -> Any:
         """Load the model with the adapter that saved it, and return the object; a new one at each call.
 
-        Loading imports the framework, and can run code that is stored in the model's files.
+        Loading imports the framework, and can run code that is stored in the model's files. A model from elsewhere with such
+        files is refused unless it is trusted, or all that it would import is on the lists of the installed adapters.
+
+        Args:
+            trust: whether you trust who made it. This is noted in the store, for this content and from then on. It does not
+                count where the trust policy says so; see `tiffin.config.trust_policy`.
 
         Raises:
+            UntrustedModelError: it comes from elsewhere, could run code, and is not trusted. Nothing of it was loaded.
             ModelNotFoundError: the version is gone.
             AdapterNotFoundError: its adapter is not installed.
             RecordError: the record is damaged in what loading depends on.
@@ -227,12 +242,21 @@ class Model:
         from tiffin.plugins import registry
 
         adapter = self._adapter()
-        loaded = self._settled(
-            lambda info: adapter.load(self.path, options_from(adapter.info.options, info.options)), "load it"
-        )
+
+        def read(info: ModelInfo) -> Any:
+            self._check_trust(trust=trust)
+            return adapter.load(self.path, options_from(adapter.info.options, info.options))
+
+        loaded = self._settled(read, "load it")
         self._warn()
         registry().broadcast().model_loaded(model=self, obj=loaded)
         return loaded
+
+    def _check_trust(self, name: str | None = None, *, trust: bool = False) -> None:
+        from tiffin.trust import check
+
+        assert self._info is not None  # the record itself: `info` may have other options
+        check(self._source, self.path, self._info, name, trust=trust)
 
     def _adapter(self) -> Adapter:
         from tiffin.plugins import registry
@@ -306,7 +330,10 @@ class Model:
 
     @property
     def custom_objects(self) -> Mapping[str, Any]:
-        """The custom objects by name, each loaded when it is first asked for. Loading can run code, as `load` can."""
+        """The custom objects by name, each loaded when it is first asked for.
+
+        Loading can run code, and is refused where the model is not trusted, as `load` does it.
+        """
         if self._objects is None:
             self._objects = CustomObjects(self)
         return self._objects
@@ -317,6 +344,7 @@ class Model:
         from tiffin.plugins import registry
 
         def read(info: ModelInfo) -> Any:
+            self._check_trust(name)
             entry = info.custom_objects[name]
             folder = self.path / entry.path
             if not entry.framework:

@@ -98,6 +98,23 @@ class RecordError(StoreError):
     """A model's record (model.yaml) is missing, invalid or damaged."""
 
 
+class ConfigError(TiffinError, ValueError):
+    """The settings in config.toml, or in an environment variable, are not valid. Attribute: `path`, the file or variable."""
+
+    path: str
+
+
+class UntrustedModelError(TiffinError, PermissionError):
+    """A model from elsewhere could run code when it is loaded, and is not trusted; nothing of it was loaded.
+
+    Attributes: `tag`; `names`, what its files would import and no list allows; `problems`, what cannot be told.
+    """
+
+    tag: str
+    names: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
 class LabelError(TiffinError, ValueError):
     """A label's key or value is not allowed."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tiffin.store._verify import Problem
     from tiffin.transfer import Limits
     from tiffin.transfer._progress import Progress
+    from tiffin.trust import TrustReport
 
 __all__ = [
     "Garbage",
@@ -46,6 +47,7 @@ __all__ = [
     "gc",
     "get",
     "import_model",
+    "inspect",
     "label",
     "list",
     "load",
@@ -53,6 +55,8 @@ __all__ = [
     "remove_alias",
     "save",
     "set_alias",
+    "trust",
+    "untrust",
     "usage",
     "verify",
 ]
@@ -156,19 +160,22 @@ def save(
     )
 
 
-def load(tag: str | Tag, *, store: ModelStore | None = None) -> Any:
+def load(tag: str | Tag, *, trust: bool = False, store: ModelStore | None = None) -> Any:
     """Load a model with the adapter that saved it, and return the object; see `Model.load`.
 
-    Loading can run code that is stored in the model's files: load only what you trust.
+    Loading can run code that is stored in the model's files. A model from elsewhere that has such files is refused, unless
+    it is trusted or all that it would import is allowed by the installed adapters.
 
     Args:
         tag, store: as for `get`.
+        trust: whether you trust who made it, where it comes from elsewhere; this is noted in the store.
 
     Raises:
+        UntrustedModelError: it comes from elsewhere, could run code, and is not trusted. Nothing of it was loaded.
         ModelNotFoundError: there is no such model.
         AdapterNotFoundError: its adapter is not installed.
     """
-    return get(tag, store=store).load()
+    return get(tag, store=store).load(trust=trust)
 
 
 def get(tag: str | Tag, *, store: ModelStore | None = None) -> Model:
@@ -326,6 +333,35 @@ def usage(name: str | None = None, *, store: ModelStore | None = None) -> StoreU
     from tiffin.store._usage import usage
 
     return usage(store or default_store(), name)
+
+
+def inspect(tag: str | Tag, *, store: ModelStore | None = None) -> TrustReport:
+    """Return what a version's files would import when they are loaded, and whether they may be. Loads and runs nothing.
+
+    Raises:
+        ModelNotFoundError: there is no such version.
+    """
+    return (store or default_store()).inspect(tag)
+
+
+def trust(tag: str | Tag, *, store: ModelStore | None = None) -> Model:
+    """Let a version from elsewhere be loaded, whatever code it runs. Holds for its content, under every tag.
+
+    Raises:
+        ModelNotFoundError: there is no such version.
+        UntrustedModelError: its files are not those that its record lists.
+        ReadOnlyStoreError: the store may not be written to.
+    """
+    return (store or default_store()).trust(tag)
+
+
+def untrust(tag: str | Tag, *, store: ModelStore | None = None) -> Model:
+    """Take back what `trust` gave; what was saved here is trusted all the same.
+
+    Raises:
+        ModelNotFoundError: there is no such version.
+    """
+    return (store or default_store()).untrust(tag)
 
 
 def export_model(

@@ -33,7 +33,7 @@ class BatchAxes(NamedTuple):
 
         Args:
             batch_dim: A number, a pair (inputs, output), or a mapping from argument names to axes; the output's axis is
-                the number, or 0 after a mapping.
+                the number, or the one axis that the mapping's arguments share.
 
         Raises:
             BatchInputError: It is none of these.
@@ -41,7 +41,7 @@ class BatchAxes(NamedTuple):
         if isinstance(batch_dim, (list, tuple)) and len(batch_dim) == 2:
             inputs, output = batch_dim
         else:
-            inputs, output = batch_dim, batch_dim if _is_axis(batch_dim) else 0
+            inputs, output = batch_dim, _shared_axis(batch_dim)
         if isinstance(inputs, Mapping):
             good = all(isinstance(name, str) and (axis is None or _is_axis(axis)) for name, axis in inputs.items())
         else:
@@ -49,9 +49,17 @@ class BatchAxes(NamedTuple):
         if not good or not _is_axis(output):
             raise BatchInputError(
                 f"batch_dim is {batch_dim!r}",
-                fix="Give an axis, a pair (inputs, output), or a mapping from argument names to axes or None",
+                fix="Give an axis, a pair (inputs, output), or a mapping from argument names to axes or None; "
+                "the pair, where the arguments' axes differ",
             )
         return cls(inputs, output)
+
+
+def _shared_axis(batch_dim: Any) -> Any:
+    if not isinstance(batch_dim, Mapping):
+        return batch_dim
+    used = {axis for axis in batch_dim.values() if axis is not None}
+    return used.pop() if len(used) == 1 else None
 
 
 def _is_axis(value: object) -> bool:

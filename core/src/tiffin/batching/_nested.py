@@ -64,7 +64,7 @@ def _describe_item(item: Any) -> Any:
 
 
 class TupleContainer(BatchContainer):
-    """Tuples of batches, named tuples of exactly one registered class included."""
+    """Tuples of batches. Named tuples are classes of their own; register a container for one that is to merge."""
 
     def count_rows(self, value: Any, axis: int) -> int | None:
         """Return the number of rows that all the values have in common, or `None` if one of them is not a batch."""

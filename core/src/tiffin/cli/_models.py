@@ -28,8 +28,11 @@ _CARE = "tiffin.cli._maintenance:"
         "gc": _CARE + "gc",
         "get": _HERE + "get",
         "import": "tiffin.cli._moving:import_archive",
+        "inspect": "tiffin.cli._trust:inspect",
         "label": _HERE + "label",
         "list": _HERE + "list_models",
+        "trust": "tiffin.cli._trust:trust",
+        "untrust": "tiffin.cli._trust:untrust",
         "verify": _CARE + "verify",
     },
 )

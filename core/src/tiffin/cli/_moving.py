@@ -12,6 +12,7 @@ import click
 from tiffin import models as api
 from tiffin.cli._completion import complete_tag
 from tiffin.cli._output import read_size
+from tiffin.cli._trust import hint
 
 _WORTH_A_BAR = 8 << 20
 """Bytes from which on a transfer is shown."""
@@ -49,6 +50,7 @@ def import_archive(path: str, name: str | None, force: bool, **limits: float | N
     with progress_bar() as progress:
         model = api.import_model(path, name=name, force=force, limits=Limits(**chosen), progress=progress)
     click.echo(f"Imported {model.tag}")
+    hint(model)
 
 
 @contextlib.contextmanager

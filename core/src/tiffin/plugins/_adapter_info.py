@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -12,6 +14,8 @@ from tiffin.exceptions import EmptyAnswerError, HookError
 from tiffin.info import ModelOptions
 
 Signatures = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
+AllowedGlobals = Sequence[str] | os.PathLike[str] | Callable[[], Iterable[str]]
+READERS = ("pickle", "joblib")
 
 
 @attrs.frozen(kw_only=True)
@@ -28,7 +32,15 @@ class AdapterInfo:
         options: the adapter's options: a subclass of `ModelOptions`, or a dict of names and defaults. Hooks receive an
             instance of the class, or a dict.
         code_files: glob patterns (`"*.pkl"`) of the written files that can run code when they are loaded, `()` if none can.
-            `None`, the default, stands for all.
+            `None`, the default, stands for all. A model from elsewhere that has such files loads only if it is trusted, or if
+            all that they would import is on a list. What the options say must not name code to run.
+        code_readers: glob pattern → how such a file is read: "pickle" or "joblib". What other code files would run cannot be
+            told, so they need trust.
+        allowed_globals: exact dotted names ("package.module.Class", "package.module:Outer.Inner") that pickles of this
+            framework may import, because unpickling with them runs no code but the framework's, whatever else the pickle
+            says. Never a function that calls what it is given. A list; or the path of a text file with a name per line; or a
+            function that returns the names. The lists of all installed adapters count together, and are read only for a
+            model from elsewhere.
         resources: kinds of device that its runnables may use.
         cpu_multi_threading: whether one instance may be called from several threads at once.
     """
@@ -39,6 +51,8 @@ class AdapterInfo:
     signatures: Signatures = attrs.field(factory=dict)
     options: type[ModelOptions] | Mapping[str, Any] | None = None
     code_files: Sequence[str] | None = None
+    code_readers: Mapping[str, str] = attrs.field(factory=lambda: {"*.pkl": "pickle"})
+    allowed_globals: AllowedGlobals = ()
     resources: Sequence[str] = ("cpu",)
     cpu_multi_threading: bool = False
 
@@ -94,6 +108,18 @@ class AdapterInfo:
                     fix="It must be a list of strings",
                     plugin=plugin,
                 )
+        readers = self.code_readers
+        if not isinstance(readers, Mapping) or not all(
+            isinstance(glob, str) and reader in READERS for glob, reader in readers.items()
+        ):
+            raise HookError(
+                f"The adapter {plugin!r} answers context_info with code_readers={readers!r}",
+                fix="Return a dict of glob patterns, each with " + " or ".join(map(repr, READERS)),
+                plugin=plugin,
+            )
+        names = self.allowed_globals
+        if not (callable(names) or isinstance(names, os.PathLike)):
+            _check_names(names, plugin)
         if not isinstance(self.framework, str):
             raise HookError(
                 f"The adapter {plugin!r} answers context_info with framework={self.framework!r}",
@@ -114,5 +140,54 @@ class AdapterInfo:
             raise HookError(
                 f"The adapter {plugin!r} answers context_info with signatures={self.signatures!r}",
                 fix="Return a dict of method names and signatures, or a function that makes one from the object",
+                plugin=plugin,
+            )
+
+    def allowed_names(self, plugin: str) -> frozenset[str]:
+        """Return the names that pickles of this framework may import; reads them where they lie.
+
+        Args:
+            plugin: the adapter's name, for errors.
+
+        Raises:
+            HookError: they cannot be read, or are no exact names.
+        """
+        source = self.allowed_globals
+        if isinstance(source, os.PathLike):
+            try:
+                lines = Path(source).read_text(encoding="utf-8").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise HookError(
+                    f"The adapter {plugin!r} keeps its allowed_globals in {os.fspath(source)}, which cannot be read: {error}",
+                    fix=f"Install the adapter {plugin!r} again",
+                    plugin=plugin,
+                ) from error
+            names: Any = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        else:
+            names = list(source()) if callable(source) else source
+        _check_names(names, plugin)
+        return frozenset(names)
+
+
+def _check_names(names: Any, plugin: str) -> None:
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise HookError(
+            f"The adapter {plugin!r} answers context_info with allowed_globals={names!r}",
+            fix="Return a list of dotted names, the path of a file of them, or a function that returns them",
+            plugin=plugin,
+        )
+    for name in names:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.replace(":", ".").split(".")):
+            raise HookError(
+                f"The adapter {plugin!r} allows {name!r} in allowed_globals",
+                why="Only exact names are safe: a package may hold anything, now or later",
+                fix="Name each class or function, as 'package.module.Class'",
+                plugin=plugin,
+            )
+        if name.partition(".")[0] == "cloudpickle" or "." not in name:
+            raise HookError(
+                f"The adapter {plugin!r} allows {name!r} in allowed_globals",
+                why="It stands for any code that a pickle holds",
+                fix="Remove it",
                 plugin=plugin,
             )

@@ -72,7 +72,8 @@ class LoopPort:
             chunk.waiters.append(future)
             assert chunk.counts is not None
             chunk.counts.append(rows)
-        if len(self._chunks) + (0 if chunk is None else len(chunk.waiters)) >= method.max_batch_size:
+        # This call's chunk counts its calls, each other one at least one.
+        if len(self._chunks) - 1 + len(self._chunks[place].waiters) >= method.max_batch_size:
             self.flush()
         else:
             self.schedule(None)

@@ -49,6 +49,7 @@ class Runner:
         models: The stored models that the runnable uses; kept for whoever packs or serves the runner.
         warm_up: Method name to positional arguments; called in each worker before it takes calls.
         resources: Says how many threads numeric libraries get in worker processes.
+        clock: A monotonic clock, seconds; all times of queueing and computing are taken from it.
 
     Raises:
         RunnerOptionError: An argument is out of range, or names a method that does not exist.

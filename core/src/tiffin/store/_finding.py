@@ -145,7 +145,8 @@ class Finder:
         for attempt in range(RETRIES):
             version = self.resolve(tag)
             try:
-                return Model(self, tag.name, version, record=self.read_record(tag.name, version))
+                source: Any = self  # the whole store, of which this is a part
+                return Model(source, tag.name, version, record=self.read_record(tag.name, version))
             except ModelNotFoundError:
                 # Deleted since the tag was resolved: `latest`, an alias or a prefix may mean another version now.
                 if attempt == RETRIES - 1:

@@ -10,8 +10,10 @@ import datetime
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
+from tiffin._origin import LOCAL
 from tiffin.exceptions import StoreError
 from tiffin.store._layout import Layout
 
@@ -22,7 +24,9 @@ def path_of(layout: Layout, content_digest: str) -> str:
 
 
 def write(layout: Layout, folder: str, content_digest: str, how: str) -> None:
-    """Note how the store got a content; what was noted before stays, unless it is damaged.
+    """Note how the store got a content.
+
+    What was noted before stays, unless it is damaged, or says that a content came from elsewhere which was made here now.
 
     The note's folder is not synced, to save time: where a file system forgets it in a power failure, the content is taken
     for a stranger's, which is safe.
@@ -33,19 +37,47 @@ def write(layout: Layout, folder: str, content_digest: str, how: str) -> None:
         content_digest: as the record holds it.
         how: "saved here", or another short text.
     """
+    old = _read_or_none(layout, content_digest)
+    if old is not None and (how not in LOCAL or old["how"] in LOCAL):
+        return
+    _replace(layout, folder, content_digest, {"how": how, "time": _now()})
+
+
+def set_trust(layout: Layout, folder: str, content_digest: str, trusted: Mapping[str, str] | None) -> None:
+    """Note that a content is trusted, or no longer.
+
+    Args:
+        layout: the store.
+        folder: a staging folder, for the unfinished file.
+        content_digest: the digest of what is in the version now.
+        trusted: `kind` ("hand" or "signature"), `by` and `how`; the time is added. `None` takes trust back.
+    """
+    origin = _read_or_none(layout, content_digest) or {"how": "unknown", "time": _now()}
+    origin.pop("trusted", None)
+    if trusted is not None:
+        origin["trusted"] = {**trusted, "time": _now()}
+    _replace(layout, folder, content_digest, origin)
+
+
+def _read_or_none(layout: Layout, content_digest: str) -> dict[str, Any] | None:
     try:
-        if read(layout, content_digest) is not None:
-            return
+        return read(layout, content_digest)
     except StoreError:
-        pass  # damaged: what is known now replaces it
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    origin = {"content": content_digest, "how": how, "time": now}
+        return None  # damaged: what is known now replaces it
+
+
+def _replace(layout: Layout, folder: str, content_digest: str, origin: dict[str, Any]) -> None:
+    origin["content"] = content_digest
     temporary = folder + ".origin"
     with open(temporary, "w", encoding="utf-8") as file:
         file.write(json.dumps({**origin, "digest": _digest(origin)}) + "\n")
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path_of(layout, content_digest))
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def read(layout: Layout, content_digest: str) -> dict[str, Any] | None:

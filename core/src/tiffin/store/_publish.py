@@ -108,8 +108,8 @@ def _place(layout: Layout, folder: str, info: ModelInfo, *, overwrite: bool) -> 
             if not overwrite:
                 raise exists_error(layout, info.name, info.version) from error
             try:
-                # An exchange does not change the name's folder, by which the catalog knows of changes. Touched before, too:
-                # who is killed in between leaves a fresh time, on which no catalog relies.
+                # An exchange need not change the time of the name's folder, by which the catalog knows of changes. Touched
+                # before, too: who is killed in between leaves a fresh time, on which no catalog relies.
                 os.utime(parent)
                 exchange(folder, target)
             except FileNotFoundError:

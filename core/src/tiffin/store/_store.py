@@ -19,10 +19,10 @@ from tiffin.exceptions import (
 )
 from tiffin.store import _aliases, _changes
 from tiffin.store._catalog import Entry
-from tiffin.store._finding import Finder
 from tiffin.store._layout import disk_errors, step
 from tiffin.store._scan import make_entry
 from tiffin.store._staging import staged, sweep
+from tiffin.store._trusting import Trusting
 from tiffin.tags import LATEST, Tag, check_part
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class NewFolder:
         self.model: Model | None = None
 
 
-class ModelStore(Finder):
+class ModelStore(Trusting):
     """A store of models in one folder. Several processes and threads may use it at once.
 
     Args:

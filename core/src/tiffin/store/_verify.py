@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import attrs
 
 from tiffin._files import digest_file
+from tiffin._origin import is_local
 from tiffin.exceptions import ModelNotFoundError, RecordError, StoreError, TiffinError
 from tiffin.info import RECORD_NAME, ModelInfo, encode_cached
 from tiffin.store import _aliases, _blobs, _changes, _origins, _records
@@ -226,13 +227,24 @@ class _Checker:
         try:
             with self.store.changing() as folder:
                 accepted, stamp = _changes.edit(self.layout, info.name, info.version, reseal)
-                _origins.write(self.layout, folder, accepted.content_digest, "accepted here")
+                self._accept_origin(folder, info.content_digest, accepted.content_digest)
                 step("accept", "origin")
         except TiffinError as error:
             self._add(str(info.tag), record, f"The record could not be accepted: {error}", "", "edited")
             return
         self.store.note([make_entry(accepted, stamp, encode_cached(accepted))])
         self._add(str(info.tag), record, "The record was edited by hand, and is accepted now", "", "repaired")
+
+    def _accept_origin(self, folder: str, before: str, now: str) -> None:
+        # To accept an edit is not to trust a stranger: what came from elsewhere stays what came from elsewhere.
+        try:
+            old = _origins.read(self.layout, before)
+        except StoreError:
+            old = None
+        if is_local(old):
+            _origins.write(self.layout, folder, now, "accepted here")
+        elif old is not None:
+            _origins.write(self.layout, folder, now, old["how"])
 
     def _add(self, tag: str, path: str, what: str, fix: str, state: str) -> None:
         self.problems.append(Problem(tag, path, what, fix, state))

@@ -19,6 +19,7 @@ def context_info() -> AdapterInfo:
         distributions=["scikit-learn"],
         signatures=default_signatures,
         code_files=pickling.CODE_FILES,
+        allowed_globals=Path(__file__).with_name("allowed_globals.txt"),
         resources=["cpu"],
         cpu_multi_threading=True,
     )

@@ -1,0 +1,134 @@
+"""`tiffin models inspect`, `trust` and `untrust`: what a model from elsewhere would run, and who trusts it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tiffin import models as api
+from tiffin.cli._completion import complete_tag
+from tiffin.cli._output import count, output_option, read_size, show_data, show_table
+
+if TYPE_CHECKING:
+    from tiffin._model import Model
+    from tiffin.trust import FileReport, TrustReport
+
+_SHOWN = 20
+_VERDICTS = {
+    "made here": "loads: it was made here",
+    "runs no code": "loads: none of its files can run code",
+    "trusted": "loads: it is trusted",
+    "allowed": "loads: all that its files import is on the lists of the installed adapters",
+    "unseen": "loads: the trust policy is 'always'",
+    "refused": "does not load",
+}
+
+
+@click.command("inspect")
+@click.argument("tag", shell_complete=complete_tag)
+@output_option("table", "json", "yaml")
+def inspect(tag: str, output: str) -> None:
+    """Show what a version's files would import when loaded, and whether they may. Loads nothing."""
+    found = api.inspect(tag)
+    if output != "table":
+        show_data(found.to_dict(), output)
+        return
+    _show(found, names=True)
+
+
+@click.command("trust")
+@click.argument("tag", shell_complete=complete_tag)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def trust(tag: str, yes: bool) -> None:
+    """Let a version from elsewhere be loaded, whatever code it runs.
+
+    Shows first what it would import. Trust holds for this content, under every tag.
+    """
+    found = api.inspect(tag)
+    if found.verdict in ("made here", "runs no code"):
+        click.echo(f"{found.tag} {_VERDICTS[found.verdict]}. It needs no trust.")
+        return
+    if not yes:
+        _show(found, names=False)
+        click.confirm(
+            "Loading it can do all that you can do on this machine. Do you trust who made it?", abort=True, err=True
+        )
+    api.default_store().trust(found.tag, how="tiffin models trust")
+    click.echo(f"Trusted {found.tag}")
+    if found.policy not in ("ask", "always"):
+        click.echo(f"The trust policy is {found.policy!r}: trust given by hand does not count now.", err=True)
+
+
+@click.command("untrust")
+@click.argument("tag", shell_complete=complete_tag)
+def untrust(tag: str) -> None:
+    """Take back what `trust` gave."""
+    model = api.untrust(tag)
+    click.echo(f"No longer trusted: {model.tag}")
+
+
+def hint(model: Model) -> None:
+    """Say, after an import, what a model needs before it can be loaded; nothing where it needs nothing."""
+    found = api.inspect(model.tag)
+    if not found.loads:
+        click.echo(
+            f"It can run code when it is loaded, and is not trusted. Look at it with: tiffin models inspect {model.tag}",
+            err=True,
+        )
+
+
+def _show(found: TrustReport, *, names: bool) -> None:
+    from tiffin.trust import describe_origin
+
+    show_table(["FIELD", "VALUE"], [
+        ["tag", found.tag],
+        ["framework", found.framework or "- (a raw folder of files)"],
+        ["origin", found.doubt or describe_origin(found.origin)],
+        *([["trusted", _given(found)]] if found.origin is not None and found.origin.get("trusted") else []),
+        ["policy", found.policy],
+        ["verdict", _VERDICTS[found.verdict]],
+    ])  # fmt: skip
+    click.echo()
+    show_table(
+        ["FILE", "SIZE", "CAN RUN CODE", "FORMAT", "IMPORTS"],
+        [[_plain(file.path), read_size(file.size), *_cells(file)] for file in found.files],
+        right=[1],
+    )
+    _lines("Imports that no list allows", found.not_allowed)
+    _lines("Problems", found.problems)
+    if names:
+        allowed = sorted({name for file in found.files for name in file.names} - set(found.not_allowed))
+        _lines("Imports that are allowed", tuple(allowed))
+
+
+def _given(found: TrustReport) -> str:
+    assert found.origin is not None
+    given = found.origin["trusted"]
+    return f"by {given.get('by', '?')}, {given.get('how', '?')}, {given.get('time', '')}".rstrip(", ")
+
+
+def _cells(file: FileReport) -> list[str]:
+    if not file.runs_code:
+        return ["no", "", ""]
+    imports = count(len(file.names), "name") + (f", {len(file.not_allowed)} not allowed" if file.not_allowed else "")
+    return [
+        "yes",
+        file.format or "-",
+        imports if not file.problems else f"{imports}, {count(len(file.problems), 'problem')}",
+    ]
+
+
+def _lines(title: str, texts: tuple[str, ...]) -> None:
+    if not texts:
+        return
+    click.echo(f"\n{title}:")
+    for text in texts[:_SHOWN]:
+        click.echo(f"  {_plain(text)}")
+    if len(texts) > _SHOWN:
+        click.echo(f"  and {len(texts) - _SHOWN} more (all of them: -o json)")
+
+
+def _plain(text: str) -> str:
+    # A name from a stranger's file must not move the cursor, or colour what follows.
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -1,0 +1,123 @@
+"""The check before a load: whether a model may run code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiffin._origin import Origin, is_local, is_trusted
+from tiffin.config import trust_policy
+from tiffin.exceptions import UntrustedModelError
+from tiffin.trust._content import TrustSource, changed_file, origin_of
+from tiffin.trust._parts import code_files, main_part, object_part
+from tiffin.trust._report import FileReport, allowed_names, describe_origin, inspect_part_file
+
+if TYPE_CHECKING:
+    from tiffin.info import ModelInfo
+
+_SHOWN = 10
+
+
+def check(source: TrustSource, path: Path, info: ModelInfo, name: str | None = None, *, trust: bool = False) -> None:
+    """Refuse to load what could run code and is not trusted.
+
+    For what was made here this reads one small file, and looks at each file that can run code.
+
+    Args:
+        source: the store.
+        path: the version's folder.
+        info: its record, as it is now.
+        name: the custom object to load; `None` stands for the model itself.
+        trust: whether the caller trusts it; that is noted.
+
+    Raises:
+        UntrustedModelError: it is not trusted, and its imports are not all allowed.
+    """
+    part = main_part(info) if name is None else object_part(info, name)
+    found = code_files(str(path), part)
+    if not found:
+        return
+    digest, origin, doubt = origin_of(source, info)
+    if is_local(origin):
+        _check_files(source, path, info, found)
+        return
+    policy = trust_policy()
+    trust = trust and policy in ("ask", "always")
+    if trust or is_trusted(origin, policy):
+        _check_files(source, path, info, found)
+        if trust and not is_trusted(origin, policy):
+            source.record_trust(digest, "load(trust=True)")
+        return
+    if policy == "always":
+        return
+    reports = []
+    if policy != "never":
+        allowed = allowed_names()
+        reports = [inspect_part_file(path, part, file, allowed) for file in found]
+        if not any(file.not_allowed or file.problems for file in reports):
+            return
+    raise _error(info, origin, doubt, reports, policy)
+
+
+def check_content(source: TrustSource, path: Path, info: ModelInfo) -> None:
+    """Refuse a model whose files that can run code are not those that its record lists.
+
+    Raises:
+        UntrustedModelError: a file is another, or is not listed.
+    """
+    for part in (main_part(info), *(object_part(info, name) for name in info.custom_objects)):
+        if part.framework or part.name:
+            _check_files(source, path, info, code_files(str(path), part))
+
+
+def _check_files(source: TrustSource, path: Path, info: ModelInfo, found: list[str]) -> None:
+    changed = changed_file(source, path, info, found)
+    if changed is None:
+        return
+    file, problem = changed
+    raise UntrustedModelError(
+        f"Model '{info.tag}' was not loaded: its file {file!r} can run code, and is not the one that is trusted",
+        why=problem,
+        fix=f"Look at it with: tiffin models verify {info.tag}",
+        tag=str(info.tag),
+        names=(),
+        problems=(f"{file}: {problem}",),
+    )
+
+
+def _error(
+    info: ModelInfo, origin: Origin | None, doubt: str, reports: list[FileReport], policy: str
+) -> UntrustedModelError:
+    names = tuple(sorted({name for file in reports for name in file.not_allowed}))
+    problems = tuple(f"{file.path}: {problem}" for file in reports for problem in file.problems)
+    parts = []
+    if names:
+        parts.append(f"Loading it would import {_some(names, _SHOWN, ', ')}, which no list allows")
+    if problems:
+        parts.append(f"What it would run cannot be told ({_some(problems, 3, '; ')})")
+    if policy != "ask":
+        parts.append(f"The trust policy is {policy!r}, so trust given by hand does not count")
+    fix = f"Look at it with: tiffin models inspect {info.tag}. "
+    if policy == "ask":
+        fix += f"If you trust who made it: tiffin models trust {info.tag}, or load(…, trust=True)"
+    else:
+        fix += "The policy is set in the section [trust] of config.toml, or by TIFFIN_TRUST_POLICY"
+    return UntrustedModelError(
+        f"Model '{info.tag}' could run code when it is loaded, and is not trusted (origin: "
+        f"{doubt.rstrip('.') or describe_origin(origin)})",
+        why=". ".join(parts),
+        fix=fix,
+        tag=str(info.tag),
+        names=names,
+        problems=problems,
+    )
+
+
+def _some(texts: tuple[str, ...], shown: int, between: str) -> str:
+    more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
+    return between.join(map(_clip, texts[:shown])) + more
+
+
+def _clip(text: str) -> str:
+    text = text if text.isprintable() else repr(text)[1:-1]
+    return text if len(text) <= 200 else text[:197] + "…"

@@ -1,0 +1,215 @@
+"""The report on a model: its files, what they would import, and whether it may be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import attrs
+
+from tiffin._origin import Origin, is_local, is_trusted
+from tiffin.config import trust_policy
+from tiffin.exceptions import PluginError
+from tiffin.inspection import PLAIN_NAMES, Inspection, inspect_file
+from tiffin.plugins import registry
+from tiffin.trust._content import TrustSource, changed_file, origin_of
+from tiffin.trust._parts import Part, code_files, files_of, main_part, object_part
+
+if TYPE_CHECKING:
+    from tiffin.info import ModelInfo
+
+
+@attrs.frozen
+class FileReport:
+    """What is known of one file of a stored model.
+
+    Attributes:
+        path: below the version's folder.
+        size: bytes.
+        framework: the adapter that reads it; empty where none does.
+        runs_code: whether loading can run code that it holds.
+        format: what it is, where it was looked into.
+        names: all that it would import.
+        not_allowed: those of them that no list allows.
+        problems: why it cannot be told, or must not be believed, that it runs no other code.
+    """
+
+    path: str
+    size: int
+    framework: str
+    runs_code: bool
+    format: str = ""
+    names: tuple[str, ...] = ()
+    not_allowed: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class TrustReport:
+    """What is known of a stored model before it is loaded.
+
+    Attributes:
+        tag: the full tag.
+        framework: the adapter that loads it.
+        origin: the origin record: `how` and `time`, and `trusted`; `None` where it is not known how the store got it.
+        doubt: why the origin record cannot be read; empty where it can.
+        policy: the trust policy that applies.
+        files: all files.
+        verdict: "made here", "runs no code", "trusted", "allowed" (all imports are on the lists), "unseen" (the policy is
+            "always") or "refused".
+    """
+
+    tag: str
+    framework: str
+    origin: Origin | None
+    doubt: str
+    policy: str
+    files: tuple[FileReport, ...]
+    verdict: str
+
+    @property
+    def loads(self) -> bool:
+        """Whether `load` loads it as things are."""
+        return self.verdict != "refused"
+
+    @property
+    def not_allowed(self) -> tuple[str, ...]:
+        """All names that no list allows, sorted."""
+        return tuple(sorted({name for file in self.files for name in file.not_allowed}))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All problems, each with its file."""
+        return tuple(f"{file.path}: {problem}" for file in self.files for problem in file.problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return {
+            "tag": self.tag,
+            "framework": self.framework,
+            "origin": dict(self.origin) if self.origin is not None else None,
+            "doubt": self.doubt,
+            "policy": self.policy,
+            "verdict": self.verdict,
+            "loads": self.loads,
+            "files": [
+                {key: list(value) if isinstance(value, tuple) else value for key, value in attrs.asdict(file).items()}
+                for file in self.files
+            ],
+        }
+
+
+def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
+    """Return what is known of a stored model; loads nothing.
+
+    Args:
+        source: the store.
+        path: the version's folder.
+        info: its record.
+    """
+    policy = trust_policy()
+    _, origin, doubt = origin_of(source, info)
+    allowed = allowed_names()
+    files = []
+    for part in (main_part(info), *(object_part(info, name) for name in info.custom_objects)):
+        installed = part.is_usable()
+        everything = list(files_of(str(path), part))
+        code = set(code_files(str(path), part)) if installed else set(everything)
+        if not part.name and not part.framework:
+            code = set()  # a raw folder of files, which nothing loads
+        for file in everything:
+            if file in code:
+                files.append(inspect_part_file(path, part, file, allowed, installed=installed))
+            else:
+                files.append(FileReport(file, _size(path / file), part.framework, False))
+    code_paths = [file.path for file in files if file.runs_code]
+    changed = changed_file(source, path, info, code_paths)
+    files = [
+        attrs.evolve(file, problems=(*file.problems, changed[1])) if changed and file.path == changed[0] else file
+        for file in files
+    ]
+    verdict = _verdict(files, origin, policy, is_content=changed is None)
+    return TrustReport(str(info.tag), info.framework, origin, doubt, policy, tuple(files), verdict)
+
+
+def _verdict(files: list[FileReport], origin: Origin | None, policy: str, *, is_content: bool) -> str:
+    code = [file for file in files if file.runs_code]
+    if is_local(origin):
+        return "made here" if is_content else "refused"
+    if not code:
+        return "runs no code"
+    if is_trusted(origin, policy):
+        return "trusted" if is_content else "refused"
+    if policy == "always":
+        return "unseen"
+    if policy != "never" and not any(file.not_allowed or file.problems for file in code):
+        return "allowed"
+    return "refused"
+
+
+def allowed_names() -> frozenset[str]:
+    """Return the names that the lists of all usable adapters allow together, and those of plain data."""
+    names = set(PLAIN_NAMES)
+    adapters = registry()
+    for name in adapters.names():
+        try:
+            names |= adapters.adapter(name).info.allowed_names(name)
+        except PluginError:
+            continue  # a broken adapter allows nothing, and takes no other down; `tiffin plugins list` shows it
+    return frozenset(names)
+
+
+def inspect_part_file(
+    version: Path, part: Part, file: str, allowed: frozenset[str], *, installed: bool = True
+) -> FileReport:
+    """Inspect a file that can run code.
+
+    Args:
+        version: the version's folder.
+        part: the part that the file belongs to.
+        file: path below the version's folder.
+        allowed: names that are allowed.
+        installed: whether the part's adapter is.
+    """
+    path = version / file
+    size = _size(path)
+    below = file[len(part.folder) + 1 :] if part.folder else file
+    reader = part.reader(below) if installed else "any"
+    problems: tuple[str, ...] = ()
+    if path.is_symlink() or not path.is_file():
+        problems = ("It is a link or a special file",)
+    elif reader is None:
+        problems = (f"What it would run cannot be told: the adapter {part.framework!r} reads it, and it is no pickle",)
+    if problems:
+        return FileReport(file, size, part.framework, True, problems=problems)
+    found = _inspect(path, reader or "any")
+    refused = tuple(name for name in found.names if name not in allowed)
+    problems = (
+        found.problems
+        if installed
+        else (*found.problems, f"The adapter {part.framework!r} is not installed, or is broken")
+    )
+    return FileReport(file, size, part.framework, True, found.format, found.names, refused, problems)
+
+
+def _inspect(path: Path, reader: str) -> Inspection:
+    status = path.stat()
+    return _inspected(str(path), reader, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@lru_cache(maxsize=64)
+def _inspected(path: str, reader: str, *_state: int) -> Inspection:
+    return inspect_file(Path(path), cast('Literal["pickle", "joblib", "any"]', reader))
+
+
+def _size(path: Path) -> int:
+    return path.lstat().st_size
+
+
+def describe_origin(origin: Mapping[str, Any] | None) -> str:
+    """Return an origin record as people read it."""
+    if origin is None:
+        return "not known: it was copied into the store by other means"
+    return f"{origin['how']}, {origin.get('time', '')}".rstrip(", ")
