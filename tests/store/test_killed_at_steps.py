@@ -20,6 +20,7 @@ from tiffin.exceptions import ModelExistsError, ModelNotFoundError
 from tiffin.store import ModelStore
 from tiffin.store._gc import gc
 from tiffin.store._verify import verify
+from tiffin.transfer import export_model, import_model
 
 # What a process does before each of these calls can be interrupted there.
 CALLS = {"open", "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.utime", "sqlite3.connect"}
@@ -84,6 +85,10 @@ def accept(store: ModelStore) -> None:
     verify(store, accept=True)
 
 
+def bring_in(store: ModelStore) -> None:
+    import_model(f"{store.path}.tar", name="kept:3", store=store)
+
+
 CHANGES = [
     save_new_name,
     save_old_name,
@@ -97,6 +102,7 @@ CHANGES = [
     move_alias,
     collect,
     accept,
+    bring_in,
 ]
 
 
@@ -154,6 +160,8 @@ def prepare_for(store: ModelStore, change: Callable[[ModelStore], None]) -> None
         litter(store)
     if change is accept:
         edit_by_hand(store)
+    if change is bring_in:
+        export_model("kept:1", f"{store.path}.tar", store=store)
     for name in Path(store.layout.models).iterdir():
         os.utime(name, (1, 1))  # long ago, so that the catalog is relied on
     store.list()
