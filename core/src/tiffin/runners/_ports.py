@@ -83,6 +83,9 @@ class LoopPort:
         """Have the tick's calls submitted when the tick is over."""
         if stage is not None:
             self._stages.append(stage)
+            # Calls of this tick that are staged otherwise leave with these, in the same batch.
+            others = sum(len(chunk.waiters) for chunk in self._chunks.values() if chunk.method is stage.method)
+            stage.enough = max(1, stage.method.max_batch_size - others)
         if not self._scheduled:
             self._scheduled = True
             self.loop.call_soon(self._end_tick)
@@ -150,7 +153,7 @@ class Stage:
         dtype: Its dtype.
         payloads: The arrays.
         waiters: A future for each.
-        enough: How many of them fill a batch.
+        enough: How many of them fill a batch, with the tick's other calls of the method.
         create_future: The loop's.
     """
 
