@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -360,7 +361,8 @@ def check_kills(workers: int, threads: int, kills: int) -> None:
                 seat = runner.engine.seats[0]
                 pid = seat.worker.pid  # type: ignore[attr-defined]
                 if seat.usable and pid is not None:
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # dead since the last time, and just noticed
+                        os.kill(pid, signal.SIGKILL)
                 # Calls go on being answered after each death.
                 while answered[0] < before + 20 and not any(job.done() for job in jobs):
                     os.sched_yield()
