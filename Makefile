@@ -16,8 +16,8 @@ demo: setup  ## save, list, alias, load, predict, verify: the main job on real d
 	@$(BIN)/python examples/demo.py
 
 # What is quick to fail comes first; the tests on this Python come last, so that pytest has the last word.
-test: lint types docs test-alone test-pythons  ## everything that CI runs
-	$(BIN)/python -m pytest
+test: lint types docs test-alone test-pythons  ## everything that CI runs; what fails runs once more
+	$(BIN)/python -m pytest || $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none
 
 test-fast: setup  ## the tests on this Python, without the slow ones
 	$(BIN)/python -m pytest -m "not slow"

@@ -14,7 +14,7 @@ import venv
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from workspace import ROOT, Package, group, packages, pins, third_party
+from workspace import ROOT, Package, group, packages, pins, run_pytest, third_party
 
 NOT_ALONE = ["tests/integration", "tests/packaging"]
 """Folders of tests that cross packages, or need the tools of the full environment."""
@@ -49,7 +49,7 @@ def run_tests(core: Package, package: Package, python: Path) -> int:
     folder = ROOT / "tests" if package is core else package.folder / "tests"
     ignored = [f"--ignore={ROOT / path}" for path in NOT_ALONE]
     command: list[str | Path] = [python, "-m", "pytest", "-q", "-m", "not slow", *ignored, folder]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return run_pytest(command)
 
 
 def main() -> None:

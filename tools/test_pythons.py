@@ -13,7 +13,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from workspace import ROOT
+from workspace import ROOT, run_pytest
 
 VERSIONS = ["3.10", "3.11", "3.12", "3.13"]
 
@@ -47,7 +47,7 @@ def run_tests(version: str) -> int:
     """Run the tests on this Python, and return pytest's exit code."""
     print(f"\n== Python {version}", flush=True)
     command = [f".venv-{version}/bin/python", "-m", "pytest", "-q", "-m", "not slow"]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return run_pytest(list(command))
 
 
 def main() -> None:

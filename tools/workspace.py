@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -94,3 +95,18 @@ def pins(requirements: list[str]) -> str:
         below = [Requirement(line) for line in found.requires or []]
         pending += [normalized(line.name) for line in below if not line.marker or line.marker.evaluate({"extra": ""})]
     return "".join(needed[name] for name in sorted(needed))
+
+
+def run_pytest(command: list[str | Path]) -> int:
+    """Run pytest in the workspace and, where tests fail, those once more; return the exit code.
+
+    Tests kill processes and race them on purpose, beside whatever else the machine does: what fails once in a thousand
+    runs is shown, and does not end the run; what fails twice does.
+    """
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    if code == 1:
+        print("\nOnce more, only what failed:", flush=True)
+        code = subprocess.run(
+            [*command, "--last-failed", "--last-failed-no-failures=none"], cwd=ROOT, check=False
+        ).returncode
+    return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import logging
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -74,6 +76,7 @@ class ProcessWorker:
         self._process: subprocess.Popen[bytes] | None = None
         self._channels: list[Channel] = []
         self._life_line = -1
+        self._owner = -1
         # A pidfd: becomes readable when the process ends, and keeps nothing of it but that.
         self._descriptor = -1
         self._calls = 0
@@ -264,6 +267,8 @@ class ProcessWorker:
                     runner=spec.name,
                 ) from error
         self.name = f"{spec.name} (process {self._process.pid})"
+        self._owner = os.getpid()
+        _running.add(self)
 
     def _usable(self, slot: int) -> Channel:
         if not self._ready or self._given_up:
@@ -352,6 +357,11 @@ class ProcessWorker:
         finally:
             os.close(descriptor)
 
+    def end_with_interpreter(self) -> None:
+        """Kill the process and all that it started, if this process is the one that started it."""
+        if self._owner == os.getpid():
+            self._kill_group()
+
     def _kill_group(self) -> None:
         process = self._process
         with self._lock:
@@ -372,6 +382,17 @@ class ProcessWorker:
         for channel in self._channels:
             channel.close()
         return code
+
+
+_running: weakref.WeakSet[ProcessWorker] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_workers() -> None:
+    # An interpreter that exits closes its sockets some time before its pipes. A worker that nobody closed would end by
+    # itself in between, before the pipe could take along what it has started.
+    for worker in list(_running):
+        worker.end_with_interpreter()
 
 
 _EXPLAINED = {
