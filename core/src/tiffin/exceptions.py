@@ -94,6 +94,24 @@ class DamagedArchiveError(ArchiveError):
     """An archive is cut off, or its content is not what its record says; the store is unchanged."""
 
 
+class TransferError(TiffinError):
+    """A remote cannot do what was asked. Attribute: `url`, without secrets."""
+
+    url: str
+
+
+class RemoteUnreachableError(TransferError, ConnectionError):
+    """A remote does not answer, broke off, or has no time; the same may go well later."""
+
+
+class RemoteDeniedError(TransferError, PermissionError):
+    """A remote wants credentials, or does not let these do what was asked."""
+
+
+class RemoteDamagedError(TransferError):
+    """What a remote holds is not what its digest or record says; nothing of it was taken."""
+
+
 class RecordError(StoreError):
     """A model's record (model.yaml) is missing, invalid or damaged."""
 

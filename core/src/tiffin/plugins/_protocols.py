@@ -32,3 +32,5 @@ BatchContainer: TypeAlias = Any
 """A `tiffin.batching.BatchContainer`, which stands on a floor above this one."""
 Backend: TypeAlias = Any
 """A `tiffin.runners.Backend`, which stands on a floor above this one."""
+Connector: TypeAlias = Any
+"""A `tiffin.remotes.Connector`, which stands on a floor above this one."""

@@ -16,7 +16,7 @@ import pluggy
 if TYPE_CHECKING:
     from tiffin.info import ModelOptions
     from tiffin.plugins._adapter_info import AdapterInfo
-    from tiffin.plugins._protocols import Backend, BatchContainer, StoredModel
+    from tiffin.plugins._protocols import Backend, BatchContainer, Connector, StoredModel
     from tiffin.tags import Tag
 
 hookspec = pluggy.HookspecMarker("tiffin")
@@ -148,6 +148,18 @@ def runner_backends() -> Mapping[str, Callable[[], Backend]] | None:
     Returns:
         What `backend=` takes → a function that makes the back end, called for each runner that uses it. `None` adds
         nothing.
+    """
+
+
+@hookspec
+def remotes() -> Mapping[str, Connector] | None:
+    """Add places to push models to and pull them from.
+
+    Called when a URL is pushed to, pulled from or listed. Schemes that nobody adds are served through fsspec.
+
+    Returns:
+        URL scheme ("oci") → a function of the URL and of options, which makes the remote; see
+        `tiffin.remotes.Remote`. `None` adds nothing. The latest answer for a scheme counts.
     """
 
 
