@@ -32,6 +32,7 @@ class Layout:
         self.origins = os.path.join(root, "origins")
         self.aliases = os.path.join(root, "aliases")
         self.staging = os.path.join(root, "staging")
+        self.partial = os.path.join(root, "partial")
         self.catalog = os.path.join(root, "catalog.sqlite")
         self._ready = False
 
