@@ -1,4 +1,4 @@
-"""Places of plain objects: a folder of this machine, or anything that fsspec opens. What a remote in the store's layout needs.
+"""Places of plain objects, as a remote in the store's layout needs: a folder, or anything that fsspec opens.
 
 No place can rename a folder in one step, and not every one a file; but each shows a new object only when it is whole.
 """
@@ -81,6 +81,7 @@ class LocalPlace:
 
     @contextlib.contextmanager
     def open(self, path: str, offset: int = 0) -> Iterator[Any]:
+        missing: FileNotFoundError | None = None
         with contextlib.ExitStack() as stack:
             with remote_errors(self._shown(path), "read"):
                 try:
@@ -91,7 +92,6 @@ class LocalPlace:
                     missing = error
                 else:
                     file.seek(offset)
-                    missing = None
             if missing is not None:
                 raise missing
             yield _Told(file, self._shown(path), "read")
@@ -163,7 +163,7 @@ class RemotePlace:
 
     @contextlib.contextmanager
     def open(self, path: str, offset: int = 0) -> Iterator[Any]:
-        missing = None
+        missing: FileNotFoundError | None = None
         with contextlib.ExitStack() as stack:
             with remote_errors(self._shown(path), "read"):
                 try:

@@ -6,12 +6,20 @@ import contextlib
 import errno
 import hashlib
 import os
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tiffin._files import CHUNK, WriteLedger, digest_file
 from tiffin._model import Model
-from tiffin.exceptions import ModelExistsError, ModelNotFoundError, RemoteDamagedError
+from tiffin.exceptions import (
+    BadSignatureError,
+    ModelExistsError,
+    ModelNotFoundError,
+    RemoteDamagedError,
+    StoreError,
+    StoreWarning,
+)
 from tiffin.info import RECORD_NAME, ModelInfo
 from tiffin.pickling._writeback import start_writeback
 from tiffin.remotes._find import find
@@ -81,19 +89,25 @@ def pull(
             pulling = _Pulling(store, remote, version, folder, stop, limits or Limits())
             with stopping(stop):
                 pulling.fetch(info, progress)
-            for bundle in remote.signatures(version):
-                store.add_signature(info.content_digest, bundle)
             origin = f"pulled from {remote.url}"
             model = store.adopt(folder, info, pulling.ledger, origin=origin, overwrite=force)
             pulling.forget()
-    else:
-        for bundle in remote.signatures(version):
-            store.add_signature(info.content_digest, bundle)
+    _take_signatures(store, model, remote, version)
     if aliases:
         for alias, target in remote.aliases(version.name).items():
             if target == version.version:
                 store.set_alias(model.tag, alias)
     return model
+
+
+def _take_signatures(store: ModelStore, model: Model, remote: Remote, version: RemoteVersion) -> None:
+    where = f"a signature of '{version.name}:{version.version}' on {remote.url}"
+    for bundle in remote.signatures(version):
+        try:
+            store.add_signature(model.info, bundle, path=where)
+        except (BadSignatureError, StoreError) as error:
+            # Who may write there could else keep everybody from pulling. It proves nothing, and is not kept.
+            warnings.warn(f"{error.what}. It was left out", StoreWarning, stacklevel=3)
 
 
 def _here(store: ModelStore, info: ModelInfo, *, force: bool) -> Model | None:

@@ -102,8 +102,9 @@ def push(
         remote.publish(model.name, model.version, render_record(info), files, force=force)
     if bundles := store.signatures(info.content_digest):
         now = remote.find(model.name, model.version)
-        for bundle in bundles if now is not None else ():
-            remote.add_signature(now, bundle)
+        for bundle in bundles:
+            if now is not None:  # else somebody deleted it in this moment
+                remote.add_signature(now, bundle)
     for alias in chosen if aliases else ():
         remote.set_alias(model.name, alias, model.version)
     return Pushed(
