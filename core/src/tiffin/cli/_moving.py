@@ -39,16 +39,23 @@ def export(tag: str, path: str, output_format: str | None, force: bool) -> None:
 @click.argument("path", metavar="PATH|URL")
 @click.option("--as", "name", metavar="NAME[:VERSION]", help="Store it under another name or version.")
 @click.option("--force", is_flag=True, help="Replace the version if it exists.")
+@click.option("--as-files", is_flag=True, help="Take another tool's model as a raw folder of files.")
 @click.option("--max-bytes", type=int, help="Refuse archives that unpack to more.  [default: 1 TiB]")
 @click.option("--max-ratio", type=float, help="Refuse archives that unpack to more times their size.  [default: 1000]")
 @click.option("--max-files", type=int, help="Refuse archives of more members.  [default: 100000]")
-def import_archive(path: str, name: str | None, force: bool, **limits: float | None) -> None:
-    """Read an archive, from a file, a folder or a URL, and store it as a version."""
+def import_archive(path: str, name: str | None, force: bool, as_files: bool, **limits: float | None) -> None:
+    """Read an archive, from a file, a folder or a URL, and store it as a version.
+
+    Models that BentoML exported (.bentomodel) and models in MLflow's format are taken too, if an installed adapter reads
+    them; what of them is not kept is listed.
+    """
     from tiffin.transfer import Limits
 
     chosen: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
     with progress_bar() as progress:
-        model = api.import_model(path, name=name, force=force, limits=Limits(**chosen), progress=progress)
+        model = api.import_model(
+            path, name=name, force=force, as_files=as_files, limits=Limits(**chosen), progress=progress
+        )
     click.echo(f"Imported {model.tag}")
     hint(model)
 

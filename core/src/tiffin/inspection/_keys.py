@@ -50,6 +50,8 @@ class _Keys(Machine):
 
     def set_items(self, items: list[Any]) -> None:
         """Set items, and keep their keys."""
+        if self.root is None and isinstance(self.stack[-1], Fields):
+            self.root = self.stack[-1]  # of protocol 0, which makes a dict of what stands on the stack
         if self.root is not None and self.stack[-1] is self.root:
             for key in items[::2]:
                 if isinstance(key, str) and len(self.keys) <= _MAX_KEYS:

@@ -1,4 +1,4 @@
-"""Custom Python models of MLflow's (`mlflow.pyfunc.PythonModel`): loaded as MLflow does it, without MLflow where they can be."""
+"""MLflow's custom Python models (`mlflow.pyfunc.PythonModel`), loaded as MLflow does it, without it where they can be."""
 
 from __future__ import annotations
 
