@@ -21,7 +21,7 @@ class ForeignModel:
 
     Attributes:
         tool: the tool, in lower case: "bentoml" or "mlflow".
-        kind: what of the tool wrote the files: BentoML's module ("bentoml.sklearn"), or one of MLflow's flavors ("sklearn").
+        kind: what of the tool wrote the files: the module that a model of BentoML's names, or one of the flavors in MLflow.
         fields: what the record says of that: a flavor's own fields, or `options` and `api_version`. Plain values.
         files: path, with "/" → size in bytes, of all files but BentoML's own record.
     """

@@ -16,7 +16,8 @@ from tiffin._files import WriteLedger
 from tiffin.exceptions import ForeignModelError, InvalidTagError
 from tiffin.info import RECORD_NAME, ModelContext, ModelInfo, ObjectEntry, options_from, options_to_dict
 from tiffin.inspection import pickled_keys
-from tiffin.plugins import Adapter, ForeignModel, ForeignReading, find_reader, registry
+from tiffin.plugins import Adapter, ForeignModel, ForeignReading, registry
+from tiffin.plugins._foreign import find_reader
 from tiffin.signatures import normalise_signatures
 from tiffin.store._saving import check_metadata
 from tiffin.tags import Tag, new_version
