@@ -29,20 +29,21 @@ from pathlib import Path
 import bentoml
 import numpy as np
 from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 target = Path(sys.argv[1])
 iris = load_iris()
-model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=50)).fit(iris.data, iris.target)
+# An estimator whose attributes have been the same for years, so that older releases of scikit-learn can read it.
+model = make_pipeline(StandardScaler(), GaussianNB()).fit(iris.data, iris.target)
 saved = bentoml.sklearn.save_model(
     "iris_clf:qkm3rkdvpw",
     model,
     signatures={
         "predict": {"batchable": True, "batch_dim": 0},
         "predict_proba": {"batchable": True},
-        "decision_function": {"batchable": True},
+        "predict_log_proba": {"batchable": True},
     },
     labels={"owner": "nlp_team", "stage": "dev"},
     metadata={"accuracy": 0.97, "data": {"rows": 150, "names": list(iris.feature_names)}},
@@ -104,20 +105,20 @@ import pandas as pd
 from mlflow.models import infer_signature
 from mlflow.types import ParamSchema, ParamSpec
 from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 target = Path(sys.argv[1])
 iris = load_iris()
-model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=50)).fit(iris.data, iris.target)
+model = make_pipeline(StandardScaler(), GaussianNB()).fit(iris.data, iris.target)
 requirements = {"pip_requirements": ["scikit-learn==1.9.1"]}
 
 mlflow.sklearn.save_model(
     model, str(target / "skops"), input_example=iris.data[:2], metadata={"accuracy": 0.97}, **requirements
 )
 frame = pd.DataFrame(iris.data, columns=["a", "b", "c", "d"])
-framed = make_pipeline(StandardScaler(), LogisticRegression(max_iter=50)).fit(frame, iris.target)
+framed = make_pipeline(StandardScaler(), GaussianNB()).fit(frame, iris.target)
 mlflow.sklearn.save_model(
     framed,
     str(target / "cloudpickle"),

@@ -163,7 +163,7 @@ def test_a_record_that_would_harm_its_reader_is_refused(
 def test_a_record_may_refer_to_what_stands_in_it_twice(tar: Any, bring: Callable[..., Model]) -> None:
     """PyYAML, and so BentoML, writes equal lists once."""
     assert b"&id001" in RECORD
-    assert bring(tar(*HONEST)).info.signatures["decision_function"].batch_dim == (0, 0)
+    assert bring(tar(*HONEST)).info.signatures["predict_log_proba"].batch_dim == (0, 0)
 
 
 class Writes:
