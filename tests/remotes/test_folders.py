@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,23 @@ def test_a_remote_has_the_layout_of_a_store(folder: str, model: Model, store: Mo
     assert below(folder) == sorted([*contents, "aliases/iris/prod", "format", "models/iris/v1/model.yaml"])
     assert Path(folder, "models/iris/v1/model.yaml").read_bytes() == (model.path / "model.yaml").read_bytes()
     assert Path(folder, "aliases/iris/prod").read_text() == "v1\n"
+
+
+def test_a_group_that_may_write_to_a_remote_may_write_everywhere_in_it(
+    folder: str, model: Model, store: ModelStore
+) -> None:
+    """Folders below have the permissions of the remote's own, whatever the umask of who pushes."""
+    Path(folder).mkdir()
+    Path(folder).chmod(0o2775)
+    before = os.umask(0o077)
+    try:
+        models.push(model, folder, store=store)
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o7777 for path in Path(folder).rglob("*") if path.is_dir()}
+    assert modes == {0o2775}
+    files = {path.stat().st_mode & 0o777 for path in Path(folder).rglob("*") if path.is_file()}
+    assert files == {0o664}
 
 
 def test_aliases_travel_only_on_request(folder: str, model: Model, store: ModelStore, other: ModelStore) -> None:
