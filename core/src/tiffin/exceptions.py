@@ -139,6 +139,10 @@ class SigningError(TiffinError):
     path: str
 
 
+class SigningNotInstalledError(SigningError):
+    """Signatures can be neither made nor verified, because the extra `signing` is not installed."""
+
+
 class BadSignatureError(SigningError, ValueError):
     """A signature of a model is malformed, was made of other content, or no key that was given has made it."""
 

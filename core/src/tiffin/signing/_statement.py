@@ -46,7 +46,7 @@ class Statement:
     def difference(self, info: ModelInfo) -> str:
         """Return why the statement is not about a model's content; empty where it is.
 
-        A digest of model.yaml is left out here: see `covers`.
+        A digest of model.yaml is left out here: see `is_of_record`.
         """
         files = {path: entry.sha256 for path, entry in info.files.items()}
         listed = {path: sha256 for path, sha256 in self.files.items() if path != RECORD_NAME}
@@ -61,14 +61,9 @@ class Statement:
             return "it was made of the same files with another framework, other options or other signatures"
         return ""
 
-    def covers(self, info: ModelInfo, record: bytes) -> bool:
-        """Tell whether the statement, which is about the model's files, is about all of its content.
-
-        Args:
-            info: the model's record.
-            record: model.yaml, as it is now: whoever has signed these bytes has signed what they say.
-        """
-        return bool(self.content_digest) or self.files.get(RECORD_NAME) == hashlib.sha256(record).hexdigest()
+    def is_of_record(self, record: bytes) -> bool:
+        """Tell whether the statement lists these bytes as model.yaml: who has signed them has signed what they say."""
+        return self.files.get(RECORD_NAME) == hashlib.sha256(record).hexdigest()
 
 
 def make_statement(info: ModelInfo) -> bytes:

@@ -124,7 +124,7 @@ class Trusting(Finder):
 
         Args:
             content_digest: the digest of a version's content, computed and not only read.
-            trusted: `kind` ("hand", or "signature" by a known key), `by` whom and `how`; `None` takes trust back.
+            trusted: `kind` ("hand"), `by` whom and `how`; `None` takes trust back.
 
         Raises:
             ReadOnlyStoreError, StorageFullError: it cannot be noted.
