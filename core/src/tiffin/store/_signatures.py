@@ -12,7 +12,7 @@ import os
 import re
 
 from tiffin._files import sync_file
-from tiffin.exceptions import StoreError
+from tiffin.exceptions import TooManySignaturesError
 from tiffin.signing import MAX_BUNDLE, MAX_SIGNATURES
 from tiffin.store._layout import Layout, step
 
@@ -59,7 +59,7 @@ def add(layout: Layout, staging: str, content_digest: str, bundle: bytes) -> boo
         Whether it is new here.
 
     Raises:
-        StoreError: the content has as many signatures as are kept.
+        TooManySignaturesError: the content has as many signatures as are kept.
     """
     name = f"{hashlib.sha256(bundle).hexdigest()}.json"
     folder = folder_of(layout, content_digest)
@@ -67,7 +67,7 @@ def add(layout: Layout, staging: str, content_digest: str, bundle: bytes) -> boo
     if _read(path) is not None:
         return False
     if len([other for other in _names(layout, content_digest) if other != name]) >= MAX_SIGNATURES:
-        raise StoreError(
+        raise TooManySignaturesError(
             f"The content {content_digest} has {MAX_SIGNATURES} signatures already",
             why="No more are kept of one content",
             fix=f"Delete those that nobody needs, in {folder}",

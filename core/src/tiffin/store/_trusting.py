@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from tiffin._origin import signer
-from tiffin.exceptions import ReadOnlyStoreError, StorageFullError
+from tiffin.exceptions import (
+    BadSignatureError,
+    ReadOnlyStoreError,
+    StorageFullError,
+    StoreWarning,
+    TooManySignaturesError,
+)
 from tiffin.store._finding import Finder
 
 if TYPE_CHECKING:
@@ -67,7 +74,7 @@ class Trusting(Finder):
 
         Raises:
             BadSignatureError: it is malformed, or is about other content.
-            StoreError: the content has as many signatures as are kept (`tiffin.signing.MAX_SIGNATURES`).
+            TooManySignaturesError: the content has as many signatures as are kept (`tiffin.signing.MAX_SIGNATURES`).
             ReadOnlyStoreError, StorageFullError: it cannot be kept.
         """
         from tiffin.signing import check_fits
@@ -76,6 +83,25 @@ class Trusting(Finder):
         check_fits(info, bundle, path)
         with self.changing() as folder:
             return _signatures.add(self.layout, folder, info.compute_digest(), bundle)
+
+    def keep_signatures(self, info: ModelInfo, bundles: Iterable[bytes], where: str) -> None:
+        """Keep the signatures of a model that somebody else has kept with it.
+
+        Anybody may have put them there, so one that does not belong there stops nothing.
+
+        Args:
+            info: the model's record.
+            bundles: the signatures.
+            where: where they are from.
+
+        Warns:
+            StoreWarning: one is malformed, or about other content, or there are too many.
+        """
+        for number, bundle in enumerate(bundles, 1):
+            try:
+                self.add_signature(info, bundle, path=f"Signature {number} of '{info.tag}' at {where}")
+            except (BadSignatureError, TooManySignaturesError) as error:
+                warnings.warn(f"A signature was passed over: {error.what}", StoreWarning, stacklevel=3)
 
     # -- trust ---------------------------------------------------------------------------------------------------------
 

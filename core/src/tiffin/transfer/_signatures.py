@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
+import functools
 import io
-import os
 from collections.abc import Iterator
+from typing import Any
 
 from tiffin.exceptions import BadSignatureError
 from tiffin.info import ModelInfo
-from tiffin.signing import SIGNATURE_NAMES, check_fits, max_size, signature_names
+from tiffin.signing import check_fits, max_size, signature_names
 from tiffin.store import ModelStore
 from tiffin.transfer._read import Reader
-from tiffin.transfer._write import Member
+from tiffin.transfer._write import PIECE, Member
 
 
 def signature_members(store: ModelStore, info: ModelInfo) -> Iterator[Member]:
-    """Yield the signatures of a model's content as members of an archive."""
-    for name, data in zip(signature_names(info.files), store.signatures(info.compute_digest()), strict=False):
-        yield Member(name, len(data), lambda data=data: io.BytesIO(data))  # type: ignore[misc]
+    """Yield the signatures of a model's content as members of an archive; as many as there are names for."""
+    for name, bundle in zip(signature_names(info.files), store.signatures(info.compute_digest()), strict=False):
+        yield Member(name, len(bundle), functools.partial(io.BytesIO, bundle))
 
 
-def may_be_signature(path: str) -> bool:
-    """Tell whether a member is a signature, unless the model has a file of that name."""
-    return path in SIGNATURE_NAMES
+def is_signature(path: str, info: ModelInfo) -> bool:
+    """Tell whether a member is a signature, and no file of the model."""
+    return path in signature_names(info.files)
 
 
-def size_limit(path: str, info: ModelInfo) -> int | None:
-    """Return how many bytes a member may have that is a signature; `None` if it is none."""
-    return max_size(info) if path in signature_names(info.files) else None
+def read_bounded(stream: Any, info: ModelInfo) -> bytes:
+    """Return a member's content, or a little more of it than a signature may have."""
+    data = bytearray()
+    while len(data) <= max_size(info) and (piece := stream.read(PIECE)):
+        data += piece
+    return bytes(data)
 
 
-def read_signature(file: str, member: str, info: ModelInfo, reader: Reader) -> bytes:
-    """Take an unpacked signature out of the staging folder and return it.
+def check_signature(data: bytes, member: str, info: ModelInfo, reader: Reader) -> bytes:
+    """Return a signature from an archive, if it is one of the model.
 
     Raises:
-        DamagedArchiveError: it is not a signature of the model. Whoever changes a signed model leaves this trace, so it is
-            told rather than passed over.
+        DamagedArchiveError: it is not. Whoever changes a signed model leaves this trace, so it is told, not passed over.
     """
-    with open(file, "rb") as opened:
-        data = opened.read(max_size(info) + 1)
-    os.unlink(file)
     try:
         check_fits(info, data, member)
     except BadSignatureError as error:
