@@ -108,7 +108,8 @@ def read_private_key(path: str | os.PathLike[str], password: str | bytes | None 
     given = password.encode() if isinstance(password, str) else password
     encrypted = is_encrypted(pem)
     if encrypted and not given:
-        raise _error(path, "it is protected by a password, and none was given", "Set TIFFIN_KEY_PASSWORD, or pass it")
+        fix = "Set TIFFIN_KEY_PASSWORD, or give it (--password-file, password=…)"
+        raise _error(path, "it is protected by a password, and none was given", fix)
     try:
         key: Any = load_pem_private_key(pem, given if encrypted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

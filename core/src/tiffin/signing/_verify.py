@@ -24,8 +24,8 @@ class SignatureCheck:
     Attributes:
         result: "good": a key that was given vouches for all of the content. "good for files": for the files only, since
             another tool made the signature and model.yaml is not the one it was made of. "bad": it names a key that was
-            given, which has not made it. "other key": none of the keys that were given has made it. "other content": it is
-            about another model. "malformed": it cannot be read.
+            given, which has not made it. "other key": none of the keys that were given has made it. "unverified": no key was
+            given. "other content": it is about another model. "malformed": it cannot be read.
         key: the id of the key: that which has made it, else the one that it names, which says nothing; may be empty.
         key_path: where the key was read from; empty for other results than "good" and "good for files".
         signed_as: the tag or name under which it was signed, as the signature says.
@@ -57,7 +57,7 @@ def verify(bundles: Iterable[bytes], info: ModelInfo, folder: Path, keys: Sequen
     return sorted((_check(data, info, folder, keys) for data in bundles), key=lambda check: _ORDER.index(check.result))
 
 
-_ORDER = ("good", "good for files", "bad", "other key", "other content", "malformed")
+_ORDER = ("good", "good for files", "bad", "other key", "unverified", "other content", "malformed")
 
 
 def _check(data: bytes, info: ModelInfo, folder: Path, keys: Sequence[PublicKey]) -> SignatureCheck:
@@ -72,7 +72,9 @@ def _check(data: bytes, info: ModelInfo, folder: Path, keys: Sequence[PublicKey]
     if key is None:
         if any(bundle.hint == key.id for key in keys):
             return SignatureCheck("bad", bundle.hint, "", name, "The key that it names has not made it")
-        return SignatureCheck("other key", bundle.hint, "", name, _unknown(bundle, keys))
+        if not keys:
+            return SignatureCheck("unverified", bundle.hint, "", name, "There is no key to verify it with")
+        return SignatureCheck("other key", bundle.hint, "", name, _unknown(bundle))
     if _covers(bundle, info, folder):
         return SignatureCheck("good", key.id, key.path, name)
     return SignatureCheck(
@@ -87,12 +89,10 @@ def _maker(bundle: Bundle, keys: Sequence[PublicKey]) -> PublicKey | None:
     return next((key for key in named if key.has_made(bundle.signature, signed)), None)
 
 
-def _unknown(bundle: Bundle, keys: Sequence[PublicKey]) -> str:
-    if not keys:
-        return "No key was given to verify it with"
+def _unknown(bundle: Bundle) -> str:
     if bundle.kind == "key":
-        return "It was made with a key that was not given"
-    return "It is to be verified by a certificate, which is not known here, and no key that was given has made it"
+        return "It was made with another key"
+    return "It is to be verified by a certificate, which is not done here, and no known key has made it"
 
 
 def _covers(bundle: Bundle, info: ModelInfo, folder: Path) -> bool:

@@ -16,6 +16,7 @@ from tiffin.exceptions import TooManySignaturesError
 from tiffin.signing import MAX_BUNDLE, MAX_SIGNATURES
 from tiffin.store._layout import Layout, step
 
+_CONTENT = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9a-f]{64}\.json")
 
 
@@ -43,6 +44,18 @@ def damaged(layout: Layout, content_digest: str) -> list[str]:
             for name in sorted(os.listdir(folder))
             if not name.startswith(".") and (not _NAME.fullmatch(name) or _read(f"{folder}/{name}") is None)
         ]
+    return []
+
+
+def foreign(layout: Layout) -> list[str]:
+    """Return the paths of what belongs to no content, where signatures are kept."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(layout.signatures) as entries:
+        return sorted(
+            entry.path
+            for entry in entries
+            if not entry.name.startswith(".")
+            and not (_CONTENT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False))
+        )
     return []
 
 
