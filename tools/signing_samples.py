@@ -13,9 +13,8 @@ import tempfile
 from pathlib import Path
 
 import signing_peer
-from workspace import ROOT
-
 import tiffin
+from workspace import ROOT
 
 TARGET = ROOT / "tests" / "data" / "signing"
 CURVES = {"p256": "P-256", "p384": "P-384", "p521": "P-521"}
@@ -65,7 +64,9 @@ def _certificate(work: Path) -> None:
     key, certificate = work / "p256.pem", work / "certificate.pem"
     usage = "keyUsage=digitalSignature"
     subject = "/CN=A test of Tiffin"
-    openssl("req", "-x509", "-new", "-key", key, "-subj", subject, "-addext", usage, "-days", "3650", "-out", certificate)
+    openssl(
+        "req", "-x509", "-new", "-key", key, "-subj", subject, "-addext", usage, "-days", "3650", "-out", certificate
+    )
     options = ["--private_key", key, "--signing_certificate", certificate, "--certificate_chain", certificate]
     signature = TARGET / "certificate.sig"
     signing_peer.run("sign", "certificate", TARGET / "gift", *options, "--signature", signature)

@@ -72,7 +72,11 @@ def _password(key: str, password_file: str | None) -> str | None:
             return Path(password_file).read_text(encoding="utf-8").partition("\n")[0]
         except (OSError, UnicodeDecodeError) as error:
             raise click.FileError(password_file, str(error)) from error
-    if needs_password(key) and not os.environ.get(PASSWORD) and sys.stdin.isatty():
+    if needs_password(key) and not os.environ.get(PASSWORD) and _is_terminal():
         answer: str = click.prompt(f"Password of {key}", hide_input=True, err=True)
         return answer
     return None
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()

@@ -114,12 +114,12 @@ def read_statement(payload: bytes, path: str) -> Statement:
     for resource in field(predicate, "resources", list, path):
         if not isinstance(resource, dict):
             raise malformed("its field 'resources' is not as it must be", path)
-        name, digest = field(resource, "name", str, path), _digest(resource, "digest", path)
+        name = field(resource, "name", str, path)
         if resource.get("algorithm") != "sha256":
             raise malformed(f"it has a digest by {resource.get('algorithm')!r}; only 'sha256' is known here", path)
         if name in files:
             raise malformed(f"it lists the file {name!r} twice", path)
-        files[name] = digest
+        digest = files[name] = _digest(resource, "digest", path)
         together.update(bytes.fromhex(digest))
     if _digest(field(subject, "digest", dict, path), "sha256", path) != together.hexdigest():
         raise malformed("its digest of all files is not that of the files it lists", path)
