@@ -91,6 +91,7 @@ def test_what_cannot_be_compared_with_a_record_is_refused_with_its_reason(name: 
         ("dsseEnvelope/payload", "e30=\n"),
         ("dsseEnvelope/payload", "e31="),
         ("dsseEnvelope/payload", "_-8="),
+        ("dsseEnvelope/payload", bundle()["dsseEnvelope"]["payload"].replace("fQ==", "fR==")),  # the same bytes
         ("dsseEnvelope/payload", ...),
         ("dsseEnvelope/signatures", []),
         ("dsseEnvelope/signatures", bundle()["dsseEnvelope"]["signatures"] * 2),
