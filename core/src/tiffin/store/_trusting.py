@@ -61,7 +61,7 @@ class Trusting(Finder):
 
     # -- signatures ----------------------------------------------------------------------------------------------------
 
-    def add_signature(self, info: ModelInfo, bundle: bytes, *, path: str = "the signature") -> bool:
+    def add_signature(self, info: ModelInfo, bundle: bytes, *, path: str = "This") -> bool:
         """Keep a signature of a model's content. Verifies nothing but that it is about this content.
 
         Args:
