@@ -67,7 +67,8 @@ def _certificate(work: Path) -> None:
     openssl(
         "req", "-x509", "-new", "-key", key, "-subj", subject, "-addext", usage, "-days", "3650", "-out", certificate
     )
-    options: list[str | Path] = ["--private_key", key, "--signing_certificate", certificate, "--certificate_chain", certificate]
+    options: list[str | Path] = ["--private_key", key, "--signing_certificate", certificate]
+    options += ["--certificate_chain", certificate]
     signature = TARGET / "certificate.sig"
     signing_peer.run("sign", "certificate", TARGET / "gift", *options, "--signature", signature)
 

@@ -161,12 +161,18 @@ def test_a_store_keeps_some_signatures_of_a_content_and_no_more(model: Model) ->
     assert not store.add_signature(model.info, unsigned(model, 0))
 
 
-def test_a_remotes_signature_that_does_not_belong_there_is_passed_over(model: Model) -> None:
-    """Anybody may have put it beside a model on a registry; that stops no pull, and is told."""
-    store = models.default_store()
-    with pytest.warns(StoreWarning, match=r"passed over: Signature 1 of 'team-a:1' at oci://x is not a signature"):
-        store.keep_signatures(model.info, [b"junk", unsigned(model)], "oci://x")
-    assert store.signatures(model.info.content_digest) == [unsigned(model)]
+def test_signatures_travel_with_push_and_pull_and_junk_is_passed_over(
+    model: Model, tmp_path: Path, elsewhere: Callable[[], Path]
+) -> None:
+    """Anybody may put something beside a model on a remote; that stops no pull, and is told."""
+    models.default_store().add_signature(model.info, unsigned(model))
+    models.push("team-a", f"file://{tmp_path}/remote")
+    [folder] = (tmp_path / "remote").rglob("signatures/*")
+    (folder / f"{'0' * 64}.json").write_bytes(b"junk")
+    elsewhere()
+    with pytest.warns(StoreWarning, match=r"a signature of 'team-a:1' on .* is not a signature.* It was left out"):
+        models.pull("team-a:1", f"file://{tmp_path}/remote")
+    assert models.default_store().signatures(model.info.content_digest) == [unsigned(model)]
 
 
 def test_verify_names_what_is_no_signature_and_it_counts_for_nothing(model: Model) -> None:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from tiffin._origin import signer
-from tiffin.exceptions import (
-    BadSignatureError,
-    ReadOnlyStoreError,
-    StorageFullError,
-    StoreWarning,
-    TooManySignaturesError,
-)
+from tiffin.exceptions import ReadOnlyStoreError, StorageFullError
 from tiffin.store._finding import Finder
 
 if TYPE_CHECKING:
@@ -83,25 +76,6 @@ class Trusting(Finder):
         check_fits(info, bundle, path)
         with self.changing() as folder:
             return _signatures.add(self.layout, folder, info.compute_digest(), bundle)
-
-    def keep_signatures(self, info: ModelInfo, bundles: Iterable[bytes], where: str) -> None:
-        """Keep the signatures of a model that somebody else has kept with it.
-
-        Anybody may have put them there, so one that does not belong there stops nothing.
-
-        Args:
-            info: the model's record.
-            bundles: the signatures.
-            where: where they are from.
-
-        Warns:
-            StoreWarning: one is malformed, or about other content, or there are too many.
-        """
-        for number, bundle in enumerate(bundles, 1):
-            try:
-                self.add_signature(info, bundle, path=f"Signature {number} of '{info.tag}' at {where}")
-            except (BadSignatureError, TooManySignaturesError) as error:
-                warnings.warn(f"A signature was passed over: {error.what}", StoreWarning, stacklevel=3)
 
     # -- trust ---------------------------------------------------------------------------------------------------------
 
