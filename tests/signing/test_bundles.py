@@ -84,6 +84,7 @@ def test_what_cannot_be_compared_with_a_record_is_refused_with_its_reason(name: 
         ("verificationMaterial/certificate", {"rawBytes": ""}),
         ("verificationMaterial/publicKey/hint", 7),
         ("verificationMaterial/publicKey/hint", "x" * 2000),
+        ("verificationMaterial/publicKey/hint", "\x1b[2J"),
         ("dsseEnvelope", ...),
         ("dsseEnvelope", []),
         ("dsseEnvelope/payloadType", "application/json"),
@@ -116,6 +117,7 @@ def test_a_bundle_that_is_not_as_it_must_be_is_refused(path: str, value: Any) ->
         ("subject/0/digest/sha256", "0" * 64),
         ("subject/0/digest", {}),
         ("subject/0/name", 3),
+        ("subject/0/name", "x" * 2000),
         ("predicate/serialization", ...),
         ("predicate/serialization/method", "shards"),
         ("predicate/resources", {}),
@@ -138,6 +140,15 @@ def test_a_statement_that_is_not_as_it_must_be_is_refused(path: str, value: Any)
     """Other kinds, other digests, files that come twice, and a digest of all that is not that of the files."""
     with pytest.raises(BadSignatureError, match="is not a signature of a model"):
         read_bundle(wrap(change(statement(), path, value)), "x.sig")
+
+
+def test_an_error_shows_little_of_what_a_stranger_wrote() -> None:
+    """No megabyte, and nothing that moves a cursor."""
+    said = change(statement(), "_type", "\x1b[2J" + "x" * 100_000)
+    with pytest.raises(BadSignatureError) as caught:
+        read_bundle(wrap(said), "x.sig")
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) < 500
 
 
 def test_files_that_are_listed_twice_are_refused_though_the_digest_of_all_is_right() -> None:
@@ -202,6 +213,33 @@ def test_a_bundle_has_a_size_that_fits_its_model(model: Model) -> None:
     assert check_fits(model.info, data, "x").statement.content_digest == model.info.content_digest
     with pytest.raises(BadSignatureError, match="more than"):
         check_fits(model.info, data + b" " * max_size(model.info), "x")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(found: Any, path: str = "") -> list[str]:
+    """Return the paths of all that a JSON value holds."""
+    keys = range(len(found)) if isinstance(found, list) else found if isinstance(found, dict) else ()
+    return [place for key in keys for place in (f"{path}{key}", *places(found[key], f"{path}{key}/"))]
+
+
+@given(st.data())
+@settings(max_examples=200)
+def test_whatever_stands_in_a_bundle_it_is_read_or_refused(data: Any) -> None:
+    """Any part replaced by any JSON: there is no other error than that it is not a signature."""
+    within = data.draw(st.booleans())
+    found = bundle() if within else statement()
+    change(found, data.draw(st.sampled_from(places(found))), data.draw(JSON))
+    try:
+        read = read_bundle(json.dumps(found).encode() if within else wrap(found), "x")
+    except BadSignatureError:
+        return
+    assert all(len(digest) == 64 for digest in read.statement.files.values())
 
 
 def info_of(files: dict[str, str]) -> ModelInfo:

@@ -114,7 +114,7 @@ def show_signatures(checks: Sequence[SignatureCheck]) -> None:
     show_table(
         ["SIGNATURE", "KEY", "SIGNED AS", "WHY"],
         [
-            [check.result, check.key_path or check.key[:16] or "-", plain(check.signed_as), plain(check.problem)]
+            [check.result, check.key_path or check.key[:16] or "-", plain(check.signed_as[:80]), plain(check.problem)]
             for check in checks
         ],
     )

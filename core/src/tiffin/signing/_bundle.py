@@ -24,6 +24,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_BUNDLE = 32 << 20
 """Bytes that no bundle may have, however many files its model has."""
 _MAX_SIGNATURE = 1024
+_MAX_HINT = 1024
 _KINDS = {"publicKey": "key", "x509CertificateChain": "certificates", "certificate": "certificate"}
 
 
@@ -116,7 +117,7 @@ def _material(material: dict[str, Any], path: str) -> tuple[str, str]:
         raise malformed("it does not say by what one thing it can be verified", path)
     found = field(material, kinds[0], dict, path)
     hint = found.get("hint") or ""
-    if not isinstance(hint, str) or len(hint) > 1024:
+    if not isinstance(hint, str) or len(hint) > _MAX_HINT or not hint.isprintable():
         raise malformed("its field 'hint' is not as it must be", path)
     return _KINDS[kinds[0]], hint if kinds[0] == "publicKey" else ""
 
