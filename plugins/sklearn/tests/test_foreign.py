@@ -48,7 +48,6 @@ def test_an_estimator_of_bentoml_s_answers_as_it_did_there(container: str) -> No
     assert model.custom_objects["means"].tolist() == BENTOML["means"]
 
 
-@needs_skops
 def test_an_estimator_of_bentoml_s_runs_for_many_callers() -> None:
     """Its signatures say that calls may be merged, and they are."""
     model = models.import_model(SAMPLES / "bentoml" / "iris.bentomodel")

@@ -14,6 +14,8 @@ REGISTERED = "registered_model_meta"
 """A file that MLflow writes beside a model which it downloads from a registry: the name and version there."""
 GENERAL = "python_function"
 """The flavor that says how MLflow itself calls the model: less than the framework's own flavor, if there is one."""
+_MAX_FLAVORS = 50
+"""Flavors that adapters are asked about; models have two or three."""
 _FACTS = ("run_id", "model_uuid", "model_id", "artifact_path", "saved_input_example_info", "model_size_bytes")
 _KNOWN = frozenset({
     *_FACTS, "flavors", "signature", "metadata", "mlflow_version", "utc_time_created", "databricks_runtime",
@@ -50,7 +52,7 @@ def describe(data: Mapping[str, Any], files: Mapping[str, int], registered: Mapp
     if general:
         specs = read_schema(data.get("signature"), described)
         described.keep_signature(text_of(general.get("predict_fn")) or "predict", {"batchable": False, **specs})
-    for name, fields in sorted(flavors.items(), key=lambda item: item[0] == GENERAL):
+    for name, fields in sorted(flavors.items(), key=lambda item: item[0] == GENERAL)[-_MAX_FLAVORS:]:
         if not isinstance(fields, Mapping):
             described.lost.append(f"the flavor {name!r}, which has no fields")
             continue

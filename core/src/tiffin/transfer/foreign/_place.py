@@ -23,10 +23,11 @@ from tiffin.store._saving import check_metadata
 from tiffin.tags import Tag, new_version
 from tiffin.transfer._checks import Checks
 from tiffin.transfer._paths import Paths
-from tiffin.transfer.foreign._description import MAX_LOST, Description
+from tiffin.transfer.foreign._description import MAX_LOST, Description, text_of
 from tiffin.transfer.foreign._find import Found
 
 _OBJECTS = "custom_objects"
+_SHOWN = 5
 
 
 @attrs.frozen
@@ -118,11 +119,16 @@ def _reader(described: Description, checks: Checks) -> tuple[ForeignModel, Adapt
         return reader
     kinds = tuple(model.kind for model in described.models)
     raise ForeignModelError(
-        f"No installed adapter reads what {described.tool} calls {', '.join(map(repr, kinds))}",
+        f"No installed adapter reads what {described.tool} calls {_some(kinds)}",
         why=f"Only an adapter that knows its files can load them (installed: {', '.join(registry().names()) or 'none'})",
         fix="Install the adapter of its framework, or import the bare files: as_files=True (--as-files)",
         path=checks.path, member="", tool=described.tool, kinds=kinds,
     )  # fmt: skip
+
+
+def _some(kinds: tuple[str, ...]) -> str:
+    more = f" and {len(kinds) - _SHOWN} more" if len(kinds) > _SHOWN else ""
+    return ", ".join(_shown(repr(kind)) for kind in kinds[:_SHOWN]) + more
 
 
 def _arrange(inner: Mapping[str, str], moves: Mapping[str, str], objects: str, checks: Checks) -> dict[str, str]:
@@ -232,12 +238,11 @@ def _info(
     )
 
 
-def _versions(adapter: Adapter, versions: Mapping[str, str]) -> dict[str, str]:
+def _versions(adapter: Adapter, versions: Mapping[str, Any]) -> dict[str, str]:
     # Only what the adapter itself would record: each name is looked up among what is installed at every load.
     known = {_canonical(name): name for name in adapter.info.distributions}
-    return {
-        known[_canonical(name)]: version for name, version in versions.items() if _canonical(name) in known and version
-    }
+    found = {known.get(_canonical(name), ""): text_of(version) for name, version in versions.items()}
+    return {name: version for name, version in found.items() if name and version}
 
 
 def _canonical(name: str) -> str:
