@@ -16,7 +16,7 @@ from tiffin.exceptions import BrokenPluginError, UntrustedModelError
 from tiffin.inspection import Inspection
 
 _SCHEMA = "schema.json"
-_MAX_SCHEMA = 256 << 20
+_MAX_SCHEMA = 32 << 20
 _MAX_MEMBERS = 100_000
 _MAX_PROBLEMS = 20
 _PLAIN = frozenset({
