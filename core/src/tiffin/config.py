@@ -48,12 +48,17 @@ def read_config() -> Mapping[str, Any]:
         raise ConfigError(
             f"The settings in {path} cannot be read: {error}", fix="Make it readable, or delete it", path=str(path)
         ) from error
-    content = _parse(text, path)
+    content = parse_config(text, path)
     _read[str(path)] = stamp, content
     return content
 
 
-def _parse(text: str, path: Path) -> dict[str, Any]:
+def parse_config(text: str, path: Path) -> dict[str, Any]:
+    """Return the content of a settings file's text.
+
+    Raises:
+        ConfigError: it is not TOML.
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:

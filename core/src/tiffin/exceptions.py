@@ -133,6 +133,16 @@ class UntrustedModelError(TiffinError, PermissionError):
     problems: tuple[str, ...]
 
 
+class SigningError(TiffinError):
+    """A model cannot be signed, or a key cannot be used. Attribute: `path`, of the key; may be empty."""
+
+    path: str
+
+
+class BadSignatureError(SigningError, ValueError):
+    """A signature of a model is malformed, was made of other content, or no key that was given has made it."""
+
+
 class LabelError(TiffinError, ValueError):
     """A label's key or value is not allowed."""
 

@@ -126,6 +126,7 @@ def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> 
         "env": "tiffin.cli._env:env",
         "models": "tiffin.cli._models:models",
         "plugins": "tiffin.cli._plugins:plugins",
+        "remotes": "tiffin.cli._remotes:remotes",
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

@@ -31,6 +31,8 @@ _CARE = "tiffin.cli._maintenance:"
         "inspect": "tiffin.cli._trust:inspect",
         "label": _HERE + "label",
         "list": _HERE + "list_models",
+        "pull": "tiffin.cli._remotes:pull",
+        "push": "tiffin.cli._remotes:push",
         "trust": "tiffin.cli._trust:trust",
         "untrust": "tiffin.cli._trust:untrust",
         "verify": _CARE + "verify",

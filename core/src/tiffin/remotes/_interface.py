@@ -133,12 +133,12 @@ class Remote(Protocol):
                 which it writes, two who publish the same version at the same moment cannot both succeed.
         """
 
-    def open(self, name: str, content: Content, offset: int) -> AbstractContextManager[Source]:
-        """Open a content for reading.
+    def open(self, version: RemoteVersion, content: Content, offset: int) -> AbstractContextManager[Source]:
+        """Open a content of a version for reading.
 
         Args:
-            name: the model's name.
-            content: which; with a path, where the version's own file can stand in for it.
+            version: the version, as `find` gave it.
+            content: which of its contents, or of the files of its record.
             offset: bytes to leave out at the front: those that came before a connection broke.
         """
 

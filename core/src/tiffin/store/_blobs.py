@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Iterator
 
+from tiffin._files import WrittenFile
 from tiffin.store._layout import Layout
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -52,6 +53,8 @@ def share(layout: Layout, path: str, sha256: str, temporary: str) -> bool:
 def _take(path: str, blob: str, temporary: str) -> bool | None:
     """Replace `path` by a link to `blob`; `None` where the blob has gone meanwhile."""
     try:
+        if os.path.samefile(blob, path):
+            return True  # taken from there; and renaming a name of a file to another of its names does nothing
         if os.stat(blob).st_size != os.stat(path).st_size:
             return False  # damaged: verify will move it aside, and this version keeps its own copy
         os.link(blob, temporary)
@@ -63,6 +66,31 @@ def _take(path: str, blob: str, temporary: str) -> bool | None:
         raise
     os.replace(temporary, path)
     return True
+
+
+def take(layout: Layout, sha256: str, size: int, path: str) -> bool:
+    """Make `path` a link to the blob of a content, where there is one of the size; returns whether it did.
+
+    Its digest is not compared: whoever relies on it reads it.
+    """
+    try:
+        if os.stat(layout.blob(sha256)).st_size == size:
+            os.link(layout.blob(sha256), path)
+            return True
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+    return False
+
+
+def is_linked(layout: Layout, path: str, known: WrittenFile | None) -> bool:
+    """Tell whether a staged file, whose digest is known, is a link to the blob of its content."""
+    try:
+        return known is not None and os.path.samefile(path, layout.blob(known.sha256))
+    except FileNotFoundError:
+        return False
 
 
 def restore(layout: Layout, path: str, sha256: str) -> bool:

@@ -30,8 +30,10 @@ class Layout:
         self.blobs = os.path.join(root, "blobs", "sha256")
         self.damaged = os.path.join(root, "blobs", "damaged")
         self.origins = os.path.join(root, "origins")
+        self.signatures = os.path.join(root, "signatures")
         self.aliases = os.path.join(root, "aliases")
         self.staging = os.path.join(root, "staging")
+        self.partial = os.path.join(root, "partial")
         self.catalog = os.path.join(root, "catalog.sqlite")
         self._ready = False
 

@@ -56,7 +56,7 @@ def publish(
     mode = stat.S_IMODE(os.stat(layout.models).st_mode)
     files, folders = _walk(folder)
     for path in files:
-        _own(f"{folder}/{path}", f"{folder}.link")
+        _own(layout, f"{folder}/{path}", f"{folder}.link", ledger)
     known = _digest(folder, files, ledger)
     for path in files:
         os.chmod(f"{folder}/{path}", 0o444 & mode)
@@ -168,9 +168,12 @@ def _walk(folder: str) -> tuple[list[str], list[str]]:
     return sorted(files), sorted(folders, reverse=True)
 
 
-def _own(path: str, temporary: str) -> None:
-    """Replace a file by a copy if it has other names: whoever has those could change what is in the store."""
-    if os.stat(path).st_nlink > 1:
+def _own(layout: Layout, path: str, temporary: str, ledger: WriteLedger) -> None:
+    """Replace a file by a copy if it has other names: whoever has those could change what is in the store.
+
+    Unless they are the store's own.
+    """
+    if os.stat(path).st_nlink > 1 and not _blobs.is_linked(layout, path, ledger.lookup(path)):
         shutil.copyfile(path, temporary)
         os.replace(temporary, path)
 

@@ -13,6 +13,7 @@ from tiffin.store._finding import Finder
 
 if TYPE_CHECKING:
     from tiffin._model import Model
+    from tiffin.info import ModelInfo
     from tiffin.tags import Tag
     from tiffin.trust import TrustReport
 
@@ -44,6 +45,37 @@ class Trusting(Finder):
     def blob(self, sha256: str) -> str:
         """Return the path of the blob with this digest; it need not exist."""
         return self.layout.blob(sha256)
+
+    def signatures(self, content_digest: str) -> list[bytes]:
+        """Return the signatures of a content, as bundles, always in the same order. Verifies none of them."""
+        from tiffin.store import _signatures
+
+        return _signatures.read_all(self.layout, content_digest)
+
+    # -- signatures ----------------------------------------------------------------------------------------------------
+
+    def add_signature(self, info: ModelInfo, bundle: bytes, *, path: str = "the signature") -> bool:
+        """Keep a signature of a model's content. Verifies nothing but that it is about this content.
+
+        Args:
+            info: the model's record; the version need not be in the store yet.
+            bundle: the signature, a Sigstore bundle.
+            path: where it is from, for errors.
+
+        Returns:
+            Whether it is new here.
+
+        Raises:
+            BadSignatureError: it is malformed, or is about other content.
+            StoreError: the content has as many signatures as are kept (`tiffin.signing.MAX_SIGNATURES`).
+            ReadOnlyStoreError, StorageFullError: it cannot be kept.
+        """
+        from tiffin.signing import check_fits
+        from tiffin.store import _signatures
+
+        check_fits(info, bundle, path)
+        with self.changing() as folder:
+            return _signatures.add(self.layout, folder, info.compute_digest(), bundle)
 
     # -- trust ---------------------------------------------------------------------------------------------------------
 

@@ -60,20 +60,20 @@ def file_system(path: str, params: Mapping[str, Any] | None, doing: str) -> Iter
 
 def parts(system: Any, size: int) -> dict[str, int]:
     # The drivers of object stores would hold parts of 50 MiB, several of them.
-    if not _uploads(system):
+    if not uploads(system):
         return {}
     mib = 1 << 20
     return {"block_size": max(_PART, -(-size // _MAX_PARTS // mib) * mib)}
 
 
-def _uploads(system: Any) -> bool:
+def uploads(system: Any) -> bool:
     """Tell whether what is written shows only when it is complete, as in object stores."""
     return bool(getattr(system, "async_impl", False))
 
 
 @contextlib.contextmanager
 def open_remote(system: Any, name: str, path: str, size: int, replace: bool) -> Iterator[Any]:
-    grows = not _uploads(system)
+    grows = not uploads(system)
     temporary = f"{name}.{uuid.uuid4().hex[:8]}.part" if grows else name
     with told(path, "write"):
         with contextlib.suppress(PermissionError):  # who may write may not always look

@@ -6,13 +6,14 @@ Every function works on the store below $TIFFIN_HOME (default ~/.tiffin), or on 
 from __future__ import annotations
 
 import builtins
-import os
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tiffin._model import Model
+from tiffin.models._default import default_store
+from tiffin.models._moving import export_model, import_model, list_remote, pull, push
 from tiffin.store import ModelStore, NewFolder
 from tiffin.tags import Tag
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from tiffin.store._gc import Garbage
     from tiffin.store._usage import StoreUsage, Usage
     from tiffin.store._verify import Problem
-    from tiffin.transfer import Limits
-    from tiffin.transfer._progress import Progress
     from tiffin.trust import TrustReport
 
 __all__ = [
@@ -50,8 +49,11 @@ __all__ = [
     "inspect",
     "label",
     "list",
+    "list_remote",
     "load",
     "prune",
+    "pull",
+    "push",
     "remove_alias",
     "save",
     "set_alias",
@@ -72,7 +74,6 @@ _LATER = {
     "StoreUsage": "tiffin.store._usage",
     "Usage": "tiffin.store._usage",
 }
-_stores: dict[str, ModelStore] = {}
 
 
 def __getattr__(name: str) -> Any:
@@ -82,16 +83,6 @@ def __getattr__(name: str) -> Any:
 
         return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def default_store() -> ModelStore:
-    """Return the store below $TIFFIN_HOME, as that is set now."""
-    from tiffin._home import home
-
-    path = os.path.join(home(), "store")
-    if path not in _stores:
-        _stores[path] = ModelStore(path)
-    return _stores[path]
 
 
 def save(
@@ -362,118 +353,3 @@ def untrust(tag: str | Tag, *, store: ModelStore | None = None) -> Model:
         ModelNotFoundError: there is no such version.
     """
     return (store or default_store()).untrust(tag)
-
-
-def export_model(
-    tag: str | Tag | Model,
-    path: str | os.PathLike[str] = ".",
-    output_format: str | None = None,
-    *,
-    subpath: str | None = None,
-    protocol: str | None = None,
-    user: str | None = None,
-    passwd: str | None = None,
-    params: Mapping[str, Any] | None = None,
-    force: bool = False,
-    progress: Progress | None = None,
-    store: ModelStore | None = None,
-) -> str:
-    """Write one version as one archive or folder.
-
-    Streams: holds no more than some MiB in memory and makes no second copy on disk. Two exports of one version are the same
-    bytes. What was written before an error does not stay.
-
-    Args:
-        tag: which version.
-        path: a file, an existing folder, or a URL that fsspec opens. In a folder, or under a path or URL that ends in
-            "/", the archive is called `<name>-<version>.tiffin`.
-        output_format: "tiffin" (tar and zstd), "tar", "tar.zst", "tar.gz", "tar.xz", "zip" or "folder"; default: by the
-            path's ending, else "tiffin".
-        subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
-        params: options of the fsspec file system.
-        force: whether a file that exists is replaced.
-        progress: told how far it is.
-        store: another store than the default one.
-
-    Returns:
-        The path or URL of what was written.
-
-    Raises:
-        ModelNotFoundError: there is no such version.
-        RecordError: its record was edited by hand and is not accepted.
-        ArchiveError: it cannot be written; or a file of the model is not what was saved.
-    """
-    from tiffin.transfer import export_model
-
-    return export_model(
-        tag,
-        path,
-        output_format,
-        subpath=subpath,
-        protocol=protocol,
-        user=user,
-        passwd=passwd,
-        params=params,
-        force=force,
-        progress=progress,
-        store=store or default_store(),
-    )
-
-
-def import_model(
-    path: str | os.PathLike[str],
-    input_format: str | None = None,
-    *,
-    name: str | Tag | None = None,
-    subpath: str | None = None,
-    protocol: str | None = None,
-    user: str | None = None,
-    passwd: str | None = None,
-    params: Mapping[str, Any] | None = None,
-    force: bool = False,
-    limits: Limits | None = None,
-    progress: Progress | None = None,
-    store: ModelStore | None = None,
-) -> Model:
-    """Read one archive or folder that `export_model` wrote, and store it as a version.
-
-    Streams: holds no more than some MiB in memory and makes no second copy on disk. Everything is checked before the
-    version is published; an error leaves the store as it was.
-
-    Args:
-        path: a file, a folder, or a URL that fsspec opens.
-        input_format: not needed, archives are known by their first bytes.
-        name: another name, or `name:version`, to store it under.
-        subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
-        params: options of the fsspec file system.
-        force: whether a version that exists is replaced, in one step.
-        limits: how much the archive may unpack to.
-        progress: told how far it is.
-        store: another store than the default one.
-
-    Returns:
-        A handle on the new version.
-
-    Raises:
-        UnsafeArchiveError: a member of the archive was refused; it is named.
-        DamagedArchiveError: the archive is cut off or damaged, or holds other content than its record says.
-        ArchiveError: it cannot be read.
-        ModelExistsError: the version exists, and `force` is false.
-        StorageFullError, ReadOnlyStoreError: the store's disk refused.
-    """
-    from tiffin.transfer import import_model
-
-    return import_model(
-        path,
-        input_format,
-        name=name,
-        subpath=subpath,
-        protocol=protocol,
-        user=user,
-        passwd=passwd,
-        params=params,
-        force=force,
-        limits=limits,
-        progress=progress,
-        store=store or default_store(),
-    )

@@ -1,0 +1,51 @@
+"""Errors of remotes: what a driver raises, told as Tiffin's own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from tiffin.exceptions import ArchiveError, RemoteDeniedError, RemoteUnreachableError, TransferError
+from tiffin.transfer._errors import told
+
+_FINAL = (
+    ImportError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
+
+
+@contextlib.contextmanager
+def remote_errors(url: str, doing: str) -> Iterator[None]:
+    """Turn what a driver raises in the block into errors of Tiffin.
+
+    Args:
+        url: the remote's, as it may be shown; or that of one object on it.
+        doing: "read" or "write".
+
+    Raises:
+        RemoteDeniedError: the driver says that it may not.
+        RemoteUnreachableError: anything that may go well another time.
+        TransferError: anything else.
+        StorageFullError: no space is left there.
+    """
+    try:
+        with told(url, doing):
+            yield
+    except ArchiveError as error:
+        cause = error.__cause__
+        kind: type[TransferError] = RemoteUnreachableError
+        if isinstance(cause, PermissionError):
+            kind = RemoteDeniedError
+        elif cause is None or isinstance(cause, _FINAL):
+            kind = TransferError
+        fix = error.fix
+        if not fix and kind is RemoteUnreachableError:
+            fix = "Look whether it can be reached, and try again"
+        elif not fix and kind is RemoteDeniedError:
+            fix = "Look at the credentials that its driver uses"
+        raise kind(error.what, why=error.why, fix=fix, url=url) from (cause or error)

@@ -1,0 +1,164 @@
+"""Which version of a remote a tag means, and what a remote has."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from tiffin.exceptions import AmbiguousTagError, InvalidTagError, ModelNotFoundError, RecordError, RemoteDamagedError
+from tiffin.info import RECORD_NAME, FileEntry, ModelInfo
+from tiffin.remotes._interface import Remote, RemoteVersion
+from tiffin.remotes._parallel import each
+from tiffin.remotes._streams import Stop
+from tiffin.tags import LATEST, Tag, check_part, new_version
+from tiffin.transfer._progress import Silent
+from tiffin.transfer._record import read_foreign_record
+
+
+def find(remote: Remote, tag: str | Tag, rename: Tag | None = None) -> tuple[RemoteVersion, ModelInfo]:
+    """Return the version of a remote that a tag means, and its record.
+
+    Args:
+        remote: the remote.
+        tag: `name` or `name:latest` for the newest; `name:version`, `name:alias`, or a unique beginning of a version.
+        rename: what the record is to be called instead. What another tool has put there may be called in ways that no
+            model of Tiffin's can be.
+
+    Raises:
+        InvalidTagError: what it is called cannot be a name and version, and it is not renamed.
+        ModelNotFoundError, AmbiguousTagError: it means none, or several.
+        RemoteDamagedError: the record is not valid.
+        TransferError: the remote cannot be reached.
+    """
+    name, colon, wanted = str(tag).partition(":")
+    if not colon or wanted == LATEST:
+        found = _infos(remote, name, remote.versions(name))
+        if not found:
+            raise _not_found(remote, str(tag))
+        newest = max(found, key=lambda pair: (pair[1].creation_time, pair[1].version))[0]
+        return newest, info_of(remote, newest, rename)
+    version = remote.find(name, wanted)
+    if version is None:
+        aliases = remote.aliases(name)
+        version = remote.find(name, aliases[wanted]) if wanted in aliases else None
+    if version is None:
+        begin = sorted(known for known in remote.versions(name) if known.startswith(wanted))
+        if len(begin) > 1:
+            raise AmbiguousTagError(
+                f"'{tag}' on {remote.url} could be {len(begin)} versions: {', '.join(begin[:5])}"
+                f"{', …' if len(begin) > 5 else ''}",
+                fix="Give more of the version",
+                tag=str(tag),
+                versions=tuple(begin),
+            )
+        version = remote.find(name, begin[0]) if begin else None
+    if version is None:
+        raise _not_found(remote, str(tag))
+    return version, info_of(remote, version, rename)
+
+
+def list_remote(
+    remote: Remote,
+    tag: str | Tag | None = None,
+    *,
+    labels: Mapping[str, str | None] | None = None,
+    framework: str | None = None,
+) -> list[ModelInfo]:
+    """Return the records of what a remote has, by name, newest first.
+
+    Args:
+        remote: the remote.
+        tag: only this name's versions; with a version, only what it means.
+        labels: only those that have all these labels; a value of `None` stands for any value.
+        framework: only those that this adapter saved.
+
+    Raises:
+        ModelNotFoundError: `tag` names a version that is not there.
+        TransferError: the remote cannot be reached, or cannot list.
+    """
+    if tag is not None and ":" in str(tag):
+        found = [find(remote, tag)[1]]
+    else:
+        names = sorted(remote.names()) if tag is None else [str(tag)]
+        found = [info for name in names for _, info in _infos(remote, name, remote.versions(name))]
+    if framework is not None:
+        found = [info for info in found if info.framework == framework]
+    for key, value in (labels or {}).items():
+        found = [info for info in found if key in info.labels and value in (None, info.labels[key])]
+    found.sort(key=lambda info: (info.creation_time, info.version), reverse=True)
+    return sorted(found, key=lambda info: info.name)
+
+
+def info_of(remote: Remote, version: RemoteVersion, rename: Tag | None = None) -> ModelInfo:
+    """Return the record of a version; for what another tool put there, one that is made from what is known.
+
+    Raises:
+        InvalidTagError: what it is called cannot be a name and version, and it is not renamed.
+        RemoteDamagedError: it is not valid, or another version's.
+    """
+    if version.record is None:
+        return _made(version, rename)
+    where = f"{RECORD_NAME} of {version.name}:{version.version} on {remote.url}"
+    try:
+        info = read_foreign_record(version.record, where)
+    except RecordError as error:
+        raise RemoteDamagedError(error.what, why="It is not taken from there", fix=error.fix, url=remote.url) from error
+    if (info.name, info.version) != (version.name, version.version):
+        raise RemoteDamagedError(
+            f"The {where} is that of {info.tag}",
+            why="Who changes the name of a model on its way may mean another model to be taken for it",
+            url=remote.url,
+        )
+    if rename is None:
+        return info
+    return attrs.evolve(info, name=rename.name, version=rename.version or info.version)
+
+
+def _infos(remote: Remote, name: str, versions: Iterable[str]) -> list[tuple[RemoteVersion, ModelInfo]]:
+    found = each(lambda version: remote.find(name, version), sorted(versions), remote.threads, Stop(Silent()))
+    # A folder without a record is a version that somebody pushes right now, or has given up.
+    return [(version, info_of(remote, version)) for version in found if version is not None]
+
+
+def _made(version: RemoteVersion, rename: Tag | None) -> ModelInfo:
+    name, tag = version.name, version.version
+    if rename is not None:
+        name, tag = rename.name, rename.version or tag
+    if tag == LATEST:  # a name of many artifacts elsewhere; here it stands for the newest version
+        tag = new_version()[0]
+    try:
+        check_part(name, "model name")
+        check_part(tag, "version")
+    except InvalidTagError as error:
+        raise InvalidTagError(
+            error.what, why=error.why, fix="Give it another name: --as NAME:VERSION", value=error.value
+        ) from error
+    return ModelInfo(
+        name=name,
+        version=tag,
+        labels={str(key): str(value) for key, value in version.labels.items()},
+        metadata=dict(version.metadata),
+        files={content.path: FileEntry(content.size, content.sha256) for content in version.contents if content.path},
+        creation_time=_created(version),
+    )
+
+
+def _created(version: RemoteVersion) -> datetime.datetime:
+    text = str(version.metadata.get("created", ""))
+    try:
+        found = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
+    return found if found.tzinfo is not None else found.replace(tzinfo=datetime.timezone.utc)
+
+
+def _not_found(remote: Remote, tag: str) -> ModelNotFoundError:
+    name = tag.partition(":")[0]
+    versions = sorted(remote.versions(name), reverse=True)
+    if versions:
+        fix = f"'{name}' has {', '.join(versions[:6])}{', …' if len(versions) > 6 else ''} there"
+    else:
+        fix = "Look at what is there: tiffin models list --remote"
+    return ModelNotFoundError(f"Model '{tag}' was not found on {remote.url}", fix=fix, tag=tag)

@@ -1,0 +1,210 @@
+"""A remote in the store's own layout: a folder, or what fsspec opens, with models/, blobs/ and aliases/ as a store has them.
+
+Versions there have only their record; the contents lie below blobs/, each once. There is no lock and no index: contents
+never change, the record goes last and names them all, so any number of writers may work at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from tiffin.exceptions import ModelExistsError, RemoteDamagedError, TransferError
+from tiffin.remotes._interface import Content, Opener, RemoteVersion, Source
+from tiffin.remotes._places import LocalPlace, Place, RemotePlace
+from tiffin.tags import is_part
+from tiffin.transfer._places import is_url
+from tiffin.transfer._record import MAX_RECORD, read_foreign_record
+
+FORMAT = "remote 1"
+"""What the file `format` of a remote says. A store's says a number, so that neither is taken for the other."""
+_PIECE = 1 << 20
+_MAX_SIGNATURE = 1 << 20
+_MAX_SIGNATURES = 32
+
+
+class FolderRemote:
+    """A remote in the store's own layout.
+
+    Args:
+        url: a folder's path, `file://`, or a URL that fsspec opens.
+        options: options of the fsspec driver.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+        self._place: Place
+        if url.startswith("file://"):
+            url = url.removeprefix("file://").removeprefix("localhost")
+        elif url.startswith("local://"):
+            url = url.removeprefix("local://")
+        self._place = RemotePlace(url, options) if is_url(url) else LocalPlace(url)
+        self._writable = False
+
+    @property
+    def url(self) -> str:
+        return self._place.url
+
+    @property
+    def threads(self) -> int:
+        return self._place.threads
+
+    # -- looking -------------------------------------------------------------------------------------------------------
+
+    def names(self) -> Iterable[str]:
+        self._format()
+        return [name for name in self._place.list("models") if is_part(name)]
+
+    def versions(self, name: str) -> Iterable[str]:
+        return [version for version in self._place.list(f"models/{name}") if is_part(version)]
+
+    def aliases(self, name: str) -> Mapping[str, str]:
+        found = {}
+        for alias in self._place.list(f"aliases/{name}"):
+            if is_part(alias) and (text := self._read(f"aliases/{name}/{alias}", 256)) is not None:
+                version = text.decode("utf-8", "replace").strip()
+                if is_part(version):
+                    found[alias] = version
+        return found
+
+    def find(self, name: str, version: str) -> RemoteVersion | None:
+        record = self._read(_record(name, version), MAX_RECORD)
+        return None if record is None else RemoteVersion(name=name, version=version, record=record)
+
+    def has(self, name: str, sha256: str, size: int) -> bool:
+        found = self._place.size(_blob(sha256))
+        if found not in (None, size):
+            raise RemoteDamagedError(
+                f"The content {sha256} on {self.url} has {found} bytes instead of {size}",
+                why="Whoever pulls a model with it would refuse it",
+                fix=f"Delete {_blob(sha256)} there, and push again",
+                url=self.url,
+            )
+        return found is not None
+
+    @contextlib.contextmanager
+    def open(self, version: RemoteVersion, content: Content, offset: int) -> Iterator[Source]:
+        with contextlib.ExitStack() as stack:
+            # A store, which can be pulled from as it is, has files without blobs where its disk knows no links.
+            own = f"models/{version.name}/{version.version}/{content.path}"
+            try:
+                try:
+                    file = stack.enter_context(self._place.open(_blob(content.sha256), offset))
+                except FileNotFoundError:
+                    file = stack.enter_context(self._place.open(own, offset))
+            except FileNotFoundError as error:
+                raise RemoteDamagedError(
+                    f"The content of {content.path!r} is not on {self.url}",
+                    why=f"Its place there is {_blob(content.sha256)}",
+                    fix="Push the model again from where it is whole",
+                    url=self.url,
+                ) from error
+            yield file
+
+    # -- changing ------------------------------------------------------------------------------------------------------
+
+    def send(self, name: str, sha256: str, size: int, source: Opener) -> None:
+        self._prepare()
+        with source() as stream, self._place.create(_blob(sha256), size) as file:
+            while piece := stream.read(_PIECE):
+                file.write(piece)
+
+    def publish(self, name: str, version: str, record: bytes, contents: Sequence[Content], *, force: bool) -> None:
+        self._prepare()
+        path = _record(name, version)
+        try:
+            self._place.put(path, record, replace=force)
+        except FileExistsError as error:
+            raise exists_error(self.url, name, version) from error
+        # Not every place can refuse what another wrote in the same moment; the later one stays, and the other is told.
+        if not force and self._read(path, MAX_RECORD) != record:
+            raise exists_error(self.url, name, version)
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        self._prepare()
+        self._place.put(f"aliases/{name}/{alias}", f"{version}\n".encode(), replace=True)
+
+    # -- signatures ----------------------------------------------------------------------------------------------------
+
+    def signatures(self, version: RemoteVersion) -> Sequence[bytes]:
+        folder = self._signatures(version)
+        names = sorted(name for name in self._place.list(folder) if name.endswith(".json"))[:_MAX_SIGNATURES]
+        found = (self._read(f"{folder}/{name}", _MAX_SIGNATURE) for name in names)
+        return [bundle for bundle in found if bundle is not None]
+
+    def add_signature(self, version: RemoteVersion, bundle: bytes) -> None:
+        self._prepare()
+        path = f"{self._signatures(version)}/{hashlib.sha256(bundle).hexdigest()}.json"
+        if self._place.size(path) != len(bundle):
+            self._place.put(path, bundle, replace=True)
+
+    def _signatures(self, version: RemoteVersion) -> str:
+        info = read_foreign_record(
+            version.record or b"", f"model.yaml of {version.name}:{version.version} on {self.url}"
+        )
+        return f"signatures/{info.content_digest.removeprefix('sha256:')}"
+
+    def close(self) -> None:
+        self._place.close()
+
+    # -- the format ----------------------------------------------------------------------------------------------------
+
+    def _format(self) -> str | None:
+        text = self._read("format", 64)
+        found = None if text is None else text.decode("utf-8", "replace").strip()
+        if found is not None and found != FORMAT and not found.isdigit():
+            raise TransferError(
+                f"{self.url} has the format {found!r}, and this Tiffin knows {FORMAT!r}",
+                why="A newer Tiffin wrote it, or it is something else",
+                fix="Try: pip install --upgrade tiffin",
+                url=self.url,
+            )
+        return found
+
+    def _prepare(self) -> None:
+        if self._writable:
+            return
+        found = self._format()
+        if found is None:
+            self._place.put("format", f"{FORMAT}\n".encode(), replace=True)
+        elif found != FORMAT:
+            raise TransferError(
+                f"{self.url} is a store of Tiffin's, not a remote",
+                why="What is pushed there would lack its files in the eyes of programs that use the store",
+                fix="Push to another folder; or work in that store: set TIFFIN_HOME to the folder above it",
+                url=self.url,
+            )
+        self._writable = True
+
+    def _read(self, path: str, limit: int) -> bytes | None:
+        data = bytearray()
+        try:
+            with self._place.open(path) as file:
+                while len(data) <= limit and (piece := file.read(limit + 1 - len(data))):
+                    data += piece
+        except FileNotFoundError:
+            return None
+        if len(data) > limit:
+            raise RemoteDamagedError(
+                f"{path} on {self.url} has more than {limit} bytes", why="No such file has", url=self.url
+            )
+        return bytes(data)
+
+
+def exists_error(url: str, name: str, version: str) -> ModelExistsError:
+    """Return the error for a version that a remote has with another record."""
+    return ModelExistsError(
+        f"'{name}:{version}' on {url} is another model",
+        why="A version, once published, stays what it is, so that a tag means one model",
+        fix="Save it under another version and push that, or pass force=True (--force)",
+        tag=f"{name}:{version}",
+    )
+
+
+def _record(name: str, version: str) -> str:
+    return f"models/{name}/{version}/model.yaml"
+
+
+def _blob(sha256: str) -> str:
+    return f"blobs/sha256/{sha256[:2]}/{sha256}"

@@ -1,0 +1,97 @@
+"""Partial contents: what has come of a file when a pull broke off, kept so that the next one goes on from there.
+
+Each is called by the digest that it is going to have; whose lock can be taken is nobody's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+
+from tiffin.store._layout import Layout
+
+KEPT = 7 * 24 * 3600.0
+"""Seconds for which nobody has to ask for a partial content before it goes."""
+
+
+@contextlib.contextmanager
+def partial(layout: Layout, sha256: str) -> Iterator[int | None]:
+    """Open the partial content of a digest, for writing and reading, for the block; it stays unless it is moved away.
+
+    Args:
+        layout: the store.
+        sha256: the digest.
+
+    Returns:
+        A descriptor, which the block need not close; `None` where another process has it open.
+    """
+    os.makedirs(layout.partial, mode=0o700, exist_ok=True)
+    path = path_of(layout, sha256)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise
+                yield None
+                return
+            # Whoever had it may have completed it, and so moved it away, a moment ago.
+            if _is_at(descriptor, path):
+                yield descriptor
+                return
+        finally:
+            os.close(descriptor)
+
+
+def path_of(layout: Layout, sha256: str) -> str:
+    """Return the path of a partial content."""
+    return f"{layout.partial}/{sha256}"
+
+
+def discard(layout: Layout, sha256: str) -> None:
+    """Remove a partial content that this process has open."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path_of(layout, sha256))
+
+
+def sweep(layout: Layout, *, older: float = 0.0, dry_run: bool = False) -> list[tuple[str, int]]:
+    """Remove partial contents that nobody is working on.
+
+    Args:
+        layout: the store.
+        older: only those that have not grown for so many seconds.
+        dry_run: whether only to tell.
+
+    Returns:
+        Digest and bytes of each that was removed, or would be.
+    """
+    removed = []
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        for name in sorted(os.listdir(layout.partial)):
+            path = f"{layout.partial}/{name}"
+            with contextlib.suppress(OSError):
+                status = os.lstat(path)
+                if time.time() - status.st_mtime < older:
+                    continue
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if not dry_run and _is_at(descriptor, path):
+                        os.unlink(path)
+                    removed.append((name, status.st_size))
+                finally:
+                    os.close(descriptor)
+    return removed
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
