@@ -1,10 +1,11 @@
-"""Blobs: whether a repository has one, sending one, reading one (OCI distribution specification 1.1, "Pulling" and "Pushing")."""
+"""Blobs: whether a repository has one, sending one, reading one (OCI distribution specification 1.1)."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
+from email.message import Message
 from types import TracebackType
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -217,7 +218,7 @@ def _cancel(client: Client, repository: str, location: str) -> None:
         )
 
 
-def _location(client: Client, headers: Mapping[str, str], url: str) -> str:
+def _location(client: Client, headers: Message, url: str) -> str:
     location = headers.get("Location")
     if not location:
         raise TransferError(f"The registry of {client.url} began an upload and did not say where", url=client.url)

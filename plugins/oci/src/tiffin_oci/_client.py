@@ -1,4 +1,4 @@
-"""Requests to a registry: authorized, tried again where that may help, redirected where that is safe, bounded in every way."""
+"""Requests to a registry: authorized, tried again where that may help, redirected where that is safe, and bounded."""
 
 from __future__ import annotations
 

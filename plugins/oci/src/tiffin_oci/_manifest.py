@@ -1,4 +1,4 @@
-"""What Tiffin pushes: a ModelPack manifest with one raw layer for each file, and its config. The same record, the same bytes."""
+"""What Tiffin pushes: a ModelPack manifest with a raw layer for each file, and its config; for one record the same bytes."""
 
 from __future__ import annotations
 

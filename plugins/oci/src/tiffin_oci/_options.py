@@ -41,7 +41,12 @@ class Options(NamedTuple):
         return "Options(…)"  # it holds secrets
 
 
-_LIMITS = {"timeout": (1, 86400), "retries": (0, 100), "threads": (1, 64), "chunk_size": (0, 1 << 40)}
+_LIMITS: dict[str, tuple[float, float]] = {
+    "timeout": (1, 86400),
+    "retries": (0, 100),
+    "threads": (1, 64),
+    "chunk_size": (0, 1 << 40),
+}
 
 
 def read_options(given: Mapping[str, Any], url: str) -> Options:
@@ -64,7 +69,9 @@ def read_options(given: Mapping[str, Any], url: str) -> Options:
         elif key == "plain_http":
             kinds = (bool,)
         low, high = _LIMITS.get(key, (0, 0))
-        if not isinstance(value, kinds) or (key in _LIMITS and (isinstance(value, bool) or not low <= value <= high)):
+        if not isinstance(value, kinds) or (
+            key in _LIMITS and (value is True or value is False or not low <= value <= high)
+        ):
             # Never the value: it may be a secret.
             wanted = (
                 f"a number from {low} to {high}" if key in _LIMITS else "true or false" if bool in kinds else "a text"

@@ -1,4 +1,4 @@
-"""What a manifest says: of a version that Tiffin pushed, or of an artifact that another tool did. Nothing in it is believed."""
+"""What a manifest says, of a version that Tiffin pushed or of an artifact of another tool's; nothing in it is believed."""
 
 from __future__ import annotations
 

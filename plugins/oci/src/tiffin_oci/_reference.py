@@ -120,7 +120,7 @@ def is_loopback(host: str) -> bool:
     """Tell whether a host, with or without a port, is this machine by its name."""
     import ipaddress
 
-    name = host.rpartition(":")[0] if re.search(r":\d+\Z", host) and host.count(":") == 1 or "]:" in host else host
+    name = host.rpartition(":")[0] if (re.search(r":\d+\Z", host) and host.count(":") == 1) or "]:" in host else host
     name = name.strip("[]")
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -1,6 +1,6 @@
-"""Signatures beside a version: artifacts that refer to its manifest (OCI 1.1 referrers), laid out as cosign's bundle specification has it.
+"""Signatures beside a version: artifacts that refer to its manifest (OCI 1.1 referrers), as cosign lays out bundles.
 
-Where a registry does not know referrers, they are listed in an index under the tag `sha256-<hex>` (the referrers tag schema).
+Where a registry does not know referrers, an index under the tag `sha256-<hex>` lists them (the referrers tag schema).
 """
 
 from __future__ import annotations
