@@ -1,14 +1,18 @@
-"""Fixtures for tests that save models: a store of their own, and a toy adapter, since core's tests run without any."""
+"""Fixtures: a store of the test's own; a toy adapter, since core's tests run without any; servers on loopback."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+import servers
 import tiffin
 from tiffin import hookimpl
 from tiffin.plugins import Registry
@@ -92,3 +96,22 @@ def table_adapter(fresh_registry: Registry) -> TableAdapter:
 def table(table_adapter: TableAdapter, store_home: Path) -> Table:
     """Return a toy model, where the store is empty and the toy adapter is there."""
     return Table({"a": 1, "b": [2]})
+
+
+DRIVERS = {"s3": "s3fs", "gcs": "gcsfs", "azure": "adlfs", "ftp": "fsspec", "sftp": "paramiko", "webdav": "webdav4"}
+
+
+@pytest.fixture(scope="module", params=[*servers.SERVERS, "memory"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
+    """A server of each protocol, started once."""
+    if request.param == "memory":
+        yield servers.Server(f"memory://{request.module.__name__}", {})
+        return
+    if importlib.util.find_spec(DRIVERS[request.param]) is None:  # not imported: gcsfs reads its settings as it is
+        pytest.skip(f"{DRIVERS[request.param]} is not installed; make setup brings it")
+    with contextlib.ExitStack() as stack:
+        try:
+            started = servers.SERVERS[request.param](tmp_path_factory.mktemp(request.param))
+            yield stack.enter_context(started)
+        except servers.Missing as error:
+            pytest.skip(str(error))

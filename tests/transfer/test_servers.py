@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,24 +18,6 @@ pytestmark = [
     # The drivers of object stores leave connections to the collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-DRIVERS = {"s3": "s3fs", "gcs": "gcsfs", "azure": "adlfs", "ftp": "fsspec", "sftp": "paramiko", "webdav": "webdav4"}
-
-
-@pytest.fixture(scope="module", params=[*servers.SERVERS, "memory"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """A server of each protocol, started once."""
-    if request.param == "memory":
-        yield servers.Server("memory://tiffin", {})
-        return
-    if importlib.util.find_spec(DRIVERS[request.param]) is None:  # not imported: gcsfs reads its settings as it is
-        pytest.skip(f"{DRIVERS[request.param]} is not installed; make setup brings it")
-    with contextlib.ExitStack() as stack:
-        try:
-            started = servers.SERVERS[request.param](tmp_path_factory.mktemp(request.param))
-            yield stack.enter_context(started)
-        except servers.Missing as error:
-            pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tiffin.exceptions import ModelExistsError, RemoteDamagedError, TransferError
+from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreachableError, TransferError
 from tiffin.remotes._interface import Content, Opener, RemoteVersion, Source
 from tiffin.remotes._places import LocalPlace, Place, RemotePlace
 from tiffin.tags import is_part
@@ -21,6 +22,8 @@ from tiffin.transfer._record import MAX_RECORD, read_foreign_record
 FORMAT = "remote 1"
 """What the file `format` of a remote says. A store's says a number, so that neither is taken for the other."""
 _PIECE = 1 << 20
+_TRIES = 3
+"""Times that a content is sent, beside what the driver tries again by itself."""
 _MAX_SIGNATURE = 1 << 20
 _MAX_SIGNATURES = 32
 
@@ -40,7 +43,8 @@ class FolderRemote:
         elif url.startswith("local://"):
             url = url.removeprefix("local://")
         self._place = RemotePlace(url, options) if is_url(url) else LocalPlace(url)
-        self._writable = False
+        self._lock = threading.Lock()
+        self._checked = self._writable = False
 
     @property
     def url(self) -> str:
@@ -53,7 +57,7 @@ class FolderRemote:
     # -- looking -------------------------------------------------------------------------------------------------------
 
     def names(self) -> Iterable[str]:
-        self._format()
+        self._check()
         return [name for name in self._place.list("models") if is_part(name)]
 
     def versions(self, name: str) -> Iterable[str]:
@@ -69,6 +73,8 @@ class FolderRemote:
         return found
 
     def find(self, name: str, version: str) -> RemoteVersion | None:
+        if not self._checked:
+            self._check()
         record = self._read(_record(name, version), MAX_RECORD)
         return None if record is None else RemoteVersion(name=name, version=version, record=record)
 
@@ -109,9 +115,18 @@ class FolderRemote:
 
     def send(self, name: str, sha256: str, size: int, source: Opener) -> None:
         self._prepare()
-        with source() as stream, self._place.create(_blob(sha256), size) as file:
-            while piece := stream.read(_PIECE):
-                file.write(piece)
+        for attempt in range(_TRIES):
+            try:
+                with source() as stream, self._place.create(_blob(sha256), size) as file:
+                    while piece := stream.read(_PIECE):
+                        file.write(piece)
+            except RemoteUnreachableError:
+                # Of two who upload one object at once, some places give an error to the later one.
+                if not self.has(name, sha256, size):
+                    if attempt == _TRIES - 1:
+                        raise
+                    continue
+            return
 
     def publish(self, name: str, version: str, record: bytes, contents: Sequence[Content], *, force: bool) -> None:
         self._prepare()
@@ -153,7 +168,8 @@ class FolderRemote:
 
     # -- the format ----------------------------------------------------------------------------------------------------
 
-    def _format(self) -> str | None:
+    def _check(self) -> str | None:
+        """Return the format; refuse one that is not known."""
         text = self._read("format", 64)
         found = None if text is None else text.decode("utf-8", "replace").strip()
         if found is not None and found != FORMAT and not found.isdigit():
@@ -163,22 +179,24 @@ class FolderRemote:
                 fix="Try: pip install --upgrade tiffin",
                 url=self.url,
             )
+        self._checked = True
         return found
 
     def _prepare(self) -> None:
-        if self._writable:
-            return
-        found = self._format()
-        if found is None:
-            self._place.put("format", f"{FORMAT}\n".encode(), replace=True)
-        elif found != FORMAT:
-            raise TransferError(
-                f"{self.url} is a store of Tiffin's, not a remote",
-                why="What is pushed there would lack its files in the eyes of programs that use the store",
-                fix="Push to another folder; or work in that store: set TIFFIN_HOME to the folder above it",
-                url=self.url,
-            )
-        self._writable = True
+        with self._lock:
+            if self._writable:
+                return
+            found = self._check()
+            if found is None:
+                self._place.put("format", f"{FORMAT}\n".encode(), replace=True)
+            elif found != FORMAT:
+                raise TransferError(
+                    f"{self.url} is a store of Tiffin's, not a remote",
+                    why="What is pushed there would lack its files in the eyes of programs that use the store",
+                    fix="Push to another folder; or work in that store: set TIFFIN_HOME to the folder above it",
+                    url=self.url,
+                )
+            self._writable = True
 
     def _read(self, path: str, limit: int) -> bytes | None:
         data = bytearray()

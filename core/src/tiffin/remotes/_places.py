@@ -186,21 +186,24 @@ class RemotePlace:
     def put(self, path: str, data: bytes, *, replace: bool) -> None:
         if not replace and self.size(path) is not None:
             raise FileExistsError(self._shown(path))
-        if replace or not uploads(self._system):
+        if not uploads(self._system):
             # Drivers of these servers rename, and most servers refuse to rename over what is there.
             with self.create(path, len(data)) as file:
                 file.write(data)
             return
-        protocol = self._system.protocol if isinstance(self._system.protocol, str) else self._system.protocol[0]
-        exclusive: dict[str, Any] = {"overwrite": False} if protocol in _AZURE else {"mode": "create"}
         exists = None
         with remote_errors(self._shown(path), "write"):
             try:
-                self._system.pipe_file(self._at(path), data, **exclusive)
+                self._system.pipe_file(self._at(path), data, **({} if replace else self._exclusive()))
             except FileExistsError as error:
                 exists = error
         if exists is not None:
             raise FileExistsError(self._shown(path)) from exists
+
+    def _exclusive(self) -> dict[str, Any]:
+        protocol = self._system.protocol
+        azure = (protocol if isinstance(protocol, str) else protocol[0]) in _AZURE
+        return {"overwrite": False} if azure else {"mode": "create"}
 
     def close(self) -> None:
         self._stack.close()

@@ -14,6 +14,7 @@ import attrs
 from tiffin.config import config_path, read_config
 from tiffin.exceptions import ConfigError, InvalidTagError
 from tiffin.tags import check_part
+from tiffin.transfer._places import is_url
 
 DEFAULT = "TIFFIN_REMOTE"
 """The environment variable that names the default remote, before `default` in the section `[remotes]`."""
@@ -134,6 +135,8 @@ def add_remote(
     """
     path = str(config_path())
     _check_name(name, path)
+    if not is_url(url):
+        url = os.path.abspath(os.path.expanduser(url))
     remote = NamedRemote(name, url, dict(options or {}), default)
     known = {known.name: known for known in named_remotes()}
     if name in known and not force:

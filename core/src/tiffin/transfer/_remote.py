@@ -19,6 +19,9 @@ _KEYS = {
 """URL scheme → what its driver calls user and password, where it does not take them from the URL."""
 _WEBDAV = {"webdav": "http", "dav": "http", "webdavs": "https", "davs": "https"}
 
+_CONNECTIONS = {"sftp": "client", "ssh": "client", "ftp": "ftp"}
+"""URL scheme → where its driver has the one connection that it works with."""
+
 _PART = 8 << 20
 """Bytes that go to or come from an object store in one request, and so are held in memory."""
 _MAX_PARTS = 9000
@@ -46,16 +49,15 @@ def file_system(path: str, params: Mapping[str, Any] | None, doing: str) -> Iter
                 key, secret = _KEYS[scheme]
                 options = {key: unquote(user), secret: unquote(password), **options}
                 path = f"{scheme}://{host}{slash}{below}"
-            # A connection that is kept may have been closed by the other side.
-            connects = scheme in ("sftp", "ssh")
-            if connects:
+            # A connection that is kept may have been closed by the other side, and serves one thread.
+            if scheme in _CONNECTIONS:
                 options["skip_instance_cache"] = True
             system, name = fsspec.core.url_to_fs(path, **options)
     try:
         yield system, name
     finally:
-        if scheme in ("sftp", "ssh"):
-            quietly(system.client.close)
+        if scheme in _CONNECTIONS:
+            quietly(getattr(system, _CONNECTIONS[scheme]).close)
 
 
 def parts(system: Any, size: int) -> dict[str, int]:
