@@ -63,15 +63,16 @@ def read_options(given: Mapping[str, Any], url: str) -> Options:
     for key, value in given.items():
         if key not in known:
             raise ConfigError(f"The remote {url} has no option {key!r}", why=f"It has {', '.join(known)}", path=url)
-        kinds: tuple[type, ...] = (str,)
+        kinds: Any = (str,)
         if key in _LIMITS:
             kinds = (int, float) if key == "timeout" else (int,)
         elif key == "plain_http":
             kinds = (bool,)
         low, high = _LIMITS.get(key, (0, 0))
-        if not isinstance(value, kinds) or (
-            key in _LIMITS and (value is True or value is False or not low <= value <= high)
-        ):
+        valid = isinstance(value, kinds)
+        if key in _LIMITS:
+            valid = isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
+        if not valid:
             # Never the value: it may be a secret.
             wanted = (
                 f"a number from {low} to {high}" if key in _LIMITS else "true or false" if bool in kinds else "a text"
