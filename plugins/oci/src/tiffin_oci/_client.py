@@ -293,15 +293,15 @@ class Client:
     def finish(self, connection: Connection, url: str, body: Iterable[bytes]) -> Incoming:
         """Send the body of a request that was started, and return the answer, its body yet to be read."""
         raw = connection.raw
-        try:
-            for piece in body:
-                raw.send(piece)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            # A server that refuses a body may close before all of it has come; its answer says why.
+        for piece in body:
             try:
-                return Incoming(self.connections, connection, raw.getresponse(), url)
-            except BROKEN:
-                raise error from None
+                raw.send(piece)
+            except (BrokenPipeError, ConnectionResetError) as error:
+                # A server that refuses a body may close before all of it has come; its answer says why.
+                try:
+                    return Incoming(self.connections, connection, raw.getresponse(), url)
+                except BROKEN:
+                    raise error from None
         return Incoming(self.connections, connection, raw.getresponse(), url)
 
     def renew(self, incoming: Incoming, scopes: Sequence[str]) -> bool:
