@@ -84,10 +84,7 @@ class Authorizer:
     def header(self, scopes: Iterable[str]) -> str:
         """Return the Authorization header for a request that needs these scopes; empty if none is known yet."""
         with self._lock:
-            if self._basic:
-                return self._basic
-            token = self._tokens.get(frozenset(scopes))
-            return token.header if token is not None and token.until > self._clock() else ""
+            return self._known(frozenset(scopes))
 
     def answer(self, challenges: Iterable[str], scopes: Iterable[str], refused: str) -> bool:
         """Get what a 401 asks for.
@@ -102,7 +99,7 @@ class Authorizer:
         """
         wanted = frozenset(scopes)
         with self._lock:
-            known = self._basic or getattr(self._tokens.get(wanted), "header", "")
+            known = self._known(wanted)
             if known and known != refused:
                 return True  # another thread was quicker
             for challenge in sorted(parse_challenges(challenges), key=lambda challenge: challenge.scheme != "bearer"):
@@ -118,6 +115,12 @@ class Authorizer:
                     self._basic = header
                     return True
             return False
+
+    def _known(self, wanted: frozenset[str]) -> str:
+        if self._basic:
+            return self._basic
+        token = self._tokens.get(wanted)
+        return token.header if token is not None and token.until > self._clock() else ""
 
     def _who(self) -> Credentials:
         if self._credentials is None:

@@ -9,7 +9,7 @@ from email.message import Message
 from types import TracebackType
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from tiffin.exceptions import RemoteDamagedError, TransferError
+from tiffin.exceptions import RemoteDamagedError, TiffinError, TransferError
 from tiffin.remotes import Opener, Source
 from tiffin_oci._client import BROKEN, Client, Incoming, may_pass
 from tiffin_oci._connections import Origin
@@ -95,7 +95,7 @@ class Upload:
                 try:
                     incoming = self._send(location, pieces)
                 except BaseException as error:
-                    if isinstance(error, BROKEN) and error is not pieces.error:
+                    if isinstance(error, BROKEN) and not isinstance(error, TiffinError) and error is not pieces.error:
                         broken: BaseException | None = error
                     else:
                         _cancel(self._client, self._repository, self._last)

@@ -13,7 +13,7 @@ from email.message import Message
 from typing import NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
-from tiffin.exceptions import TransferError
+from tiffin.exceptions import TiffinError, TransferError
 from tiffin_oci._auth import MAX_TOKEN, Authorizer
 from tiffin_oci._connections import Connection, Connections, Origin
 from tiffin_oci._credentials import Credentials
@@ -180,6 +180,8 @@ class Client:
         while True:
             try:
                 incoming = self._follow(method, path, what, scopes, headers or {}, body)
+            except TiffinError:  # some are OSErrors, too
+                raise
             except BROKEN as error:
                 if not may_pass(error) or not waiting.again():
                     raise unreachable(what, error, self.url, tries=waiting.tries) from error
@@ -247,8 +249,9 @@ class Client:
         Raises:
             TransferError: it leads out of TLS, or is no URL of HTTP.
         """
-        target = urljoin(url, location)
+        target = location
         try:
+            target = urljoin(url, location)
             origin = Origin.of(target)
         except ValueError:
             origin = None

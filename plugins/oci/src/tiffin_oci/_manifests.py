@@ -14,7 +14,7 @@ from tiffin_oci._client import Client
 from tiffin_oci._errors import clip
 from tiffin_oci._manifest import Blob, digest_of
 from tiffin_oci._reading import Manifest, damaged, read_json
-from tiffin_oci._reference import is_digest
+from tiffin_oci._reference import is_digest, is_tag
 
 MAX_PAGES = 1000
 PAGE = 1000
@@ -122,7 +122,9 @@ def tags(client: Client, repository: str) -> list[str]:
     found: dict[str, None] = {}
     path = f"/v2/{repository}/tags/list"
     for page in pages(client, path, f"list the tags of {repository}", pulling(repository)):
-        found.update(dict.fromkeys(tag for tag in page.get("tags") or () if isinstance(tag, str)))
+        listed = page.get("tags")
+        known = listed if isinstance(listed, list) else []  # null where there are none
+        found.update(dict.fromkeys(tag for tag in known if isinstance(tag, str) and is_tag(tag)))
     return list(found)
 
 

@@ -86,13 +86,13 @@ def parse(url: str, *, plain_http: bool | None = None) -> Place:
     Raises:
         TransferError: it is no such URL.
     """
-    split = urlsplit(url)
     try:
+        split = urlsplit(url)
         host, port = split.hostname or "", split.port
         user, password = unquote(split.username or ""), unquote(split.password or "")
     except ValueError:
-        host, port, user, password = "", None, "", ""
-    shown = f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"
+        split, host, port, user, password = urlsplit("oci:"), "", None, "", ""
+    shown = url.partition("://")[0] + "://" + url.partition("://")[2].rpartition("@")[2]
     if ":" in host:
         host = f"[{host}]"
     if not _HOST.fullmatch(host) or split.query or split.fragment:
