@@ -61,6 +61,7 @@ def gc(dry_run: bool, output: str) -> None:
         (garbage.damaged, "damaged content", ""),
         (garbage.aliases, "dangling alias", "dangling aliases"),
         (garbage.names, "empty name", ""),
+        (garbage.partial, "content of a pull that broke off", "contents of pulls that broke off"),
     )
     parts = [count(len(items), noun, plural) for items, noun, plural in found if items]
     if not parts:

@@ -65,7 +65,7 @@ def pull(tag: str, remote: str | None, name: str | None, aliases: bool, force: b
     },
 )
 def remotes() -> None:
-    """Name the places that models are pushed to and pulled from, and look at what they have."""
+    """Name the places that models are shared through, and list what they have."""
 
 
 @click.command("add")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tiffin.remotes._connect import connected, locate, split_reference
 from tiffin.remotes._find import list_remote
+from tiffin.remotes._folder import FolderRemote
 from tiffin.remotes._interface import Connector, Content, Opener, Remote, RemoteVersion, Source
 from tiffin.remotes._pull import pull
 from tiffin.remotes._push import Pushed, push
@@ -12,6 +13,7 @@ from tiffin.remotes._settings import NamedRemote, add_remote, named_remotes, rem
 __all__ = [
     "Connector",
     "Content",
+    "FolderRemote",
     "NamedRemote",
     "Opener",
     "Pushed",

@@ -46,6 +46,8 @@ def remote_errors(url: str, doing: str) -> Iterator[None]:
         fix = error.fix
         if not fix and kind is RemoteUnreachableError:
             fix = "Look whether it can be reached, and try again"
+        elif not fix and doing == "write" and isinstance(cause, FileNotFoundError):
+            fix = "Make the bucket or folder first"
         elif not fix and kind is RemoteDeniedError:
             fix = "Look at the credentials that its driver uses"
         raise kind(error.what, why=error.why, fix=fix, url=url) from (cause or error)

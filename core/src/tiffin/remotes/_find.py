@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import datetime
+import warnings
 from collections.abc import Iterable, Mapping
 
 import attrs
 
-from tiffin.exceptions import AmbiguousTagError, InvalidTagError, ModelNotFoundError, RecordError, RemoteDamagedError
+from tiffin.exceptions import (
+    AmbiguousTagError,
+    InvalidTagError,
+    ModelNotFoundError,
+    RecordError,
+    RemoteDamagedError,
+    StoreWarning,
+)
 from tiffin.info import RECORD_NAME, FileEntry, ModelInfo
 from tiffin.remotes._interface import Remote, RemoteVersion
 from tiffin.remotes._parallel import each
@@ -117,27 +125,40 @@ def info_of(remote: Remote, version: RemoteVersion, rename: Tag | None = None) -
 
 
 def _infos(remote: Remote, name: str, versions: Iterable[str]) -> list[tuple[RemoteVersion, ModelInfo]]:
+    """Return the versions of a name and their records; one that is not valid is warned of, and passed over."""
     found = each(lambda version: remote.find(name, version), sorted(versions), remote.threads, Stop(Silent()))
-    # A folder without a record is a version that somebody pushes right now, or has given up.
-    return [(version, info_of(remote, version)) for version in found if version is not None]
+    infos = []
+    for version in found:
+        if version is None:  # somebody pushes it right now, or has given up
+            continue
+        try:
+            infos.append((version, info_of(remote, version) if version.record is not None else _described(version)))
+        except RemoteDamagedError as error:
+            warnings.warn(str(error), StoreWarning, stacklevel=4)
+    return infos
 
 
 def _made(version: RemoteVersion, rename: Tag | None) -> ModelInfo:
-    name, tag = version.name, version.version
+    info = _described(version)
     if rename is not None:
-        name, tag = rename.name, rename.version or tag
-    if tag == LATEST:  # a name of many artifacts elsewhere; here it stands for the newest version
-        tag = new_version()[0]
+        info = attrs.evolve(info, name=rename.name, version=rename.version or info.version)
+    if info.version == LATEST:  # a name of many artifacts elsewhere; here it stands for the newest version
+        info = attrs.evolve(info, version=new_version()[0])
     try:
-        check_part(name, "model name")
-        check_part(tag, "version")
+        check_part(info.name, "model name")
+        check_part(info.version, "version")
     except InvalidTagError as error:
         raise InvalidTagError(
             error.what, why=error.why, fix="Give it another name: --as NAME:VERSION", value=error.value
         ) from error
+    return info
+
+
+def _described(version: RemoteVersion) -> ModelInfo:
+    """Return a record for what another tool has put there; name and version need not be such as Tiffin's models have."""
     return ModelInfo(
-        name=name,
-        version=tag,
+        name=version.name,
+        version=version.version,
         labels={str(key): str(value) for key, value in version.labels.items()},
         metadata=dict(version.metadata),
         files={content.path: FileEntry(content.size, content.sha256) for content in version.contents if content.path},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -115,13 +116,29 @@ class LocalPlace:
         target, shown = self.root / path, self._shown(path)
         with contextlib.ExitStack() as stack:
             with remote_errors(shown, "write"):
-                target.parent.mkdir(parents=True, exist_ok=True)
+                mode = self._make_folders(target.parent)
                 file = stack.enter_context(Unnamed(target, str(target), replace=replace))
+                file.set_mode(mode & 0o666)
             yield _Told(file, shown, "write")
             with remote_errors(shown, "write"):
                 file.publish()
                 # The name must survive a power failure as its content does.
                 sync_file(target.parent)
+
+    def _make_folders(self, folder: Path) -> int:
+        """Make folders with the permissions of the root, and return those.
+
+        Where a group may write to the root, it may write below, too.
+        """
+        missing = [above for above in (folder, *folder.parents) if not above.exists()]
+        self.root.mkdir(parents=True, exist_ok=True)
+        mode = stat.S_IMODE(self.root.stat().st_mode)
+        for above in reversed(missing):
+            if above != self.root and self.root in above.parents:
+                with contextlib.suppress(FileExistsError):  # somebody else made it, and sets its mode
+                    above.mkdir()
+                    above.chmod(mode)
+        return mode
 
     def close(self) -> None:
         pass

@@ -87,11 +87,16 @@ def pull(
             _partial.sweep(store.layout, older=_partial.KEPT)
             stop = Stop(progress)
             pulling = _Pulling(store, remote, version, folder, stop, limits or Limits())
-            with stopping(stop):
+            with stopping(stop), pulling.tidying():
                 pulling.fetch(info, progress)
             origin = f"pulled from {remote.url}"
-            model = store.adopt(folder, info, pulling.ledger, origin=origin, overwrite=force)
-            pulling.forget()
+            try:
+                model = store.adopt(folder, info, pulling.ledger, origin=origin, overwrite=force)
+            except ModelExistsError:
+                # Another program may have pulled it meanwhile.
+                model = _here(store, info, force=force) if version.record is not None else None
+                if model is None:
+                    raise
     _take_signatures(store, model, remote, version)
     if aliases:
         for alias, target in remote.aliases(version.name).items():
@@ -166,10 +171,15 @@ class _Pulling:
         for content in archives:
             self._unpack(content)
 
-    def forget(self) -> None:
-        """Remove what was kept of files of this version in the hope of a next time."""
-        for sha256 in self._kept:
-            _partial.discard(self.store.layout, sha256)
+    @contextlib.contextmanager
+    def tidying(self) -> Iterator[None]:
+        """Leave nothing of this version on a disk that is full."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                _partial.sweep(self.store.layout, self._kept)
+            raise
 
     def _take(self, content: Content) -> bool:
         """Take a file from the store, if its content is there as it was saved."""
@@ -179,7 +189,9 @@ class _Pulling:
         if digest_file(path).sha256 == content.sha256:
             self.ledger.record(path, content.sha256, synced=True)
             return True
-        os.unlink(path)  # `verify` will tell
+        # Else what comes instead would be replaced by a link to it when it is published. `verify` tells of it.
+        _blobs.put_aside(self.store.layout, self.store.blob(content.sha256))
+        os.unlink(path)
         return False
 
     def _copy(self, source: Content, content: Content) -> None:
@@ -196,7 +208,7 @@ class _Pulling:
                 self._receive(content, file.fileno(), 0)
         else:
             with _partial.partial(self.store.layout, content.sha256) as descriptor:
-                if descriptor is None:  # another process fetches the same content: not worth waiting for
+                if descriptor is None:  # another process fetches the same content: it is not worth waiting for
                     with open(path, "xb", buffering=0) as file:
                         self._receive(content, file.fileno(), 0)
                 else:
@@ -217,10 +229,6 @@ class _Pulling:
                 self._receive(content, descriptor, 0)
         except RemoteDamagedError:
             _partial.discard(self.store.layout, content.sha256)
-            raise
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                _partial.discard(self.store.layout, content.sha256)
             raise
 
     def _receive(self, content: Content, descriptor: int, start: int) -> None:

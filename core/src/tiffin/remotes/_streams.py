@@ -119,7 +119,7 @@ class Receiving:
         self._stop = stop
         self._open = contextlib.ExitStack()
         self._source: Source | None = None
-        self._failures = 0
+        self._failures = self._ends = 0
 
     def __enter__(self) -> Receiving:
         return self
@@ -143,10 +143,10 @@ class Receiving:
                 self._again(error)
                 continue
             if not data:
-                self._again(None)
+                self._ended()
                 continue
             self._at += len(data)
-            self._failures = 0
+            self._failures = self._ends = 0
             if self._at > self._content.size:
                 break
             self._stop.advance(len(data))
@@ -166,17 +166,33 @@ class Receiving:
         except RemoteUnreachableError:  # all of it is there
             return False
 
-    def _again(self, error: RemoteUnreachableError | None) -> None:
+    def _ended(self) -> None:
+        """Ask again after an end that came too early, once: connections can be cut off without an error."""
+        self._close()
+        self._ends += 1
+        if self._ends > 1:
+            raise RemoteDamagedError(
+                f"The content {shown(self._content)} on {self._remote.url} has {self._at} of the {self._content.size} "
+                "bytes that are stated of it",
+                why="Nothing of the model was stored",
+                fix="Push the model again from where it is whole",
+                url=self._remote.url,
+            )
+
+    def _close(self) -> None:
         self._source = None
         # The connection is broken already: how it ends is of no interest.
         with contextlib.suppress(RemoteUnreachableError):
             self._open.close()
+
+    def _again(self, error: RemoteUnreachableError) -> None:
+        self._close()
         self._failures += 1
         if self._failures >= TRIES:
             raise RemoteUnreachableError(
                 f"{self._remote.url} broke off {TRIES} times in {shown(self._content)}, after {self._at} of "
                 f"{self._content.size} bytes",
-                why=error.what if error is not None else "",
+                why=error.what,
                 fix="What has come is kept for a while: pull again to go on from there",
                 url=self._remote.url,
             ) from error

@@ -85,6 +85,16 @@ def take(layout: Layout, sha256: str, size: int, path: str) -> bool:
     return False
 
 
+def put_aside(layout: Layout, path: str) -> None:
+    """Move a blob aside whose content does not have its digest, so that nothing links to it any more.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    os.makedirs(layout.damaged, exist_ok=True)
+    os.replace(path, f"{layout.damaged}/{os.path.basename(path)}")
+
+
 def is_linked(layout: Layout, path: str, known: WrittenFile | None) -> bool:
     """Tell whether a staged file, whose digest is known, is a link to the blob of its content."""
     try:

@@ -8,7 +8,7 @@ from collections import Counter
 
 import attrs
 
-from tiffin.store import _aliases, _blobs
+from tiffin.store import _aliases, _blobs, _partial
 from tiffin.store._layout import Layout, disk_errors, step
 from tiffin.store._rename import split_aside
 from tiffin.store._staging import abandoned, is_aside, sweep
@@ -26,6 +26,7 @@ class Garbage:
         damaged: damaged contents that `verify` moved aside and no version has.
         aliases: aliases of versions that are gone, as `name:alias`.
         names: names without versions.
+        partial: digests of contents of which a pull that broke off has fetched a part.
         freed: bytes.
     """
 
@@ -34,6 +35,7 @@ class Garbage:
     damaged: list[str]
     aliases: list[str]
     names: list[str]
+    partial: list[str]
     freed: int
 
 
@@ -49,7 +51,7 @@ def gc(store: ModelStore, *, dry_run: bool = False) -> Garbage:
     layout = store.layout
     layout.check_format()
     if not os.path.isdir(layout.models):
-        return Garbage([], [], [], [], [], 0)
+        return Garbage([], [], [], [], [], [], 0)
     with disk_errors(layout.root):
         # How many links to each content, and bytes without any other, go with the abandoned work.
         links, freed = _staged_links(abandoned(layout))
@@ -90,7 +92,10 @@ def gc(store: ModelStore, *, dry_run: bool = False) -> Garbage:
                     with contextlib.suppress(OSError):  # somebody saves a version right now
                         os.rmdir(f"{layout.models}/{name}")
         step("gc", "names-removed")
-    return Garbage(staging, blobs, damaged, sorted(aliases), names, freed)
+        partial = _partial.sweep(layout, dry_run=dry_run)
+        freed += sum(size for _, size in partial)
+        step("gc", "partial-removed")
+    return Garbage(staging, blobs, damaged, sorted(aliases), names, [digest for digest, _ in partial], freed)
 
 
 def _staged_links(paths: list[str]) -> tuple[Counter[tuple[int, int]], int]:

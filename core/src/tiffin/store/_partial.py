@@ -60,11 +60,14 @@ def discard(layout: Layout, sha256: str) -> None:
         os.unlink(path_of(layout, sha256))
 
 
-def sweep(layout: Layout, *, older: float = 0.0, dry_run: bool = False) -> list[tuple[str, int]]:
+def sweep(
+    layout: Layout, names: set[str] | None = None, *, older: float = 0.0, dry_run: bool = False
+) -> list[tuple[str, int]]:
     """Remove partial contents that nobody is working on.
 
     Args:
         layout: the store.
+        names: only those of these digests.
         older: only those that have not grown for so many seconds.
         dry_run: whether only to tell.
 
@@ -74,6 +77,8 @@ def sweep(layout: Layout, *, older: float = 0.0, dry_run: bool = False) -> list[
     removed = []
     with contextlib.suppress(FileNotFoundError, PermissionError):
         for name in sorted(os.listdir(layout.partial)):
+            if names is not None and name not in names:
+                continue
             path = f"{layout.partial}/{name}"
             with contextlib.suppress(OSError):
                 status = os.lstat(path)

@@ -201,8 +201,7 @@ class _Checker:
         try:
             if self._digest(path, status) == name:
                 return
-            os.makedirs(self.layout.damaged, exist_ok=True)
-            os.replace(path, f"{self.layout.damaged}/{name}")
+            _blobs.put_aside(self.layout, path)
             moved = f"It was moved to {self.layout.damaged}; no later save will use it"
         except FileNotFoundError:
             return  # released meanwhile

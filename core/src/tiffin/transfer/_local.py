@@ -77,6 +77,9 @@ class Unnamed:
             start_writeback(self._descriptor, self._written_back, self._size - self._written_back)
             self._written_back = self._size
 
+    def set_mode(self, mode: int) -> None:
+        os.fchmod(self._descriptor, mode)
+
     def publish(self) -> None:
         os.fsync(self._descriptor)
         if not self._named and not self._replace:

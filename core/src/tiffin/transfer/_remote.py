@@ -22,6 +22,9 @@ _WEBDAV = {"webdav": "http", "dav": "http", "webdavs": "https", "davs": "https"}
 _CONNECTIONS = {"sftp": "client", "ssh": "client", "ftp": "ftp"}
 """URL scheme → where its driver has the one connection that it works with."""
 
+_PATIENCE = 5
+"""Times that folders are made where others make them, too."""
+
 _PART = 8 << 20
 """Bytes that go to or come from an object store in one request, and so are held in memory."""
 _MAX_PARTS = 9000
@@ -83,8 +86,7 @@ def open_remote(system: Any, name: str, path: str, size: int, replace: bool) -> 
             if not replace and system.exists(name):
                 raise exists_error(path)
         if grows:
-            with contextlib.suppress(FileExistsError, NotImplementedError):
-                system.makedirs(system._parent(name), exist_ok=True)
+            _make_folders(system, system._parent(name))
         file = system.open(temporary, "wb", **parts(system, size))
         if hasattr(file, "set_pipelined"):
             file.set_pipelined(True)  # SFTP: no wait for the answer to each piece
@@ -99,6 +101,23 @@ def open_remote(system: Any, name: str, path: str, size: int, replace: bool) -> 
         if grows:
             quietly(system.rm_file, temporary)
         raise
+
+
+def _make_folders(system: Any, folder: str) -> None:
+    for attempt in range(_PATIENCE):
+        try:
+            system.makedirs(folder, exist_ok=True)
+        except NotImplementedError:
+            return
+        except Exception:
+            # Somebody else makes the same folders in this moment, or they are there: each driver says so in its own way.
+            system.invalidate_cache()
+            if system.isdir(folder):
+                return
+            if attempt == _PATIENCE - 1:
+                raise
+            continue
+        return
 
 
 def _rename(system: Any, temporary: str, name: str) -> None:

@@ -1,0 +1,83 @@
+"""`tiffin models push` and `pull`, `tiffin remotes`: what a person types and reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tiffin import Model, models
+from tiffin.cli import cli
+
+
+@pytest.fixture
+def tiffin(home: Path) -> Callable[..., Result]:
+    """Run the command line."""
+
+    def run(*arguments: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(cli, list(arguments))
+        assert result.exit_code == code, result.output
+        assert "Traceback" not in result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def saved(home: Path, make: Callable[..., Model]) -> Model:
+    """A version in the default store."""
+    return make(models.default_store(), {"x": b"1" * 2048}, "iris:v1", stage="test")
+
+
+def test_from_one_home_to_another(
+    tiffin: Callable[..., Result], saved: Model, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Add a remote, push with an alias, look, pull elsewhere by the alias."""
+    assert "Added team" in tiffin("remotes", "add", "team", folder).output
+    models.set_alias("iris:v1", "prod")
+    pushed = tiffin("models", "push", "iris:v1", "--aliases").output
+    assert f"Pushed iris:v1 to file://{folder} (2.0 KiB of 2.0 KiB sent)" in pushed
+    assert "iris:prod is iris:v1 there" in pushed
+    assert "was on" in tiffin("models", "push", "iris:v1", "team").output
+    assert "iris:v1" in tiffin("remotes", "models").output
+    assert "iris:v1" in tiffin("remotes", "models", "team", "iris", "-l", "stage=test").output
+    assert "No models fit" in tiffin("remotes", "models", "team", "-l", "stage=prod").output
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "elsewhere"))
+    assert "Pulled iris:v1" in tiffin("models", "pull", f"{folder}/iris:prod", "--aliases").output
+    assert models.aliases("iris") == {"prod": "v1"}
+    assert "Pulled flower:v1" in tiffin("models", "pull", "iris:prod", folder, "--as", "flower").output
+
+
+def test_remotes_are_listed_without_secrets(tiffin: Callable[..., Result], saved: Model) -> None:
+    """Neither the password of a URL nor the values of options."""
+    tiffin(
+        "remotes", "add", "a", "ftp://user:hidden@example.org/x", "-o", "token=hidden", "-o", "timeout=5", "--default"
+    )
+    for output in ("table", "json", "yaml"):
+        shown = tiffin("remotes", "list", "-o", output).output
+        assert "hidden" not in shown
+        assert "ftp://user:***@example.org/x" in shown
+    [row] = json.loads(tiffin("remotes", "list", "-o", "json").output)
+    assert row == {"name": "a", "url": "ftp://user:***@example.org/x", "options": ["timeout", "token"], "default": True}
+    assert "Removed a" in tiffin("remotes", "remove", "a").output
+    assert "No remotes" in tiffin("remotes", "list").output
+
+
+def test_mistakes_are_told_in_words(tiffin: Callable[..., Result], saved: Model, folder: str) -> None:
+    """An unknown remote, none at all, a scheme without driver, a version that is not there: no traceback."""
+    assert "There is no remote 'x'" in tiffin("models", "push", "iris", "x", code=1).output
+    assert "no default one" in tiffin("models", "push", "iris", code=1).output
+    assert "pip install tiffin-oci" in tiffin("models", "push", "iris", "oci://127.0.0.1:1/x", code=1).output
+    assert "Protocol not known" in tiffin("models", "pull", "iris", "nosuch://x", code=1).output
+    assert "was not found" in tiffin("models", "push", "wine", folder, code=3).output
+    assert "was not found on" in tiffin("models", "pull", "wine", folder, code=3).output
+    tiffin("models", "push", "iris", folder)
+    models.delete("iris:v1")
+    with models.create("iris:v1") as new:
+        (new.path / "y").write_bytes(b"other")
+    assert "another model" in tiffin("models", "push", "iris", folder, code=4).output
+    assert "another model here" in tiffin("models", "pull", "iris", folder, code=4).output
+    assert "KEY=VALUE" in tiffin("remotes", "add", "b", folder, "-o", "x", code=2).output
