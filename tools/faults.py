@@ -71,6 +71,9 @@ class Proxy:
 
     def close(self) -> None:
         """Listen no more."""
+        # Closing alone would leave the thread that waits, and with it the port.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def _accept(self) -> None:

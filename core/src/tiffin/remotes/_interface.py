@@ -96,7 +96,11 @@ class Remote(Protocol):
         """Return alias → version of a name."""
 
     def find(self, name: str, version: str) -> RemoteVersion | None:
-        """Return a version, named in full, with its record; `None` if it is not there."""
+        """Return a version, named in full, with its record; `None` if it is not there.
+
+        A remote that learns in the same step what an alias means may be asked for that, too: what it returns then is the
+        version, under its own name.
+        """
 
     def prepare(self, name: str, version: str, record: bytes, contents: Sequence[Content], *, force: bool) -> None:
         """Refuse at once, before anything is sent, what `publish` would refuse at the end.

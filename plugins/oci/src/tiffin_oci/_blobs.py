@@ -109,7 +109,7 @@ class Upload:
                     raise unreachable(self._what, broken, self._client.url, tries=waiting.tries) from broken
                 continue
             if incoming.status == 201:
-                self._client.refusal(incoming)
+                incoming.drop()
                 return
             if incoming.status == 401 and renewals:
                 renewals -= 1
@@ -145,9 +145,8 @@ class Upload:
             incoming = self._stream("PATCH", location, pieces.take(length), length, headers)
             if incoming.status != 202:
                 return incoming
-            headers_then, url = incoming.headers, incoming.url
-            self._client.refusal(incoming)
-            self._last = location = _location(self._client, headers_then, url)
+            incoming.drop()
+            self._last = location = _location(self._client, incoming.headers, incoming.url)
             start += length
         return self._stream("PUT", self._final(location), iter(()), 0, {})
 

@@ -65,6 +65,15 @@ class Incoming:
             raise http.client.IncompleteRead(body, self.raw.length)
         return body if len(body) <= limit else body[:limit] if clipped else None
 
+    def drop(self) -> bytes:
+        """Read what little may be left, so that the connection can be kept; return it, and close."""
+        try:
+            return self.read_all(MAX_ERROR, clipped=True) or b""
+        except BROKEN:
+            return b""  # the status says enough
+        finally:
+            self.close()
+
     def close(self) -> None:
         """Keep the connection if the body was read to its end, else close it."""
         if self.raw.isclosed() and not self.raw.will_close:
@@ -194,13 +203,7 @@ class Client:
 
     def refusal(self, incoming: Incoming) -> Refusal:
         """Return what an answer that is no success says, and close it."""
-        try:
-            body = incoming.read_all(MAX_ERROR, clipped=True) or b""
-        except BROKEN:
-            body = b""  # the status says enough
-        finally:
-            incoming.close()
-        return read_refusal(incoming.status, body)
+        return read_refusal(incoming.status, incoming.drop())
 
     def error(self, refusal: Refusal, what: str, *, tries: int = 1) -> TransferError:
         """Return the error for a refusal."""
@@ -216,7 +219,7 @@ class Client:
             incoming = self._send(method, url, {**headers, **authorization}, body)
             if incoming.status == 401 and refusals < 2 and self.is_own(url):
                 challenges = incoming.headers.get_all("WWW-Authenticate") or []
-                self.refusal(incoming)
+                incoming.drop()
                 refusals += 1
                 if self._auth.answer(challenges, scopes, authorization.get("Authorization", "")):
                     continue
@@ -226,7 +229,7 @@ class Client:
                 return incoming
             if incoming.status in (301, 302, 303) and method not in ("GET", "HEAD"):
                 return incoming
-            self.refusal(incoming)
+            incoming.drop()
             redirects += 1
             url = self.next_url(url, location, what)
             if redirects > MAX_REDIRECTS:
@@ -310,7 +313,7 @@ class Client:
     def renew(self, incoming: Incoming, scopes: Sequence[str]) -> bool:
         """Get what a 401 asks for and tell whether to ask again; closes the answer."""
         challenges = incoming.headers.get_all("WWW-Authenticate") or []
-        self.refusal(incoming)
+        incoming.drop()
         return self.is_own(incoming.url) and self._auth.answer(challenges, scopes, self._auth.header(scopes))
 
     def _ask_for_token(
