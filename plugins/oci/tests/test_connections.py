@@ -1,18 +1,21 @@
-"""Connections: kept, shared by threads, through proxies."""
+"""Connections: kept, shared by threads, through proxies, with TLS."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from faults import Request, answer, proxy
 from registries import Registry, TokenRegistry
+from servers import Missing
 from stepwise import make_version, opened, pull, push
-from tiffin.exceptions import RemoteUnreachableError
+from tiffin.exceptions import ConfigError, RemoteUnreachableError
 from tiffin_oci._connections import Connections, Origin
 from tiffin_oci._remote import OciRemote
 
@@ -122,3 +125,66 @@ def test_what_is_no_server_is_no_origin(url: str) -> None:
     """Nothing but HTTP is spoken."""
     with pytest.raises(ValueError, match=r"."):
         Origin.of(url)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A key and a certificate for this machine, signed by nobody else."""
+    pytest.importorskip("cryptography", reason="make setup brings it")
+    import datetime
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "key").write_bytes(private)
+    return folder / "key", folder / "crt"
+
+
+def test_tls_needs_a_certificate_that_is_trusted(
+    tmp_path: Path, certificate: tuple[Path, Path], open_remote: Callable[..., OciRemote], waits: list[float]
+) -> None:
+    """An unknown authority is told at once, with the option that names its file; with that all goes well."""
+    registry = Registry(tmp_path)
+    settings = json.loads((tmp_path / "config.yml").read_text())
+    settings["http"]["tls"] = {"key": str(certificate[0]), "certificate": str(certificate[1])}
+    (tmp_path / "config.yml").write_text(json.dumps(settings))
+    try:
+        registry.start()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    try:
+        url = f"oci://{registry.host}/team"
+        with pytest.raises(RemoteUnreachableError, match=r"cannot be reached:.*certificate.*the option ca_file"):
+            open_remote(url, plain_http=False).find("iris", "v1")
+        assert waits == []
+        remote = open_remote(url, plain_http=False, ca_file=str(certificate[1]))
+        push(remote, make_version())
+        assert list(remote.versions("iris")) == ["v1"]
+        with pytest.raises(ConfigError, match=r"ca_file names .* no file of certificates"):
+            open_remote(url, plain_http=False, ca_file=str(certificate[0])).find("iris", "v1")
+    finally:
+        registry.kill()
+
+
+def test_a_plain_registry_spoken_to_with_tls_is_told(registry: Registry, open_remote: Callable[..., OciRemote]) -> None:
+    """Who forgot `oci+http` is told so."""
+    with pytest.raises(RemoteUnreachableError, match=r"oci\+http://"):
+        open_remote(f"oci://{registry.host}/team", plain_http=False).find("iris", "v1")

@@ -133,6 +133,18 @@ def test_a_helper_that_is_not_there_is_named(environ: dict[str, str], name: str)
     assert not find_credentials("quay.io", "", environ)
 
 
+def test_a_helper_is_never_a_path(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program in the current folder is not run, whatever the file calls it."""
+    helper(environ, "x", "touch ran")
+    (tmp_path / "docker-credential-a").mkdir()
+    (tmp_path / "bin" / "docker-credential-x").rename(tmp_path / "docker-credential-a" / "b")
+    monkeypatch.chdir(tmp_path)
+    write(environ, ".docker/config.json", {"credsStore": "a/b"})
+    with pytest.raises(ConfigError, match="there is no program"):
+        find_credentials("ghcr.io", "", environ)
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize(
     "content", ["", "[]", "{", '{"auths": 5}', '{"auths": {"ghcr.io": {"auth": "%%%"}}}', "[" * 99999]
 )

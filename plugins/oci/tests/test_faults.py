@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import ssl
 from collections.abc import Callable
 from email.utils import formatdate
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from faults import Fault, Request, answer, proxy
 from registries import Registry
-from servers import Missing
 from stepwise import FILES, make_version, opened, pull, push
 from tiffin.exceptions import (
-    ConfigError,
     RemoteDamagedError,
     RemoteDeniedError,
     RemoteUnreachableError,
     TransferError,
 )
 from tiffin.remotes import Content
-from tiffin_oci import _client, _referrers
+from tiffin_oci import _client
 from tiffin_oci._remote import OciRemote
 
 DATA = bytes(range(256)) * 8192
@@ -138,6 +133,7 @@ def test_a_server_that_ignores_ranges_is_read_past(
         answer(206, b"x" * 10, Content_Range="bytes ten-"),
         answer(200, b"x" * 10),
         answer(200, b"x" * 10_000_000),
+        Fault(answer=b"HTTP/1.1 206 OK\r\nConnection: close\r\nContent-Range: bytes 4-9/10\r\n\r\n" + DATA[4:]),
     ],
 )
 def test_another_part_or_length_than_was_asked_for_is_refused(
@@ -197,7 +193,8 @@ def test_trouble_that_stays_is_told_after_bounded_tries(
 
 
 @pytest.mark.parametrize(
-    ("after", "low", "high"), [("7", 7, 7), (formatdate(4e9, usegmt=True), None, None), ("soon", 0, 1)]
+    ("after", "low", "high"),
+    [("7", 7, 7), (formatdate(4e9, usegmt=True), None, None), ("40", None, None), ("soon", 0, 1)],
 )
 def test_what_a_registry_asks_to_wait_is_waited_within_a_bound(
     registry: Registry,
@@ -355,7 +352,10 @@ def test_a_list_of_tags_that_makes_no_sense_does_no_harm(
             found = list(remote.versions("iris"))
         except TransferError as error:
             found = [] if "JSON" in str(error) else [str(error)]
-    assert found == []
+        assert found == []
+        assert {request.path for request in front.requests if "manifests" in request.path} <= {
+            f"/v2/{space}/iris/manifests/v1"
+        }
 
 
 def test_long_lists_come_in_pages(registry: Registry, open_remote: Callable[..., OciRemote], space: str) -> None:
@@ -392,6 +392,17 @@ def test_long_lists_come_in_pages(registry: Registry, open_remote: Callable[...,
         open_remote(f"oci://{front.host}/{space}").versions("iris")
 
 
+def test_a_repository_that_may_not_be_read_is_not_linked_from(
+    registry: Registry, open_remote: Callable[..., OciRemote], space: str
+) -> None:
+    """What another repository refuses is no error of a push; it is not asked again."""
+    with proxy(registry.port, lambda request: answer(403) if "/secret/" in request.path else None) as front:
+        remote = open_remote(f"oci://{front.host}/{space}", mount_from=f"{space}/secret/one")
+        assert not remote.has("iris", BIG.sha256, BIG.size)
+        assert not remote.has("iris", BIG.sha256, BIG.size)
+        assert sum("/secret/" in request.path for request in front.requests) == 1
+
+
 def test_a_registry_without_a_catalog_says_so(
     registry: Registry, open_remote: Callable[..., OciRemote], space: str
 ) -> None:
@@ -414,98 +425,3 @@ def test_a_connection_that_the_server_has_closed_is_made_anew(
     own.start()
     assert remote.find("iris", "v1") is None
     assert waits == []
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A key and a certificate for this machine, signed by nobody else."""
-    pytest.importorskip("cryptography", reason="make setup brings it")
-    import datetime
-    import ipaddress
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "key").write_bytes(private)
-    return folder / "key", folder / "crt"
-
-
-def test_tls_needs_a_certificate_that_is_trusted(
-    tmp_path: Path, certificate: tuple[Path, Path], open_remote: Callable[..., OciRemote], waits: list[float]
-) -> None:
-    """An unknown authority is told at once, with the option that names its file; with that all goes well."""
-    registry = Registry(tmp_path)
-    settings = json.loads((tmp_path / "config.yml").read_text())
-    settings["http"]["tls"] = {"key": str(certificate[0]), "certificate": str(certificate[1])}
-    (tmp_path / "config.yml").write_text(json.dumps(settings))
-    try:
-        registry.start()
-    except Missing as missing:
-        pytest.skip(str(missing))
-    try:
-        url = f"oci://{registry.host}/team"
-        with pytest.raises(RemoteUnreachableError, match=r"cannot be reached:.*certificate.*the option ca_file"):
-            open_remote(url, plain_http=False).find("iris", "v1")
-        assert waits == []
-        remote = open_remote(url, plain_http=False, ca_file=str(certificate[1]))
-        push(remote, make_version())
-        assert list(remote.versions("iris")) == ["v1"]
-        with pytest.raises(ConfigError, match=r"ca_file names .* no file of certificates"):
-            open_remote(url, plain_http=False, ca_file=str(certificate[0])).find("iris", "v1")
-    finally:
-        registry.kill()
-
-
-def test_a_plain_registry_spoken_to_with_tls_is_told(registry: Registry, open_remote: Callable[..., OciRemote]) -> None:
-    """Who forgot `oci+http` is told so."""
-    with pytest.raises(RemoteUnreachableError, match=r"oci\+http://"):
-        open_remote(f"oci://{registry.host}/team", plain_http=False).find("iris", "v1")
-    assert ssl.OPENSSL_VERSION
-
-
-def test_the_list_of_signatures_keeps_what_others_add(
-    registry: Registry, remote: OciRemote, open_remote: Callable[..., OciRemote], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two who add a signature at the same moment both find theirs in the list afterwards."""
-    push(remote, make_version())
-    version = remote.find("iris", "v1")
-    assert version is not None
-    other = open_remote(remote.url)
-    plain: Any = _referrers.put_manifest
-
-    def put(client: Any, repository: str, reference: str, manifest: Any) -> Any:
-        headers = plain(client, repository, reference, manifest)
-        if reference.startswith("sha256-"):
-            monkeypatch.setattr(_referrers, "put_manifest", plain)
-            # Somebody who had read the list before us writes it after us.
-            plain(
-                client,
-                repository,
-                reference,
-                manifest._replace(
-                    data=b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
-                ),
-            )
-            other.add_signature(version, b'{"b": 2}')
-        return headers
-
-    monkeypatch.setattr(_referrers, "put_manifest", put)
-    remote.add_signature(version, b'{"a": 1}')
-    assert sorted(remote.signatures(version)) == [b'{"a": 1}', b'{"b": 2}']

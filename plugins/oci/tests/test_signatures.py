@@ -16,6 +16,7 @@ from stepwise import make_version, push
 from tiffin.exceptions import TransferError
 from tiffin.remotes import RemoteVersion
 from tiffin_oci import _media_types as types
+from tiffin_oci import _referrers
 from tiffin_oci._remote import OciRemote
 
 STATEMENT = {"predicateType": "https://model_signing/signature/v1.0"}
@@ -130,11 +131,40 @@ def test_a_signature_of_something_else_is_left_out(remote: OciRemote, version: R
 
 def test_signatures_are_bounded(remote: OciRemote, version: RemoteVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is too large is not kept, and of very many only some are read."""
-    from tiffin_oci import _referrers
-
     with pytest.raises(TransferError, match="At most"):
         remote.add_signature(version, b"x" * (_referrers.MAX_BUNDLE + 1))
     monkeypatch.setattr(_referrers, "MAX_BUNDLES", 3)
     for number in range(5):
         remote.add_signature(version, b'{"n": %d}' % number)
     assert len(remote.signatures(version)) == 3
+
+
+def test_the_list_of_signatures_keeps_what_others_add(
+    registry: Registry, remote: OciRemote, open_remote: Callable[..., OciRemote], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two who add a signature at the same moment both find theirs in the list afterwards."""
+    push(remote, make_version())
+    version = remote.find("iris", "v1")
+    assert version is not None
+    other = open_remote(remote.url)
+    plain: Any = _referrers.put_manifest
+
+    def put(client: Any, repository: str, reference: str, manifest: Any) -> Any:
+        headers = plain(client, repository, reference, manifest)
+        if reference.startswith("sha256-"):
+            monkeypatch.setattr(_referrers, "put_manifest", plain)
+            # Somebody who had read the list before us writes it after us.
+            plain(
+                client,
+                repository,
+                reference,
+                manifest._replace(
+                    data=b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+                ),
+            )
+            other.add_signature(version, b'{"b": 2}')
+        return headers
+
+    monkeypatch.setattr(_referrers, "put_manifest", put)
+    remote.add_signature(version, b'{"a": 1}')
+    assert sorted(remote.signatures(version)) == [b'{"a": 1}', b'{"b": 2}']
