@@ -14,7 +14,7 @@ from tiffin.cli._main import EXIT_CODES, Commands
 from tiffin.cli._maintenance import DAMAGE_FOUND
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
-SECTIONS = dict(re.findall(r"^## `(tiffin [a-z ]+)`\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+SECTIONS = dict(re.findall(r"^## `(tiffin [a-z -]+)`\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 
 def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:

@@ -57,6 +57,8 @@ def snapshot(store: ModelStore) -> dict[str, Any]:
             else:
                 mark = int((got.path / "mark.txt").read_text())
             found[str(model.tag)] = (mark, got.labels, got.info.metadata)
+            if signatures := store.signatures(got.info.content_digest):
+                found[f"signatures of {model.tag}"] = len(signatures)
         for name in {model.name for model in listed}:
             newest = max((m for m in listed if m.name == name), key=lambda m: (m.creation_time, m.version))
             assert store.get(name).tag == newest.tag

@@ -17,6 +17,8 @@ from store_states import assert_tidy, save, snapshot
 
 import tiffin.store
 from tiffin.exceptions import ModelExistsError, ModelNotFoundError
+from tiffin.signing._bundle import write_bundle
+from tiffin.signing._statement import make_statement
 from tiffin.store import ModelStore
 from tiffin.store._gc import gc
 from tiffin.store._verify import verify
@@ -89,6 +91,11 @@ def bring_in(store: ModelStore) -> None:
     import_model(f"{store.path}.tar", name="kept:3", store=store)
 
 
+def sign(store: ModelStore) -> None:
+    info = store.get("kept:1").info
+    store.add_signature(info, write_bundle(make_statement(info), b"by nobody", ""))
+
+
 CHANGES = [
     save_new_name,
     save_old_name,
@@ -103,6 +110,7 @@ CHANGES = [
     collect,
     accept,
     bring_in,
+    sign,
 ]
 
 
@@ -212,7 +220,7 @@ def test_a_kill_at_any_step_leaves_the_store_as_before_or_after(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "no-exchange"])
-@pytest.mark.parametrize("change", [save_new_name, overwrite, delete_last, edit, move_alias])
+@pytest.mark.parametrize("change", [save_new_name, overwrite, delete_last, edit, move_alias, sign])
 def test_a_kill_before_any_call_leaves_the_store_as_before_or_after(
     change: Callable[[ModelStore], None],
     exchange: bool,

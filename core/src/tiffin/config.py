@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tiffin._home import home
 from tiffin.exceptions import ConfigError
@@ -20,6 +21,7 @@ TRUST_POLICY = "TIFFIN_TRUST_POLICY"
 POLICIES = ("ask", "allow-listed", "never", "always")
 """What may be done with a model from elsewhere whose files can run code; see `trust_policy`."""
 
+_TRUST = ("policy", "keys")
 _read: dict[str, tuple[tuple[int, int, int], dict[str, Any]]] = {}
 
 
@@ -86,16 +88,20 @@ def section(name: str, known: tuple[str, ...]) -> Mapping[str, Any]:
     path = str(config_path())
     if not isinstance(found, Mapping):
         raise ConfigError(f"{name!r} in {path} is not a section", fix=f"Write [{name}] on a line of its own", path=path)
+    _check_known(f"section [{name}]", found, known, path)
+    return found
+
+
+def _check_known(where: str, found: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:
     for key in found:
         if key not in known:
             close = get_close_matches(key, known, 1)
             raise ConfigError(
-                f"The section [{name}] in {path} has an unknown setting {key!r}",
+                f"The {where} in {path} has an unknown setting {key!r}",
                 why="Known are " + ", ".join(known),
                 fix=f"Did you mean {close[0]!r}?" if close else "Remove it",
                 path=path,
             )
-    return found
 
 
 def trust_policy() -> str:
@@ -112,7 +118,7 @@ def trust_policy() -> str:
     where = f"${TRUST_POLICY}"
     if not value:
         where = str(config_path())
-        value = section("trust", ("policy",)).get("policy", "ask")
+        value = section("trust", _TRUST).get("policy", "ask")
     if value not in POLICIES:
         raise ConfigError(
             f"The trust policy in {where} is {value!r}",
@@ -121,3 +127,51 @@ def trust_policy() -> str:
             path=where,
         )
     return str(value)
+
+
+class TrustedKey(NamedTuple):
+    """A key whose signatures count as trust: patterns of the names of models for which it does, and its file."""
+
+    models: tuple[str, ...]
+    path: Path
+
+    def is_for(self, name: str) -> bool:
+        """Tell whether the key's signatures count for models of a name."""
+        return any(fnmatchcase(name, pattern) for pattern in self.models)
+
+
+def trusted_keys() -> tuple[TrustedKey, ...]:
+    """Return the keys whose signatures count as trust: each `[[trust.keys]]` of the settings, with `models` and `key`.
+
+    Reads none of the keys.
+
+    Raises:
+        ConfigError: an entry is not as it must be. All of them are refused then: one that does not count silently, or counts
+            for more than it was meant to, is worse.
+    """
+    path = config_path()
+    entries = section("trust", _TRUST).get("keys", [])
+    if not isinstance(entries, list):
+        raise _not_a_key(f"'keys' is {entries!r}", path)
+    keys = []
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, Mapping):
+            raise _not_a_key(f"entry {number} is {entry!r}", path)
+        _check_known(f"entry {number} of [[trust.keys]]", entry, ("models", "key"), str(path))
+        models, key = entry.get("models"), entry.get("key")
+        patterns = [models] if isinstance(models, str) else models
+        if not isinstance(patterns, list) or not patterns or not all(isinstance(p, str) and p for p in patterns):
+            raise _not_a_key(f"'models' of entry {number} is {models!r}, not a pattern or a list of them", path)
+        if not isinstance(key, str) or not key:
+            raise _not_a_key(f"'key' of entry {number} is {key!r}, not the path of a public key", path)
+        keys.append(TrustedKey(tuple(patterns), path.parent / Path(key).expanduser()))
+    return tuple(keys)
+
+
+def _not_a_key(what: str, path: Path) -> ConfigError:
+    return ConfigError(
+        f"[[trust.keys]] in {path} is not valid: {what}",
+        why="Each entry says for which models a key's signatures count as trust",
+        fix='Write, for example: models = "team-*" and key = "keys/team.pub"',
+        path=str(path),
+    )

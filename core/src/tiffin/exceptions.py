@@ -75,6 +75,10 @@ class ReadOnlyStoreError(StoreError):
     """A change was asked of a store that may only be read."""
 
 
+class TooManySignaturesError(StoreError):
+    """A content has as many signatures as a store keeps of one."""
+
+
 class StorageFullError(StoreError, OSError):
     """The disk or quota is exhausted; nothing was published."""
 
@@ -139,8 +143,17 @@ class SigningError(TiffinError):
     path: str
 
 
+class SigningNotInstalledError(SigningError):
+    """Signatures can be neither made nor verified, because the extra `signing` is not installed."""
+
+
 class BadSignatureError(SigningError, ValueError):
-    """A signature of a model is malformed, was made of other content, or no key that was given has made it."""
+    """A signature of a model is malformed, was made of other content, or no key that was given has made it.
+
+    Attribute: `checks`, what each signature of the model proves (`SignatureCheck`), where several were looked at.
+    """
+
+    checks: tuple[Any, ...] = ()
 
 
 class LabelError(TiffinError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from tiffin.cli._output import count, output_option, read_size, show_data, show_
 
 if TYPE_CHECKING:
     from tiffin._model import Model
+    from tiffin.signing import SignatureCheck
     from tiffin.trust import FileReport, TrustReport
 
 _SHOWN = 20
@@ -19,6 +21,7 @@ _VERDICTS = {
     "made here": "loads: it was made here",
     "runs no code": "loads: none of its files can run code",
     "trusted": "loads: it is trusted",
+    "signed": "loads: it is signed by a key that is trusted for models of its name",
     "allowed": "loads: all that its files import is on the lists of the installed adapters",
     "unseen": "loads: the trust policy is 'always'",
     "refused": "does not load",
@@ -46,7 +49,7 @@ def trust(tag: str, yes: bool) -> None:
     Shows first what it would import. Trust holds for this content, under every tag.
     """
     found = api.inspect(tag)
-    if found.verdict in ("made here", "runs no code"):
+    if found.verdict in ("made here", "runs no code", "signed"):
         click.echo(f"{found.tag} {_VERDICTS[found.verdict]}. It needs no trust.")
         return
     if not yes:
@@ -88,18 +91,33 @@ def _show(found: TrustReport, *, names: bool) -> None:
         *([["trusted", _given(found)]] if found.origin is not None and found.origin.get("trusted") else []),
         ["policy", found.policy],
         ["verdict", _VERDICTS[found.verdict]],
+        *([["signatures", found.unverified]] if found.unverified else []),
     ])  # fmt: skip
     click.echo()
     show_table(
         ["FILE", "SIZE", "CAN RUN CODE", "FORMAT", "IMPORTS"],
-        [[_plain(file.path), read_size(file.size), *_cells(file)] for file in found.files],
+        [[plain(file.path), read_size(file.size), *_cells(file)] for file in found.files],
         right=[1],
     )
+    if found.signatures:
+        click.echo()
+        show_signatures(found.signatures)
     _lines("Imports that no list allows", found.not_allowed)
     _lines("Problems", found.problems)
     if names:
         allowed = sorted({name for file in found.files for name in file.names} - set(found.not_allowed))
         _lines("Imports that are allowed", tuple(allowed))
+
+
+def show_signatures(checks: Sequence[SignatureCheck]) -> None:
+    """Print what each signature proves."""
+    show_table(
+        ["SIGNATURE", "KEY", "SIGNED AS", "WHY"],
+        [
+            [check.result, check.key_path or check.key[:16] or "-", plain(check.signed_as[:80]), plain(check.problem)]
+            for check in checks
+        ],
+    )
 
 
 def _given(found: TrustReport) -> str:
@@ -124,11 +142,12 @@ def _lines(title: str, texts: tuple[str, ...]) -> None:
         return
     click.echo(f"\n{title}:")
     for text in texts[:_SHOWN]:
-        click.echo(f"  {_plain(text)}")
+        click.echo(f"  {plain(text)}")
     if len(texts) > _SHOWN:
         click.echo(f"  and {len(texts) - _SHOWN} more (all of them: -o json)")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return a text from a stranger as it can be printed."""
     # A name from a stranger's file must not move the cursor, or colour what follows.
     return text if text.isprintable() else repr(text)[1:-1]

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from tiffin._model import Model
 from tiffin.models._default import default_store
 from tiffin.models._moving import export_model, import_model, list_remote, pull, push
+from tiffin.models._signing import sign, verify_signature
 from tiffin.store import ModelStore, NewFolder
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
     from tiffin.info import ModelContext, ModelInfo, ModelOptions
     from tiffin.signatures import ModelSignature
+    from tiffin.signing import SignatureCheck
     from tiffin.store._gc import Garbage
     from tiffin.store._usage import StoreUsage, Usage
     from tiffin.store._verify import Problem
@@ -34,6 +36,7 @@ __all__ = [
     "ModelSignature",
     "ModelStore",
     "Problem",
+    "SignatureCheck",
     "StoreUsage",
     "Tag",
     "Usage",
@@ -57,10 +60,12 @@ __all__ = [
     "remove_alias",
     "save",
     "set_alias",
+    "sign",
     "trust",
     "untrust",
     "usage",
     "verify",
+    "verify_signature",
 ]
 
 _MISSING: Any = object()
@@ -71,6 +76,7 @@ _LATER = {
     "ModelOptions": "tiffin.info",
     "ModelSignature": "tiffin.signatures",
     "Problem": "tiffin.store._verify",
+    "SignatureCheck": "tiffin.signing",
     "StoreUsage": "tiffin.store._usage",
     "Usage": "tiffin.store._usage",
 }

@@ -15,6 +15,7 @@ from typing import Any
 from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreachableError, TransferError
 from tiffin.remotes._interface import Content, Opener, RemoteVersion, Source
 from tiffin.remotes._places import LocalPlace, Place, RemotePlace
+from tiffin.signing import MAX_BUNDLE
 from tiffin.tags import is_part
 from tiffin.transfer._places import is_url
 from tiffin.transfer._record import MAX_RECORD, read_foreign_record
@@ -24,7 +25,6 @@ FORMAT = "remote 1"
 _PIECE = 1 << 20
 _TRIES = 3
 """Times that a content is sent, beside what the driver tries again by itself."""
-_MAX_SIGNATURE = 1 << 20
 _MAX_SIGNATURES = 32
 
 
@@ -148,7 +148,9 @@ class FolderRemote:
     def signatures(self, version: RemoteVersion) -> Sequence[bytes]:
         folder = self._signatures(version)
         names = sorted(name for name in self._place.list(folder) if name.endswith(".json"))[:_MAX_SIGNATURES]
-        found = (self._read(f"{folder}/{name}", _MAX_SIGNATURE) for name in names)
+        paths = [f"{folder}/{name}" for name in names]
+        # What is too large is no signature, and must keep nobody from pulling.
+        found = (self._read(path, MAX_BUNDLE) for path in paths if (self._place.size(path) or 0) <= MAX_BUNDLE)
         return [bundle for bundle in found if bundle is not None]
 
     def add_signature(self, version: RemoteVersion, bundle: bytes) -> None:

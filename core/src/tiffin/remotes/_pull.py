@@ -17,8 +17,8 @@ from tiffin.exceptions import (
     ModelExistsError,
     ModelNotFoundError,
     RemoteDamagedError,
-    StoreError,
     StoreWarning,
+    TooManySignaturesError,
 )
 from tiffin.info import RECORD_NAME, ModelInfo
 from tiffin.pickling._writeback import start_writeback
@@ -110,7 +110,7 @@ def _take_signatures(store: ModelStore, model: Model, remote: Remote, version: R
     for bundle in remote.signatures(version):
         try:
             store.add_signature(model.info, bundle, path=where)
-        except (BadSignatureError, StoreError) as error:
+        except (BadSignatureError, TooManySignaturesError) as error:
             # Who may write there could else keep everybody from pulling. It proves nothing, and is not kept.
             warnings.warn(f"{error.what}. It was left out", StoreWarning, stacklevel=3)
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-MAX_BUNDLE = 64 << 20
+MAX_BUNDLE = 32 << 20
 """Bytes that no bundle may have, however many files its model has."""
 _MAX_SIGNATURE = 1024
+_MAX_HINT = 1024
 _KINDS = {"publicKey": "key", "x509CertificateChain": "certificates", "certificate": "certificate"}
 
 
@@ -58,7 +59,8 @@ def encode_signed(payload: bytes) -> bytes:
 
 def max_size(info: ModelInfo) -> int:
     """Return how many bytes a signature of a model may have, by the number and names of its files."""
-    return min(MAX_BUNDLE, (1 << 20) + sum(512 + 16 * len(path) for path in info.files))
+    # A path's character may be six bytes of JSON, and those eight of base64.
+    return min(MAX_BUNDLE, (1 << 20) + sum(320 + 4 * len(path.encode("utf-16-le")) for path in info.files))
 
 
 def write_bundle(payload: bytes, signature: bytes, hint: str) -> bytes:
@@ -115,7 +117,7 @@ def _material(material: dict[str, Any], path: str) -> tuple[str, str]:
         raise malformed("it does not say by what one thing it can be verified", path)
     found = field(material, kinds[0], dict, path)
     hint = found.get("hint") or ""
-    if not isinstance(hint, str) or len(hint) > 1024:
+    if not isinstance(hint, str) or len(hint) > _MAX_HINT or not hint.isprintable():
         raise malformed("its field 'hint' is not as it must be", path)
     return _KINDS[kinds[0]], hint if kinds[0] == "publicKey" else ""
 

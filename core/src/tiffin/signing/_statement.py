@@ -17,7 +17,7 @@ import attrs
 
 from tiffin.info import RECORD_NAME
 from tiffin.signing._names import signature_names
-from tiffin.signing._strict import field, malformed, only, read_json
+from tiffin.signing._strict import field, malformed, only, read_json, shown
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 _OWN = "tiffin"
+_MAX_NAME = 1024
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -46,29 +47,24 @@ class Statement:
     def difference(self, info: ModelInfo) -> str:
         """Return why the statement is not about a model's content; empty where it is.
 
-        A digest of model.yaml is left out here: see `covers`.
+        A digest of model.yaml is left out here: see `is_of_record`.
         """
         files = {path: entry.sha256 for path, entry in info.files.items()}
         listed = {path: sha256 for path, sha256 in self.files.items() if path != RECORD_NAME}
         for path in sorted(files.keys() | listed.keys()):
             if path not in listed:
-                return f"it does not cover the file {path!r}"
+                return f"it does not cover the file {shown(path)}"
             if path not in files:
-                return f"it covers a file {path!r}, which the model does not have"
+                return f"it covers a file {shown(path)}, which the model does not have"
             if files[path] != listed[path]:
-                return f"it was made of another file {path!r}"
+                return f"it was made of another file {shown(path)}"
         if self.content_digest and self.content_digest != info.compute_digest():
             return "it was made of the same files with another framework, other options or other signatures"
         return ""
 
-    def covers(self, info: ModelInfo, record: bytes) -> bool:
-        """Tell whether the statement, which is about the model's files, is about all of its content.
-
-        Args:
-            info: the model's record.
-            record: model.yaml, as it is now: whoever has signed these bytes has signed what they say.
-        """
-        return bool(self.content_digest) or self.files.get(RECORD_NAME) == hashlib.sha256(record).hexdigest()
+    def is_of_record(self, record: bytes) -> bool:
+        """Tell whether the statement lists these bytes as model.yaml: who has signed them has signed what they say."""
+        return self.files.get(RECORD_NAME) == hashlib.sha256(record).hexdigest()
 
 
 def make_statement(info: ModelInfo) -> bytes:
@@ -108,27 +104,30 @@ def read_statement(payload: bytes, path: str) -> Statement:
     found = read_json(payload, path)
     kinds = field(found, "_type", str, path), field(found, "predicateType", str, path)
     if kinds != (STATEMENT_TYPE, PREDICATE_TYPE):
-        raise malformed(f"it is a {kinds[0]!r} with the predicate {kinds[1]!r}", path)
+        raise malformed(f"it is a {shown(kinds[0])} with the predicate {shown(kinds[1])}", path)
     subject = only(field(found, "subject", list, path), "subject", path)
     predicate = field(found, "predicate", dict, path)
     method = field(field(predicate, "serialization", dict, path), "method", str, path)
     if method != "files":
-        raise malformed(f"it is about {method!r}; only whole files are known here", path)
+        raise malformed(f"it is about {shown(method)}; only whole files are known here", path)
     files: dict[str, str] = {}
     together = hashlib.sha256()
     for resource in field(predicate, "resources", list, path):
         if not isinstance(resource, dict):
             raise malformed("its field 'resources' is not as it must be", path)
-        name, digest = field(resource, "name", str, path), _digest(resource, "digest", path)
+        name = field(resource, "name", str, path)
         if resource.get("algorithm") != "sha256":
-            raise malformed(f"it has a digest by {resource.get('algorithm')!r}; only 'sha256' is known here", path)
+            raise malformed(f"it has a digest by {shown(resource.get('algorithm'))}; only 'sha256' is known here", path)
         if name in files:
-            raise malformed(f"it lists the file {name!r} twice", path)
-        files[name] = digest
+            raise malformed(f"it lists the file {shown(name)} twice", path)
+        digest = files[name] = _digest(resource, "digest", path)
         together.update(bytes.fromhex(digest))
     if _digest(field(subject, "digest", dict, path), "sha256", path) != together.hexdigest():
         raise malformed("its digest of all files is not that of the files it lists", path)
-    return Statement(field(subject, "name", str, path), files, _content_digest(predicate, path))
+    name = field(subject, "name", str, path)
+    if len(name) > _MAX_NAME:
+        raise malformed(f"its subject's name has {len(name)} characters", path)
+    return Statement(name, files, _content_digest(predicate, path))
 
 
 def _digest(found: Mapping[str, Any], name: str, path: str) -> str:

@@ -109,6 +109,12 @@ def only(found: list[Any], name: str, path: str) -> dict[str, Any]:
     return found[0]
 
 
+def shown(value: object) -> str:
+    """Return a stranger's value as it can stand in a message."""
+    text = ascii(value)
+    return text if len(text) <= 100 else text[:99] + "…"
+
+
 def read_base64(text: str, name: str, path: str) -> bytes:
     """Return what a base64 text stands for.
 

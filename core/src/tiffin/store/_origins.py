@@ -50,7 +50,7 @@ def set_trust(layout: Layout, folder: str, content_digest: str, trusted: Mapping
         layout: the store.
         folder: a staging folder, for the unfinished file.
         content_digest: the digest of what is in the version now.
-        trusted: `kind` ("hand" or "signature"), `by` and `how`; the time is added. `None` takes trust back.
+        trusted: `kind` ("hand"), `by` and `how`; the time is added. `None` takes trust back.
     """
     origin = _read_or_none(layout, content_digest) or {"how": "unknown", "time": _now()}
     origin.pop("trusted", None)

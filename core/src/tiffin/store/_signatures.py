@@ -12,10 +12,11 @@ import os
 import re
 
 from tiffin._files import sync_file
-from tiffin.exceptions import StoreError
+from tiffin.exceptions import TooManySignaturesError
 from tiffin.signing import MAX_BUNDLE, MAX_SIGNATURES
 from tiffin.store._layout import Layout, step
 
+_CONTENT = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9a-f]{64}\.json")
 
 
@@ -46,6 +47,18 @@ def damaged(layout: Layout, content_digest: str) -> list[str]:
     return []
 
 
+def foreign(layout: Layout) -> list[str]:
+    """Return the paths of what belongs to no content, where signatures are kept."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(layout.signatures) as entries:
+        return sorted(
+            entry.path
+            for entry in entries
+            if not entry.name.startswith(".")
+            and not (_CONTENT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False))
+        )
+    return []
+
+
 def add(layout: Layout, staging: str, content_digest: str, bundle: bytes) -> bool:
     """Keep a signature.
 
@@ -59,7 +72,7 @@ def add(layout: Layout, staging: str, content_digest: str, bundle: bytes) -> boo
         Whether it is new here.
 
     Raises:
-        StoreError: the content has as many signatures as are kept.
+        TooManySignaturesError: the content has as many signatures as are kept.
     """
     name = f"{hashlib.sha256(bundle).hexdigest()}.json"
     folder = folder_of(layout, content_digest)
@@ -67,7 +80,7 @@ def add(layout: Layout, staging: str, content_digest: str, bundle: bytes) -> boo
     if _read(path) is not None:
         return False
     if len([other for other in _names(layout, content_digest) if other != name]) >= MAX_SIGNATURES:
-        raise StoreError(
+        raise TooManySignaturesError(
             f"The content {content_digest} has {MAX_SIGNATURES} signatures already",
             why="No more are kept of one content",
             fix=f"Delete those that nobody needs, in {folder}",

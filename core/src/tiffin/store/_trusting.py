@@ -54,7 +54,7 @@ class Trusting(Finder):
 
     # -- signatures ----------------------------------------------------------------------------------------------------
 
-    def add_signature(self, info: ModelInfo, bundle: bytes, *, path: str = "the signature") -> bool:
+    def add_signature(self, info: ModelInfo, bundle: bytes, *, path: str = "This") -> bool:
         """Keep a signature of a model's content. Verifies nothing but that it is about this content.
 
         Args:
@@ -67,7 +67,7 @@ class Trusting(Finder):
 
         Raises:
             BadSignatureError: it is malformed, or is about other content.
-            StoreError: the content has as many signatures as are kept (`tiffin.signing.MAX_SIGNATURES`).
+            TooManySignaturesError: the content has as many signatures as are kept (`tiffin.signing.MAX_SIGNATURES`).
             ReadOnlyStoreError, StorageFullError: it cannot be kept.
         """
         from tiffin.signing import check_fits
@@ -124,7 +124,7 @@ class Trusting(Finder):
 
         Args:
             content_digest: the digest of a version's content, computed and not only read.
-            trusted: `kind` ("hand", or "signature" by a known key), `by` whom and `how`; `None` takes trust back.
+            trusted: `kind` ("hand"), `by` whom and `how`; `None` takes trust back.
 
         Raises:
             ReadOnlyStoreError, StorageFullError: it cannot be noted.

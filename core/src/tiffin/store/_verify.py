@@ -12,7 +12,7 @@ from tiffin._files import digest_file
 from tiffin._origin import is_local
 from tiffin.exceptions import ModelNotFoundError, RecordError, StoreError, TiffinError
 from tiffin.info import RECORD_NAME, ModelInfo, encode_cached
-from tiffin.store import _aliases, _blobs, _changes, _origins, _records
+from tiffin.store import _aliases, _blobs, _changes, _origins, _records, _signatures
 from tiffin.store._layout import FORMAT, step
 from tiffin.store._scan import make_entry
 from tiffin.store._store import ModelStore
@@ -94,6 +94,8 @@ class _Checker:
                 self._blob(path, status)
             elif not os.path.basename(path).startswith("."):
                 self._add("", path, "It is not a blob", "Move it elsewhere, or delete it", "foreign")
+        for path in _signatures.foreign(layout):
+            self._add("", path, "It is not the folder of signatures", "Move it elsewhere, or delete it", "foreign")
         for name in _aliases.names(layout):
             for alias in _aliases.entries(layout, name):
                 self._alias(name, alias)
@@ -157,6 +159,9 @@ class _Checker:
                 "edited",
             )
         self._origin(tag, info)
+        for path in _signatures.damaged(self.layout, info.compute_digest()):
+            what = "It is not a signature, or is damaged; it counts for nothing"
+            self._add(tag, path, what, "Delete it, and get the signature again", "damaged")
 
     def _files(self, tag: str, info: ModelInfo) -> bool:
         folder = self.layout.version(info.name, info.version)

@@ -24,6 +24,7 @@ from tiffin.transfer._local import parents
 from tiffin.transfer._paths import Paths
 from tiffin.transfer._places import compose, is_url, open_target
 from tiffin.transfer._progress import Progress, Silent
+from tiffin.transfer._signatures import signature_members
 from tiffin.transfer._write import PIECE, Member, write_archive
 
 
@@ -80,7 +81,7 @@ def export_model(
     _check_paths(info, model)
     progress = progress or Silent()
     progress.start(f"Exporting {model.tag}", info.size)
-    members = _members(model, info, progress)
+    members = _members(model, info, store, progress)
     if kind == "folder":
         _write_folder(Path(target).expanduser(), members, force=force)
     else:
@@ -113,10 +114,11 @@ def _target(path: str, output_format: str | None, model: Model) -> tuple[str, st
     return path, kind or named or "tiffin"
 
 
-def _members(model: Model, info: ModelInfo, progress: Progress) -> Iterator[Member]:
+def _members(model: Model, info: ModelInfo, store: ModelStore, progress: Progress) -> Iterator[Member]:
     # The record comes first, so that a reader knows what must follow before it unpacks anything.
     record = render_record(info)
     yield Member(RECORD_NAME, len(record), lambda: io.BytesIO(record))
+    yield from signature_members(store, info)
     for path, entry in sorted(info.files.items()):
         yield Member(path, entry.size, functools.partial(_checked, model, path, entry, progress))
 

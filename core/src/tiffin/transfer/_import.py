@@ -26,6 +26,7 @@ from tiffin.transfer._places import compose, is_url, open_source
 from tiffin.transfer._progress import Progress, Silent
 from tiffin.transfer._read import Reader
 from tiffin.transfer._record import MAX_RECORD, read_foreign_record
+from tiffin.transfer._signatures import check_signature, is_signature, read_bounded
 from tiffin.transfer._write import PIECE
 
 
@@ -80,6 +81,8 @@ def import_model(
         info, ledger = unpacking.finish()
         info = _renamed(info, name)
         _claim(store, info, force=force)
+        for member, bundle in unpacking.signatures.items():
+            store.add_signature(info, bundle, path=member)
         return store.adopt(folder, info, ledger, origin=f"imported from {redact(source)}", overwrite=force)
 
 
@@ -122,6 +125,7 @@ class _Unpacking:
         self.info: ModelInfo | None = None
         self.found: dict[str, tuple[int, str]] = {}
         self.ledger = WriteLedger()
+        self.signatures: dict[str, bytes] = {}
         self._started = False
 
     def add(self, entry: Entry) -> None:
@@ -132,6 +136,9 @@ class _Unpacking:
         limit = self.reader.limits.max_bytes if entry.size is None else entry.size
         if self.info is not None:
             listed = self.info.files.get(entry.path)
+            if listed is None and is_signature(entry.path, self.info):
+                self._add_signature(entry, self.info)
+                return
             if listed is None:
                 raise self.reader.refuse(entry.path, "model.yaml does not list it")
             if entry.size not in (None, listed.size):
@@ -143,6 +150,9 @@ class _Unpacking:
         size, sha256 = self._unpack(entry, path, limit)
         self.found[entry.path] = size, sha256
         self.ledger.record(path, sha256, synced=True)
+
+    def _add_signature(self, entry: Entry, info: ModelInfo) -> None:
+        self.signatures[entry.path] = check_signature(read_bounded(entry.stream, info), entry.path, info, self.reader)
 
     def _unpack(self, entry: Entry, path: str, limit: int) -> tuple[int, str]:
         size = written_back = 0
@@ -190,6 +200,11 @@ class _Unpacking:
                 path=self.reader.path,
                 member=RECORD_NAME,
             )
+        for path in [path for path in self.found if path not in self.info.files and is_signature(path, self.info)]:
+            del self.found[path]
+            with open(f"{self.folder}/{path}", "rb") as stream:  # it came before the record
+                self._add_signature(Entry(path, None, stream), self.info)
+            os.unlink(f"{self.folder}/{path}")
         for path in sorted(self.info.files.keys() - self.found.keys()):
             raise self.reader.damaged("the file is missing", path)
         for path, (size, sha256) in self.found.items():

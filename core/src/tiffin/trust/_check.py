@@ -11,6 +11,7 @@ from tiffin.exceptions import UntrustedModelError
 from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import code_files, main_part, object_part
 from tiffin.trust._report import FileReport, allowed_names, describe_origin, inspect_part_file
+from tiffin.trust._signed import SIGNATURE_POLICIES, Signed, signed
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
@@ -50,13 +51,17 @@ def check(source: TrustSource, path: Path, info: ModelInfo, name: str | None = N
         return
     if policy == "always":
         return
+    vouched = signed(source, path, info, digest) if policy in SIGNATURE_POLICIES else Signed()
+    if vouched.is_good:
+        _check_files(source, path, info, found)
+        return
     reports = []
     if policy != "never":
         allowed = allowed_names()
         reports = [inspect_part_file(path, part, file, allowed) for file in found]
         if not any(file.not_allowed or file.problems for file in reports):
             return
-    raise _error(info, origin, doubt, reports, policy)
+    raise _error(info, origin, doubt, reports, policy, vouched)
 
 
 def check_content(source: TrustSource, path: Path, info: ModelInfo) -> None:
@@ -86,7 +91,7 @@ def _check_files(source: TrustSource, path: Path, info: ModelInfo, found: list[s
 
 
 def _error(
-    info: ModelInfo, origin: Origin | None, doubt: str, reports: list[FileReport], policy: str
+    info: ModelInfo, origin: Origin | None, doubt: str, reports: list[FileReport], policy: str, vouched: Signed
 ) -> UntrustedModelError:
     names = tuple(sorted({name for file in reports for name in file.not_allowed}))
     problems = tuple(f"{file.path}: {problem}" for file in reports for problem in file.problems)
@@ -95,9 +100,12 @@ def _error(
         parts.append(f"Loading it would import {_some(names, _SHOWN, ', ')}, which no list allows")
     if problems:
         parts.append(f"What it would run cannot be told ({_some(problems, 3, '; ')})")
+    if vouched.checks:
+        parts.append(_why_not(info.name, vouched))
     if policy != "ask":
         parts.append(f"The trust policy is {policy!r}, so trust given by hand does not count")
-    fix = f"Look at it with: tiffin models inspect {info.tag}. "
+    fix = f"{vouched.fix}. " if vouched.fix else ""
+    fix += f"Look at it with: tiffin models inspect {info.tag}. "
     if policy == "ask":
         fix += f"If you trust who made it: tiffin models trust {info.tag}, or load(…, trust=True)"
     else:
@@ -111,6 +119,19 @@ def _error(
         names=names,
         problems=problems,
     )
+
+
+def _why_not(name: str, vouched: Signed) -> str:
+    first = vouched.checks[0]
+    if vouched.problem:
+        return f"It is signed. {vouched.problem.rstrip('.')}"
+    if first.result == "good for files":
+        return "Its signature by a trusted key covers its files, but not the framework and options they are loaded with"
+    if first.result == "bad":
+        return (
+            f"A signature that names a trusted key is forged or damaged: {first.problem[0].lower()}{first.problem[1:]}"
+        )
+    return f"It is signed, but by no key that is trusted for models called {name!r}"
 
 
 def _some(texts: tuple[str, ...], shown: int, between: str) -> str:

@@ -16,9 +16,11 @@ from tiffin.inspection import PLAIN_NAMES, Inspection, inspect_file
 from tiffin.plugins import registry
 from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import Part, code_files, files_of, main_part, object_part
+from tiffin.trust._signed import SIGNATURE_POLICIES, Signed, signed
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
+    from tiffin.signing import SignatureCheck
 
 
 @attrs.frozen
@@ -57,8 +59,10 @@ class TrustReport:
         doubt: why the origin record cannot be read; empty where it can.
         policy: the trust policy that applies.
         files: all files.
-        verdict: "made here", "runs no code", "trusted", "allowed" (all imports are on the lists), "unseen" (the policy is
-            "always") or "refused".
+        signatures: what each signature of its content proves, with the keys that are trusted for its name; good ones first.
+        unverified: why the signatures cannot be verified; empty where they can.
+        verdict: "made here", "runs no code", "trusted", "signed" (by a trusted key), "allowed" (all imports are on the
+            lists), "unseen" (the policy is "always") or "refused".
     """
 
     tag: str
@@ -68,6 +72,8 @@ class TrustReport:
     policy: str
     files: tuple[FileReport, ...]
     verdict: str
+    signatures: tuple[SignatureCheck, ...] = ()
+    unverified: str = ""
 
     @property
     def loads(self) -> bool:
@@ -94,6 +100,8 @@ class TrustReport:
             "policy": self.policy,
             "verdict": self.verdict,
             "loads": self.loads,
+            "signatures": [check.to_dict() for check in self.signatures],
+            "unverified": self.unverified,
             "files": [
                 {key: list(value) if isinstance(value, tuple) else value for key, value in attrs.asdict(file).items()}
                 for file in self.files
@@ -110,7 +118,8 @@ def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
         info: its record.
     """
     policy = trust_policy()
-    _, origin, doubt = origin_of(source, info)
+    digest, origin, doubt = origin_of(source, info)
+    vouched = signed(source, path, info, digest)
     allowed = allowed_names()
     files = []
     for part in (main_part(info), *(object_part(info, name) for name in info.custom_objects)):
@@ -130,11 +139,21 @@ def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
         attrs.evolve(file, problems=(*file.problems, changed[1])) if changed and file.path == changed[0] else file
         for file in files
     ]
-    verdict = _verdict(files, origin, policy, is_content=changed is None)
-    return TrustReport(str(info.tag), info.framework, origin, doubt, policy, tuple(files), verdict)
+    verdict = _verdict(files, origin, policy, vouched, is_content=changed is None)
+    return TrustReport(
+        str(info.tag),
+        info.framework,
+        origin,
+        doubt,
+        policy,
+        tuple(files),
+        verdict,
+        vouched.checks,
+        " ".join(filter(None, (vouched.problem and f"{vouched.problem}.", vouched.fix))),
+    )
 
 
-def _verdict(files: list[FileReport], origin: Origin | None, policy: str, *, is_content: bool) -> str:
+def _verdict(files: list[FileReport], origin: Origin | None, policy: str, vouched: Signed, *, is_content: bool) -> str:
     code = [file for file in files if file.runs_code]
     if is_local(origin):
         return "made here" if is_content else "refused"
@@ -144,6 +163,8 @@ def _verdict(files: list[FileReport], origin: Origin | None, policy: str, *, is_
         return "trusted" if is_content else "refused"
     if policy == "always":
         return "unseen"
+    if policy in SIGNATURE_POLICIES and vouched.is_good:
+        return "signed" if is_content else "refused"
     if policy != "never" and not any(file.not_allowed or file.problems for file in code):
         return "allowed"
     return "refused"
