@@ -35,7 +35,8 @@ STYLE = re.compile(r"\x1b\[[0-9;]*m")
 """What a terminal takes as a colour or style; on a dumb terminal, which knows none, tables would be 80 columns wide."""
 
 FENCE = re.compile(
-    r"^(?:<!--\s*(?P<note>.+?)\s*-->\n)?```(?P<language>[\w-]+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^(?:<!--\s*(?P<note>(?:(?!-->).)+?)\s*-->\n)?```(?P<language>[\w-]+)\n(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
 )
 
 VARIES = {

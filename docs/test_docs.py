@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from registries import open_registry
+from servers import Missing
+
+NEEDS_REGISTRY = "<!-- needs: registry -->"
+"""On a page whose commands speak to a container registry at localhost:5000."""
 ROOT = Path(__file__).resolve().parent.parent
 RUN_PAGE = ROOT / "docs" / "run_page.py"
 
@@ -41,8 +47,25 @@ def test_the_code_of_the_page_runs(page: Path, tmp_path: Path) -> None:
     """What a reader copies works, and shows what the page shows."""
     folder = tmp_path / "folder"
     folder.mkdir()
-    result = run_page(page, folder)
+    with contextlib.ExitStack() as stack:
+        if NEEDS_REGISTRY in page.read_text(encoding="utf-8"):
+            page = stack.enter_context(beside_a_registry(page, tmp_path))
+        result = run_page(page, folder)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@contextlib.contextmanager
+def beside_a_registry(page: Path, folder: Path) -> Iterator[Path]:
+    """Run a container registry for the block, and give a copy of the page that names it in place of localhost:5000."""
+    (folder / "registry").mkdir()
+    try:
+        with open_registry(folder / "registry") as registry:
+            copy = folder / page.name
+            text = page.read_text(encoding="utf-8").replace("localhost:5000", registry.host)
+            copy.write_text(text, encoding="utf-8")
+            yield copy
+    except Missing as missing:
+        pytest.skip(str(missing))
 
 
 PAGE = """

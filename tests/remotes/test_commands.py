@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from tiffin import Model, models
 from tiffin.cli import cli
+from tiffin.plugins import Registry
 
 
 @pytest.fixture
@@ -66,11 +67,18 @@ def test_remotes_are_listed_without_secrets(tiffin: Callable[..., Result], saved
     assert "No remotes" in tiffin("remotes", "list").output
 
 
+def test_a_scheme_whose_package_is_missing_is_told(
+    tiffin: Callable[..., Result], saved: Model, fresh_registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has not installed what serves a registry's URLs is told how to."""
+    monkeypatch.setenv("TIFFIN_DISABLE_PLUGINS", "oci")
+    assert "pip install tiffin-oci" in tiffin("models", "push", "iris", "oci://127.0.0.1:1/x", code=1).output
+
+
 def test_mistakes_are_told_in_words(tiffin: Callable[..., Result], saved: Model, folder: str) -> None:
     """An unknown remote, none at all, a scheme without driver, a version that is not there: no traceback."""
     assert "There is no remote 'x'" in tiffin("models", "push", "iris", "x", code=1).output
     assert "no default one" in tiffin("models", "push", "iris", code=1).output
-    assert "pip install tiffin-oci" in tiffin("models", "push", "iris", "oci://127.0.0.1:1/x", code=1).output
     assert "Protocol not known" in tiffin("models", "pull", "iris", "nosuch://x", code=1).output
     assert "was not found" in tiffin("models", "push", "wine", folder, code=3).output
     assert "was not found on" in tiffin("models", "pull", "wine", folder, code=3).output

@@ -31,6 +31,7 @@ class Shelf:
     """A remote in this program's memory."""
 
     threads = 2
+    room = 100
 
     def __init__(self, url: str = "shelf://one", options: Mapping[str, Any] | None = None) -> None:
         self.url = url
@@ -51,6 +52,10 @@ class Shelf:
 
     def find(self, name: str, version: str) -> RemoteVersion | None:
         return self.found.get((name, version))
+
+    def prepare(self, name: str, version: str, record: bytes, contents: Sequence[Content], *, force: bool) -> None:
+        if len(contents) > self.room:
+            raise TransferError(f"{self.url} takes {self.room} files, not {len(contents)}", url=self.url)
 
     def has(self, name: str, sha256: str, size: int) -> bool:
         return sha256 in self.blobs
@@ -154,6 +159,14 @@ def test_a_remote_itself_is_taken_and_left_open(
     models.push(model, shelf, store=store)
     assert models.pull("iris", shelf, store=other).info == model.info
     assert shelf.closed == 0
+
+
+def test_a_remote_refuses_before_anything_is_sent(shelf: Shelf, model: Model, store: ModelStore) -> None:
+    """What a remote cannot hold it says at once, not after all files have travelled."""
+    shelf.room = 1
+    with pytest.raises(TransferError, match="takes 1 files"):
+        models.push(model, shelf, store=store)
+    assert shelf.blobs == {}
 
 
 def test_what_sends_other_bytes_than_it_should_cannot(shelf: Shelf, model: Model, store: ModelStore) -> None:

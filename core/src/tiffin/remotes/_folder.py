@@ -78,6 +78,9 @@ class FolderRemote:
         record = self._read(_record(name, version), MAX_RECORD)
         return None if record is None else RemoteVersion(name=name, version=version, record=record)
 
+    def prepare(self, name: str, version: str, record: bytes, contents: Sequence[Content], *, force: bool) -> None:
+        pass  # whatever a store holds, this holds
+
     def has(self, name: str, sha256: str, size: int) -> bool:
         found = self._place.size(_blob(sha256))
         if found not in (None, size):

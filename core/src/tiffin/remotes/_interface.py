@@ -96,7 +96,22 @@ class Remote(Protocol):
         """Return alias → version of a name."""
 
     def find(self, name: str, version: str) -> RemoteVersion | None:
-        """Return a version, named in full, with its record; `None` if it is not there."""
+        """Return a version, named in full, with its record; `None` if it is not there.
+
+        A remote that learns in the same step what an alias means may be asked for that, too: what it returns then is the
+        version, under its own name.
+        """
+
+    def prepare(self, name: str, version: str, record: bytes, contents: Sequence[Content], *, force: bool) -> None:
+        """Refuse at once, before anything is sent, what `publish` would refuse at the end.
+
+        Called once per push, before `has` and `send`, with what `publish` will be called with. A remote that cannot tell
+        before does nothing.
+
+        Raises:
+            ModelExistsError: the version exists, and `force` is false.
+            TransferError: the remote cannot hold such a version: its name, or the number of its files.
+        """
 
     def has(self, name: str, sha256: str, size: int) -> bool:
         """Tell whether a content need not be sent; may make it so, by linking what another model of the remote has."""

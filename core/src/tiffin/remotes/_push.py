@@ -93,13 +93,16 @@ def push(
     contents = {
         entry.sha256: Content(sha256=entry.sha256, size=entry.size, path=path) for path, entry in info.files.items()
     }
+    files = [Content(sha256=e.sha256, size=e.size, path=path) for path, e in sorted(info.files.items())]
+    record = render_record(info)
+    published = not same or force
+    if published:
+        remote.prepare(model.name, model.version, record, files, force=force)
     stop = Stop(progress or Silent())
     # Where it is there already, what somebody deleted of it is sent again.
     _send(model, remote, contents, stop, progress or Silent())
-    published = not same or force
     if published:
-        files = [Content(sha256=e.sha256, size=e.size, path=path) for path, e in sorted(info.files.items())]
-        remote.publish(model.name, model.version, render_record(info), files, force=force)
+        remote.publish(model.name, model.version, record, files, force=force)
     if bundles := store.signatures(info.content_digest):
         now = remote.find(model.name, model.version)
         for bundle in bundles:

@@ -1,0 +1,170 @@
+"""Signatures beside a version: artifacts that refer to its manifest."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from faults import Fault, Request, answer, proxy
+from registries import Registry
+from stepwise import make_version, push
+from tiffin.exceptions import TransferError
+from tiffin.remotes import RemoteVersion
+from tiffin_oci import _media_types as types
+from tiffin_oci import _referrers
+from tiffin_oci._remote import OciRemote
+
+STATEMENT = {"predicateType": "https://model_signing/signature/v1.0"}
+BUNDLE = json.dumps({"dsseEnvelope": {"payload": base64.b64encode(json.dumps(STATEMENT).encode()).decode()}}).encode()
+
+
+@pytest.fixture
+def version(remote: OciRemote) -> RemoteVersion:
+    """A version that was pushed."""
+    push(remote, make_version())
+    found = remote.find("iris", "v1")
+    assert found is not None
+    return found
+
+
+def test_signatures_are_kept_beside_the_version(remote: OciRemote, version: RemoteVersion) -> None:
+    """What was added comes back, each once; the version, its versions and aliases are as before."""
+    assert remote.signatures(version) == []
+    for bundle in (BUNDLE, b'{"messageSignature": {}}', BUNDLE, b"not json"):
+        remote.add_signature(version, bundle)
+    assert sorted(remote.signatures(version)) == sorted([BUNDLE, b'{"messageSignature": {}}', b"not json"])
+    assert list(remote.versions("iris")) == ["v1"]
+    assert remote.aliases("iris") == {}
+    again = remote.find("iris", "v1")
+    assert again is not None
+    assert again.key == version.key
+
+
+def test_they_are_laid_out_as_cosign_lays_them_out(
+    registry: Registry, remote: OciRemote, version: RemoteVersion, space: str
+) -> None:
+    """A manifest of the bundle's type names the version as its subject; where the registry lists none, a tag does."""
+    remote.add_signature(version, BUNDLE)
+
+    def get(path: str) -> Any:
+        request = urllib.request.Request(f"http://{registry.host}/v2/{space}/iris/{path}")
+        request.add_header("Accept", f"{types.MANIFEST}, {types.INDEX}")
+        with urllib.request.urlopen(request) as reply:
+            return json.load(reply)
+
+    listed = get(f"manifests/{version.key.digest.replace(':', '-')}")
+    assert listed["mediaType"] == types.INDEX
+    [entry] = listed["manifests"]
+    assert entry["artifactType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
+    assert entry["annotations"] == {
+        "dev.sigstore.bundle.content": "dsse-envelope",
+        "dev.sigstore.bundle.predicateType": "https://model_signing/signature/v1.0",
+    }
+    manifest = get(f"manifests/{entry['digest']}")
+    assert manifest["artifactType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
+    assert manifest["subject"] == {
+        "mediaType": types.MANIFEST, "digest": version.key.digest, "size": version.key.size,
+    }  # fmt: skip
+    assert manifest["config"]["mediaType"] == "application/vnd.oci.empty.v1+json"
+    [layer] = manifest["layers"]
+    assert layer["mediaType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
+    with urllib.request.urlopen(f"http://{registry.host}/v2/{space}/iris/blobs/{layer['digest']}") as reply:
+        assert reply.read() == BUNDLE
+
+
+def test_a_registry_that_lists_referrers_needs_no_tag(
+    registry: Registry, remote: OciRemote, version: RemoteVersion, open_remote: Callable[..., OciRemote], space: str
+) -> None:
+    """Where the registry says that it has understood the subject, its own list is used, page by page, and no tag written."""
+    puts: list[str] = []
+    entries: list[dict[str, Any]] = []
+
+    def decide(request: Request) -> Fault | None:
+        if request.method == "PUT" and "/manifests/" in request.path:
+            puts.append(request.path.rpartition("/")[2])
+            remote.add_signature(version, BUNDLE)
+            entries.append({"mediaType": types.MANIFEST, "digest": puts[-1], "size": 1, "artifactType": types.BUNDLE})
+            return answer(201, OCI_Subject=version.key.digest)
+        if "/referrers/" in request.path:
+            if "page=2" in request.path:
+                return answer(200, json.dumps({"manifests": entries}).encode())
+            other = {
+                "mediaType": types.MANIFEST,
+                "digest": "sha256:" + "0" * 64,
+                "size": 1,
+                "artifactType": "text/sbom",
+            }
+            body = json.dumps({"manifests": [other]}).encode()
+            return answer(200, body, Link=f'<{request.path.partition("?")[0]}?page=2>; rel="next"')
+        return None
+
+    with proxy(registry.port, decide) as front:
+        other = open_remote(f"oci://{front.host}/{space}")
+        other.add_signature(version, BUNDLE)
+        assert len(puts) == 1
+        assert puts[0].startswith("sha256:")
+        assert other.signatures(version) == [BUNDLE]
+
+
+def test_a_signature_of_something_else_is_left_out(remote: OciRemote, version: RemoteVersion) -> None:
+    """Whoever lists the signature of one version under another one gains nothing."""
+    from tiffin_oci._manifest import Blob
+    from tiffin_oci._manifests import get_manifest, put_manifest
+
+    other = make_version({"a": b"b"}, "iris:v2")
+    push(remote, other)
+    second = remote.find("iris", "v2")
+    assert second is not None
+    remote.add_signature(second, BUNDLE)
+    client, repository = remote._client, second.key.repository
+    listed = get_manifest(client, repository, second.key.tag)
+    assert listed is not None
+    put_manifest(client, repository, version.key.tag, Blob(types.INDEX, listed.text))
+    assert remote.signatures(second) == [BUNDLE]
+    assert remote.signatures(version) == []
+
+
+def test_signatures_are_bounded(remote: OciRemote, version: RemoteVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is too large is not kept, and of very many only some are read."""
+    with pytest.raises(TransferError, match="At most"):
+        remote.add_signature(version, b"x" * (_referrers.MAX_BUNDLE + 1))
+    monkeypatch.setattr(_referrers, "MAX_BUNDLES", 3)
+    for number in range(5):
+        remote.add_signature(version, b'{"n": %d}' % number)
+    assert len(remote.signatures(version)) == 3
+
+
+def test_the_list_of_signatures_keeps_what_others_add(
+    registry: Registry, remote: OciRemote, open_remote: Callable[..., OciRemote], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two who add a signature at the same moment both find theirs in the list afterwards."""
+    push(remote, make_version())
+    version = remote.find("iris", "v1")
+    assert version is not None
+    other = open_remote(remote.url)
+    plain: Any = _referrers.put_manifest
+
+    def put(client: Any, repository: str, reference: str, manifest: Any) -> Any:
+        headers = plain(client, repository, reference, manifest)
+        if reference.startswith("sha256-"):
+            monkeypatch.setattr(_referrers, "put_manifest", plain)
+            # Somebody who had read the list before us writes it after us.
+            plain(
+                client,
+                repository,
+                reference,
+                manifest._replace(
+                    data=b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+                ),
+            )
+            other.add_signature(version, b'{"b": 2}')
+        return headers
+
+    monkeypatch.setattr(_referrers, "put_manifest", put)
+    remote.add_signature(version, b'{"a": 1}')
+    assert sorted(remote.signatures(version)) == [b'{"a": 1}', b'{"b": 2}']

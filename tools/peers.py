@@ -1,0 +1,46 @@
+"""Other tools of the same trade, each in an environment of its own: what they need never meets what Tiffin needs.
+
+`python tools/peers.py` makes the environments that are missing, below .tools/; tests skip what has none.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import venv
+from pathlib import Path
+
+from servers import Missing
+from workspace import ROOT
+
+PEERS = {"modelpack": ["modelpack-client>=0.1,<0.2"]}
+"""Name → what is installed."""
+
+
+def peer_python(name: str) -> Path:
+    """Return the Python of a peer's environment.
+
+    Raises:
+        Missing: it has not been made.
+    """
+    folder = ROOT / ".tools" / name
+    if not (folder / "made").exists():
+        raise Missing(f"the environment of {name} is not there; try: python tools/peers.py")
+    return folder / "bin" / "python"
+
+
+def make_peer(name: str) -> None:
+    """Make a peer's environment, unless it is there."""
+    folder = ROOT / ".tools" / name
+    wanted = "\n".join(PEERS[name])
+    made = folder / "made"
+    if made.exists() and made.read_text(encoding="utf-8") == wanted:
+        return
+    venv.create(folder, clear=True, with_pip=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
+    subprocess.run([*pip, *PEERS[name]], check=True)
+    made.write_text(wanted, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for peer in PEERS:
+        make_peer(peer)
