@@ -1,4 +1,4 @@
-"""The main job on real data: train, save two versions, list, alias, load, predict, verify, run; then look into the store.
+"""The main job on real data: train, save two versions, list, alias, load, predict, verify, run, share, look.
 
 Run by `make demo`. Works in a temporary TIFFIN_HOME, and leaves nothing behind.
 """
@@ -101,12 +101,26 @@ def main() -> None:
     heading("Run it for many callers at once: their calls merge into batches")
     asyncio.run(run_together("digits:latest", test_x))
 
+    heading("Share it: push it to a remote, here a folder")
+    home = os.environ["TIFFIN_HOME"]
+    remote = f"{home}-remote"
+    shell(f"tiffin remotes add team {remote}")
+    shell("tiffin models push digits:prod --aliases")
+    shell("tiffin models push digits:latest")
+
+    heading("On another machine: pull it, see what it would run, and load it")
+    os.environ["TIFFIN_HOME"] = f"{home}-colleague"
+    shell(f"tiffin models pull digits:prod {remote}")
+    shell("tiffin models inspect digits")
+    print(f"it answers {tiffin.load('digits').predict(test_x[:8])}, and right would be {test_y[:8]}")
+    os.environ["TIFFIN_HOME"] = home
+
     heading("The store is a folder: every version is complete in itself")
     show_folder(Path(os.environ["TIFFIN_HOME"]))
     shell("tiffin models du")
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="tiffin-demo-") as home:
-        os.environ["TIFFIN_HOME"] = home
+    with tempfile.TemporaryDirectory(prefix="tiffin-demo-") as folder:
+        os.environ["TIFFIN_HOME"] = f"{folder}/home"
         main()
