@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from registries import open_registry
-from servers import Missing
+from servers import Missing, s3
 
-NEEDS_REGISTRY = "<!-- needs: registry -->"
-"""On a page whose commands speak to a container registry at localhost:5000."""
+NEEDS = {"registry": "localhost:5000", "s3": "localhost:9000"}
+"""What a page can need, as `<!-- needs: … -->`, and the server that it names instead of the one that runs for it."""
 ROOT = Path(__file__).resolve().parent.parent
 RUN_PAGE = ROOT / "docs" / "run_page.py"
 
@@ -48,24 +48,30 @@ def test_the_code_of_the_page_runs(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     with contextlib.ExitStack() as stack:
-        if NEEDS_REGISTRY in page.read_text(encoding="utf-8"):
-            page = stack.enter_context(beside_a_registry(page, tmp_path))
+        text = page.read_text(encoding="utf-8")
+        for need in NEEDS:
+            if f"<!-- needs: {need} -->" in text:
+                page = stack.enter_context(beside(need, page, tmp_path))
         result = run_page(page, folder)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @contextlib.contextmanager
-def beside_a_registry(page: Path, folder: Path) -> Iterator[Path]:
-    """Run a container registry for the block, and give a copy of the page that names it in place of localhost:5000."""
-    (folder / "registry").mkdir()
-    try:
-        with open_registry(folder / "registry") as registry:
-            copy = folder / page.name
-            text = page.read_text(encoding="utf-8").replace("localhost:5000", registry.host)
-            copy.write_text(text, encoding="utf-8")
-            yield copy
-    except Missing as missing:
-        pytest.skip(str(missing))
+def beside(need: str, page: Path, folder: Path) -> Iterator[Path]:
+    """Run a server for the block, and give a copy of the page that names it in place of the one that readers have."""
+    (folder / need).mkdir()
+    with contextlib.ExitStack() as stack:
+        try:
+            if need == "registry":
+                host = stack.enter_context(open_registry(folder / need)).host
+            else:
+                server = stack.enter_context(s3(folder / need))
+                host = server.params["endpoint_url"].removeprefix("http://")
+        except Missing as missing:
+            pytest.skip(str(missing))
+        copy = folder / page.name
+        copy.write_text(page.read_text(encoding="utf-8").replace(NEEDS[need], host), encoding="utf-8")
+        yield copy
 
 
 PAGE = """
