@@ -19,7 +19,7 @@ ERRORS = [name for name, kind in vars(exceptions).items() if inspect.isclass(kin
 
 # What only core itself uses, or what the page of another module has.
 LEFT_OUT = {
-    "pickling": {"restore_memoryview"},
+    "pickling": {"load_item", "restore_memoryview"},
     "plugins": {"Adapter", "hookimpl", "register", "unregister"},
     "remotes": {"Pushed"},
     "signatures": {"BatchDim", "BatchDimLike", "InputBatchDim", "PartialKwargs", "SignatureLike", "Spec"},

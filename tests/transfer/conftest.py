@@ -129,3 +129,18 @@ def tree_of(folder: Path) -> dict[str, bytes | None]:
 def tree() -> Callable[[Path], dict[str, bytes | None]]:
     """Read all files below a folder."""
     return tree_of
+
+
+@pytest.fixture
+def bring_folder(other: ModelStore) -> Callable[..., Model]:
+    """Import a folder into `other`; after an error check that the store is as it was."""
+
+    def bring_folder(folder: Path, **options: Any) -> Model:
+        before = content_of(other)
+        try:
+            return models.import_model(folder, store=other, **options)
+        except Exception:
+            assert content_of(other) == before, "an import that failed changed the store"
+            raise
+
+    return bring_folder

@@ -351,7 +351,8 @@ class Model:
             entry = info.custom_objects[name]
             folder = self.path / entry.path
             if not entry.framework:
-                return pickling.load(folder)
+                item = entry.options.get("item")
+                return pickling.load(folder) if item is None else pickling.load_item(folder, item)
             adapter = registry().adapter(entry.framework)
             return adapter.load(folder, options_from(adapter.info.options, entry.options))
 

@@ -98,6 +98,13 @@ class DamagedArchiveError(ArchiveError):
     """An archive is cut off, or its content is not what its record says; the store is unchanged."""
 
 
+class ForeignModelError(ArchiveError):
+    """A model that another tool wrote cannot be imported as it is. Attributes: `tool`, `kinds` (what wrote its files)."""
+
+    tool: str
+    kinds: tuple[str, ...]
+
+
 class TransferError(TiffinError):
     """A remote cannot do what was asked. Attribute: `url`, without secrets."""
 
@@ -354,6 +361,18 @@ class EditedRecordWarning(TiffinWarning):
 
 class StoreWarning(TiffinWarning):
     """A folder in the store is not a readable model, and was passed over."""
+
+
+class NotKeptWarning(TiffinWarning):
+    """A model of another tool was imported without some of what it had.
+
+    Attributes:
+        lost: what is not kept, each as a phrase.
+    """
+
+    def __init__(self, message: str, lost: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.lost = lost
 
 
 class PluginWarning(TiffinWarning):

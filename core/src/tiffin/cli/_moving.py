@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,17 +40,27 @@ def export(tag: str, path: str, output_format: str | None, force: bool) -> None:
 @click.argument("path", metavar="PATH|URL")
 @click.option("--as", "name", metavar="NAME[:VERSION]", help="Store it under another name or version.")
 @click.option("--force", is_flag=True, help="Replace the version if it exists.")
+@click.option("--as-files", is_flag=True, help="Take another tool's model as a raw folder of files.")
 @click.option("--max-bytes", type=int, help="Refuse archives that unpack to more.  [default: 1 TiB]")
 @click.option("--max-ratio", type=float, help="Refuse archives that unpack to more times their size.  [default: 1000]")
 @click.option("--max-files", type=int, help="Refuse archives of more members.  [default: 100000]")
-def import_archive(path: str, name: str | None, force: bool, **limits: float | None) -> None:
-    """Read an archive, from a file, a folder or a URL, and store it as a version."""
+def import_archive(path: str, name: str | None, force: bool, as_files: bool, **limits: float | None) -> None:
+    """Read an archive, from a file, a folder or a URL, and store it as a version.
+
+    Models that BentoML exported (.bentomodel) and models in MLflow's format are taken too, if an installed adapter reads
+    them; what of them is not kept is listed.
+    """
     from tiffin.transfer import Limits
 
     chosen: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
-    with progress_bar() as progress:
-        model = api.import_model(path, name=name, force=force, limits=Limits(**chosen), progress=progress)
+    # Warnings wait for the bar, which would be drawn over them.
+    with warnings.catch_warnings(record=True) as caught, progress_bar() as progress:
+        model = api.import_model(
+            path, name=name, force=force, as_files=as_files, limits=Limits(**chosen), progress=progress
+        )
     click.echo(f"Imported {model.tag}")
+    for warning in caught:
+        warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
     hint(model)
 
 
@@ -82,16 +93,28 @@ def progress_bar() -> Iterator[Any]:
 
 
 class _Bar:
+    """Shows what is worth it: what is over at once would only flicker."""
+
     def __init__(self, bar: Any) -> None:
         self._bar = bar
         self._task: Any = None
+        self._what = ""
+        self._unknown = 0
 
     def start(self, what: str, total: int | None) -> None:
-        # What is over at once needs no bar, which would only flicker.
-        if total is None or total >= _WORTH_A_BAR:
-            self._task = self._bar.add_task(what, total=total)
-            self._bar.start()
+        self._what, self._task, self._unknown = what, None, 0
+        if total is not None and total >= _WORTH_A_BAR:
+            self._show(total)
+
+    def _show(self, total: int | None, done: int = 0) -> None:
+        self._task = self._bar.add_task(self._what, total=total, completed=done)
+        self._bar.start()
 
     def advance(self, count: int) -> None:
         if self._task is not None:
             self._bar.advance(self._task, count)
+            return
+        # Of an archive whose record comes late nobody knows the size before it is unpacked.
+        self._unknown += count
+        if self._unknown >= _WORTH_A_BAR:
+            self._show(None, self._unknown)

@@ -86,11 +86,12 @@ def import_model(
     passwd: str | None = None,
     params: Mapping[str, Any] | None = None,
     force: bool = False,
+    as_files: bool = False,
     limits: Limits | None = None,
     progress: Progress | None = None,
     store: ModelStore | None = None,
 ) -> Model:
-    """Read one archive or folder that `export_model` wrote, and store it as a version.
+    """Read one archive or folder that `export_model` wrote, or BentoML, or MLflow, and store it as a version.
 
     Streams: holds no more than some MiB in memory and makes no second copy on disk. Everything is checked before the
     version is published; an error leaves the store as it was.
@@ -102,6 +103,7 @@ def import_model(
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.
         force: whether a version that exists is replaced, in one step.
+        as_files: whether another tool's model becomes a raw folder of files, which no adapter has to know.
         limits: how much the archive may unpack to.
         progress: told how far it is.
         store: another store than the default one.
@@ -112,9 +114,13 @@ def import_model(
     Raises:
         UnsafeArchiveError: a member of the archive was refused; it is named.
         DamagedArchiveError: the archive is cut off or damaged, or holds other content than its record says.
+        ForeignModelError: another tool wrote it, and no installed adapter reads it, or it has no name.
         ArchiveError: it cannot be read.
         ModelExistsError: the version exists, and `force` is false.
         StorageFullError, ReadOnlyStoreError: the store's disk refused.
+
+    Warns:
+        NotKeptWarning: another tool wrote it, and some of what it said is not kept.
     """
     from tiffin.transfer import import_model
 
@@ -128,6 +134,7 @@ def import_model(
         passwd=passwd,
         params=params,
         force=force,
+        as_files=as_files,
         limits=limits,
         progress=progress,
         store=store or default_store(),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiffin._model import Model
-from tiffin.exceptions import BadSignatureError, RecordError
+from tiffin.exceptions import BadSignatureError
 from tiffin.models._default import default_store
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
@@ -51,13 +51,14 @@ def sign(
         ReadOnlyStoreError, StorageFullError: the signature cannot be kept.
     """
     from tiffin.signing import make_signature, read_bundle, read_private_key, verify
+    from tiffin.transfer._accepted import accepted_info
     from tiffin.trust import check_content
 
     store = store or default_store()
     model = tag if isinstance(tag, Model) else store.get(tag)
     private = read_private_key(key, password or os.environ.get(PASSWORD))
     info = model.info
-    _check_unedited(model)
+    accepted_info(model, "What would be signed is not what was saved")
     check_content(store, model.path, info)
     for bundle in store.signatures(info.compute_digest()):
         check = verify([bundle], info, model.path, [private.public])[0]
@@ -114,17 +115,6 @@ def verify_signature(
         raise _not_good(model, checks, len(believed), given=keys is not None)
     check_content(store, model.path, info)
     return checks
-
-
-def _check_unedited(model: Model) -> None:
-    info = model.info
-    if info.edited or info.content_digest != info.compute_digest():
-        raise RecordError(
-            f"The record of model '{model.tag}' was edited by hand or damaged",
-            why="What would be signed is not what was saved",
-            fix=f"Look at it, then: tiffin models verify {model.tag} --accept",
-            path=str(model.path / "model.yaml"),
-        )
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:

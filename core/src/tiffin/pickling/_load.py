@@ -45,6 +45,22 @@ def load(folder: str | os.PathLike[str], *, name: str = "model") -> Any:
             raise _explain(error, path) from error
 
 
+def load_item(folder: str | os.PathLike[str], item: str) -> Any:
+    """Return one item of the dict that was pickled into `folder`. Runs code that the pickle names or holds.
+
+    Args:
+        folder: the folder that holds the files.
+        item: the item's key.
+
+    Raises:
+        PicklingError: as for `load`; or it is no dict, or has no such item.
+    """
+    loaded = load(folder)
+    if not isinstance(loaded, dict) or item not in loaded:
+        raise _broken(Path(folder, stream_file("model")), f"It has no item {item!r}")
+    return loaded[item]
+
+
 def _buffers(folder: Path, name: str, stream_size: int) -> list[memoryview] | None:
     path = folder / index_file(name)
     if not path.exists():

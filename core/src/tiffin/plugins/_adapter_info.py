@@ -6,15 +6,19 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import attrs
 
 from tiffin.exceptions import EmptyAnswerError, HookError
 from tiffin.info import ModelOptions
 
+if TYPE_CHECKING:
+    from tiffin.inspection import Inspection
+
 Signatures = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
 AllowedGlobals = Sequence[str] | os.PathLike[str] | Callable[[], Iterable[str]]
+CodeReader = Union[str, Callable[[Path], "Inspection"]]  # noqa: UP007 - a name in quotes takes no "|" on Python 3.10
 READERS = ("pickle", "joblib")
 
 
@@ -34,8 +38,10 @@ class AdapterInfo:
         code_files: glob patterns (`"*.pkl"`) of the written files that can run code when they are loaded, `()` if none can.
             `None`, the default, stands for all. A model from elsewhere that has such files loads only if it is trusted, or if
             all that they would import is on a list. What the options say must not name code to run.
-        code_readers: glob pattern → how such a file is read: "pickle" or "joblib". What other code files would run cannot be
-            told, so they need trust.
+        code_readers: glob pattern → how such a file is read: "pickle" or "joblib"; or, for a format that core does not know,
+            a function of its path that returns a `tiffin.inspection.Inspection`: what it would import, and what cannot be
+            told. The function gets a stranger's file, and must load nothing. What other code files would run cannot be told,
+            so they need trust.
         allowed_globals: exact dotted names ("package.module.Class", "package.module:Outer.Inner") that pickles of this
             framework may import, because unpickling with them runs no code but the framework's, whatever else the pickle
             says. Never a function that calls what it is given. A list; or the path of a text file with a name per line; or a
@@ -51,7 +57,7 @@ class AdapterInfo:
     signatures: Signatures = attrs.field(factory=dict)
     options: type[ModelOptions] | Mapping[str, Any] | None = None
     code_files: Sequence[str] | None = None
-    code_readers: Mapping[str, str] = attrs.field(factory=lambda: {"*.pkl": "pickle"})
+    code_readers: Mapping[str, CodeReader] = attrs.field(factory=lambda: {"*.pkl": "pickle"})
     allowed_globals: AllowedGlobals = ()
     resources: Sequence[str] = ("cpu",)
     cpu_multi_threading: bool = False
@@ -110,11 +116,11 @@ class AdapterInfo:
                 )
         readers = self.code_readers
         if not isinstance(readers, Mapping) or not all(
-            isinstance(glob, str) and reader in READERS for glob, reader in readers.items()
+            isinstance(glob, str) and (reader in READERS or callable(reader)) for glob, reader in readers.items()
         ):
             raise HookError(
                 f"The adapter {plugin!r} answers context_info with code_readers={readers!r}",
-                fix="Return a dict of glob patterns, each with " + " or ".join(map(repr, READERS)),
+                fix="Return a dict of glob patterns, each with " + ", ".join(map(repr, READERS)) + " or a function",
                 plugin=plugin,
             )
         names = self.allowed_globals

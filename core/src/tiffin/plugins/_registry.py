@@ -169,7 +169,7 @@ class Registry:
         """
         kind = type(model)
         self.broadcast()  # a plugin that cannot be used stops the search here; else it would look like broken adapters
-        adapters, broken = self._usable()
+        adapters, broken = self.usable()
         found = nearest(kind, {name: adapter.info.types for name, adapter in adapters.items()})
         type_name = f"{kind.__module__}.{kind.__qualname__}"
         if broken:
@@ -195,7 +195,8 @@ class Registry:
             )
         return adapters[found[0]]
 
-    def _usable(self) -> tuple[dict[str, Adapter], list[str]]:
+    def usable(self) -> tuple[dict[str, Adapter], list[str]]:
+        """Return all adapters that can be used by name, and the names of those that cannot; imports no framework."""
         adapters, broken = {}, []
         for name in self.names():
             try:

@@ -1,6 +1,6 @@
 """Every hook that Tiffin calls.
 
-An adapter implements the first four; each call goes to one adapter, the one recorded in the model's record or the one
+An adapter implements the first five; each call goes to one adapter, the one recorded in the model's record or the one
 that was asked for. Any plugin of the entry-point group `tiffin.plugins` may implement the rest, and may wrap all of them
 (`hookimpl(wrapper=True)`). An implementation names only the arguments that it uses.
 """
@@ -16,12 +16,13 @@ import pluggy
 if TYPE_CHECKING:
     from tiffin.info import ModelOptions
     from tiffin.plugins._adapter_info import AdapterInfo
+    from tiffin.plugins._foreign import ForeignModel, ForeignReading
     from tiffin.plugins._protocols import Backend, BatchContainer, Connector, StoredModel
     from tiffin.tags import Tag
 
 hookspec = pluggy.HookspecMarker("tiffin")
 
-ADAPTER_HOOKS = ("context_info", "save", "load", "get_runnable")
+ADAPTER_HOOKS = ("context_info", "save", "load", "get_runnable", "read_foreign")
 """Hooks that are addressed to one adapter; all others are broadcast."""
 
 
@@ -81,6 +82,24 @@ def get_runnable(model: StoredModel) -> type[Any] | None:
     Returns:
         A subclass of `tiffin.Runnable` that can be made without arguments. `None`, or no such function, means core's own:
         it loads the model and offers the methods of its signatures, with the partial kwargs.
+    """
+
+
+@hookspec(firstresult=True)
+def read_foreign(foreign: ForeignModel) -> ForeignReading | Mapping[str, Any] | None:
+    """Say whether the adapter can load a model that another tool wrote, and how its files must lie for that.
+
+    Called when such a model is imported, for each installed adapter, before anything is published. No file is at hand, so
+    that an import runs nothing of an archive: the answer comes from names alone, and `load` reads the files once the model
+    is trusted. What is raised here ends the import, and nothing remains.
+
+    Args:
+        foreign: the tool, the kind of model, the fields that its record has, and the paths and sizes of its files. All from
+            a stranger: nothing of it may be imported or run.
+
+    Returns:
+        A `tiffin.plugins.ForeignReading`, or a dict with its fields: files to rename, options to record. `None` means that
+        the adapter does not read it.
     """
 
 

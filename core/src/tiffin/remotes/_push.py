@@ -18,6 +18,7 @@ from tiffin.remotes._interface import Content, Remote, RemoteVersion
 from tiffin.remotes._parallel import each
 from tiffin.remotes._streams import Sending, Stop, stopping
 from tiffin.tags import Tag
+from tiffin.transfer._accepted import accepted_info
 from tiffin.transfer._digest import Digest
 from tiffin.transfer._progress import Progress, Silent
 from tiffin.transfer._record import read_foreign_record
@@ -77,14 +78,7 @@ def push(
         TransferError: the remote refuses, or cannot be reached.
     """
     model = tag if isinstance(tag, Model) else store.get(tag)
-    info = model.info
-    if info.edited or info.content_digest != info.compute_digest():
-        raise RecordError(
-            f"The record of model '{model.tag}' was edited by hand or damaged",
-            why="Whoever pulls it would refuse it",
-            fix=f"Look at it, then: tiffin models verify {model.tag} --accept",
-            path=str(model.path / RECORD_NAME),
-        )
+    info = accepted_info(model, "Whoever pulls it would refuse it")
     chosen = [alias for alias, version in store.aliases(model.name).items() if version == model.version]
     there = remote.find(model.name, model.version)
     same = there is not None and _is_same(there, info, remote.url)

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from tiffin._model import Model
-from tiffin.exceptions import ArchiveError, RecordError
+from tiffin.exceptions import ArchiveError
 from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, render_record
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
+from tiffin.transfer._accepted import accepted_info
 from tiffin.transfer._digest import Digest
 from tiffin.transfer._errors import exists_error, redact, told
 from tiffin.transfer._formats import check_format, format_of_name
@@ -67,14 +68,7 @@ def export_model(
         ArchiveError: it cannot be written; or a file of the model is not what was saved.
     """
     model = tag if isinstance(tag, Model) else store.get(tag)
-    info = model.info
-    if info.edited or info.content_digest != info.compute_digest():
-        raise RecordError(
-            f"The record of model '{model.tag}' was edited by hand or damaged",
-            why="Whoever imports the archive would refuse it",
-            fix=f"Look at it, then: tiffin models verify {model.tag} --accept",
-            path=str(model.path / RECORD_NAME),
-        )
+    info = accepted_info(model, "Whoever imports the archive would refuse it")
     target, kind = _target(
         compose(path, protocol=protocol, user=user, passwd=passwd, subpath=subpath), output_format, model
     )

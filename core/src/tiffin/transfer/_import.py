@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import attrs
 
 from tiffin._files import WriteLedger
 from tiffin._model import Model
-from tiffin.exceptions import DamagedArchiveError, ModelExistsError, RecordError
+from tiffin.exceptions import DamagedArchiveError, ModelExistsError, NotKeptWarning, RecordError
 from tiffin.info import RECORD_NAME, ModelInfo
 from tiffin.pickling._writeback import start_writeback
 from tiffin.store import ModelStore
@@ -28,6 +30,7 @@ from tiffin.transfer._read import Reader
 from tiffin.transfer._record import MAX_RECORD, read_foreign_record
 from tiffin.transfer._signatures import check_signature, is_signature, read_bounded
 from tiffin.transfer._write import PIECE
+from tiffin.transfer.foreign import Found, find_foreign, is_foreign_record, place
 
 
 def import_model(
@@ -41,11 +44,12 @@ def import_model(
     passwd: str | None = None,
     params: Mapping[str, Any] | None = None,
     force: bool = False,
+    as_files: bool = False,
     limits: Limits | None = None,
     progress: Progress | None = None,
     store: ModelStore,
 ) -> Model:
-    """Read one archive or folder that `export_model` wrote, and store it as a version.
+    """Read one archive or folder that `export_model` wrote, or BentoML, or MLflow, and store it as a version.
 
     Streams: holds no more than some MiB in memory and makes no second copy on disk. Everything is checked before the
     version is published; an error leaves the store as it was.
@@ -57,6 +61,7 @@ def import_model(
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.
         force: whether a version that exists is replaced, in one step.
+        as_files: whether another tool's model becomes a raw folder of files, which no adapter has to know.
         limits: how much the archive may unpack to.
         progress: told how far it is.
         store: the store.
@@ -67,9 +72,13 @@ def import_model(
     Raises:
         UnsafeArchiveError: a member of the archive was refused; it is named.
         DamagedArchiveError: the archive is cut off or damaged, or holds other content than its record says.
+        ForeignModelError: another tool wrote it, and no installed adapter reads it, or it has no name.
         ArchiveError: it cannot be read.
         ModelExistsError: the version exists, and `force` is false.
         StorageFullError, ReadOnlyStoreError: the store's disk refused.
+
+    Warns:
+        NotKeptWarning: another tool wrote it, and some of what it said is not kept.
     """
     source = compose(path, protocol=protocol, user=user, passwd=passwd, subpath=subpath)
     reader = Reader(redact(source), limits or Limits())
@@ -78,12 +87,27 @@ def import_model(
         unpacking = _Unpacking(folder, reader, progress, lambda info: _claim(store, _renamed(info, name), force=force))
         for entry in entries:
             unpacking.add(entry)
-        info, ledger = unpacking.finish()
-        info = _renamed(info, name)
-        _claim(store, info, force=force)
-        for member, bundle in unpacking.signatures.items():
-            store.add_signature(info, bundle, path=member)
-        return store.adopt(folder, info, ledger, origin=f"imported from {redact(source)}", overwrite=force)
+        origin = f"imported from {redact(source)}"
+        foreign = unpacking.find_foreign()
+        if foreign is None:
+            info, ledger = unpacking.finish()
+            info = _renamed(info, name)
+            _claim(store, info, force=force)
+            for member, bundle in unpacking.signatures.items():
+                store.add_signature(info, bundle, path=member)
+            return store.adopt(folder, info, ledger, origin=origin, overwrite=force)
+        digests = {path: sha256 for path, (_, sha256) in unpacking.found.items()}
+        placed = place(foreign, folder, digests, reader, name=name, as_files=as_files)
+        _claim(store, placed.info, force=force)
+        model = store.adopt(folder, placed.info, placed.ledger, origin=f"{origin}, {placed.origin}", overwrite=force)
+    if placed.lost:
+        _warn(model, placed.lost)
+    return model
+
+
+def _warn(model: Model, lost: tuple[str, ...]) -> None:
+    text = f"Not kept of what model '{model.tag}' had:" + "".join(f"\n  - {phrase}" for phrase in lost)
+    warnings.warn(NotKeptWarning(text, lost), stacklevel=4)
 
 
 def _claim(store: ModelStore, info: ModelInfo, *, force: bool) -> None:
@@ -131,8 +155,10 @@ class _Unpacking:
     def add(self, entry: Entry) -> None:
         """Unpack one entry."""
         if entry.path == RECORD_NAME:
-            self._read_record(entry)
-            return
+            text = self._read_record(entry)
+            if text is None:
+                return
+            entry = entry._replace(stream=io.BytesIO(text))
         limit = self.reader.limits.max_bytes if entry.size is None else entry.size
         if self.info is not None:
             listed = self.info.files.get(entry.path)
@@ -172,12 +198,21 @@ class _Unpacking:
             os.fsync(file.fileno())
             return size, digest.hexdigest()
 
-    def _read_record(self, entry: Entry) -> None:
+    def find_foreign(self) -> Found | None:
+        """Return the model of another tool that was unpacked, `None` where there is none."""
+        if self.info is not None:
+            return None
+        return find_foreign(self.folder, {path: size for path, (size, _) in self.found.items()}, self.reader)
+
+    def _read_record(self, entry: Entry) -> bytes | None:
+        """Take a record; returns its text where it is another tool's, which is a file like any other."""
         text = bytearray()
         for piece in _pieces(entry.stream):
             text += piece
             if len(text) > MAX_RECORD:
                 raise self.reader.refuse(entry.path, f"it is longer than {MAX_RECORD} bytes")
+        if is_foreign_record(bytes(text), RECORD_NAME):
+            return bytes(text)
         try:
             self.info = read_foreign_record(bytes(text), f"{RECORD_NAME} of {self.reader.path}")
         except RecordError as error:
@@ -185,6 +220,7 @@ class _Unpacking:
         # What cannot be published need not be fetched.
         self.claim(self.info)
         self._start(self.info)
+        return None
 
     def _start(self, info: ModelInfo | None) -> None:
         if not self._started:
@@ -196,7 +232,7 @@ class _Unpacking:
         if self.info is None:
             raise DamagedArchiveError(
                 f"{self.reader.path} holds no {RECORD_NAME}",
-                why="It is not a model that Tiffin exported, or it is cut off",
+                why="It is not a model that Tiffin exported, nor BentoML or MLflow, or it is cut off",
                 path=self.reader.path,
                 member=RECORD_NAME,
             )

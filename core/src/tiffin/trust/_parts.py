@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from tiffin.plugins import registry
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
     from tiffin.plugins import AdapterInfo
+    from tiffin.plugins._adapter_info import CodeReader
 
 OBJECTS = "custom_objects"
 """The folder of a version that holds its custom objects."""
@@ -52,10 +53,12 @@ class Part:
         info = self._info()
         return pickling.CODE_FILES if info is None else info.code_files
 
-    def reader(self, path: str) -> str | None:
-        """Return how a code file is read, "pickle" or "joblib"; `None` where that cannot be told."""
+    def reader(self, path: str) -> CodeReader | None:
+        """Return how a code file is read, as `AdapterInfo.code_readers` says it; `None` where that cannot be told."""
         info = self._info()
-        readers = dict.fromkeys(pickling.CODE_FILES, "pickle") if info is None else info.code_readers
+        readers: Mapping[str, CodeReader] = (
+            dict.fromkeys(pickling.CODE_FILES, "pickle") if info is None else info.code_readers
+        )
         return next((reader for pattern, reader in readers.items() if fits(path, (pattern,))), None)
 
     def _info(self) -> AdapterInfo | None:

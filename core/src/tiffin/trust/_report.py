@@ -20,6 +20,7 @@ from tiffin.trust._signed import SIGNATURE_POLICIES, Signed, signed
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
+    from tiffin.plugins._adapter_info import CodeReader
     from tiffin.signing import SignatureCheck
 
 
@@ -122,7 +123,9 @@ def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
     vouched = signed(source, path, info, digest)
     allowed = allowed_names()
     files = []
-    for part in (main_part(info), *(object_part(info, name) for name in info.custom_objects)):
+    # Objects that came together lie in one folder, which is looked at once.
+    parts = {(part.framework, part.folder): part for part in (object_part(info, name) for name in info.custom_objects)}
+    for part in (main_part(info), *parts.values()):
         installed = part.is_usable()
         everything = list(files_of(str(path), part))
         code = set(code_files(str(path), part)) if installed else set(everything)
@@ -197,7 +200,7 @@ def inspect_part_file(
     path = version / file
     size = _size(path)
     below = file[len(part.folder) + 1 :] if part.folder else file
-    reader = part.reader(below) if installed else "any"
+    reader: CodeReader | None = part.reader(below) if installed else "any"
     problems: tuple[str, ...] = ()
     if path.is_symlink() or not path.is_file():
         problems = ("It is a link or a special file",)
@@ -215,13 +218,15 @@ def inspect_part_file(
     return FileReport(file, size, part.framework, True, found.format, found.names, refused, problems)
 
 
-def _inspect(path: Path, reader: str) -> Inspection:
+def _inspect(path: Path, reader: CodeReader) -> Inspection:
     status = path.stat()
     return _inspected(str(path), reader, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 @lru_cache(maxsize=64)
-def _inspected(path: str, reader: str, *_state: int) -> Inspection:
+def _inspected(path: str, reader: CodeReader, *_state: int) -> Inspection:
+    if callable(reader):
+        return reader(Path(path))
     return inspect_file(Path(path), cast('Literal["pickle", "joblib", "any"]', reader))
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tiffin import AdapterInfo, hookimpl, pickling
+from tiffin.plugins import ForeignModel, ForeignReading
+
+from . import _foreign, _mlflow
 
 
 @hookimpl
@@ -33,8 +36,14 @@ def save(model: Any, path: Path) -> None:
 
 @hookimpl
 def load(path: Path) -> Any:
-    """Unpickle the object."""
-    return pickling.load(path)
+    """Unpickle the object; a custom Python model of MLflow's gets its context, too."""
+    return _mlflow.load(path) if (path / _mlflow.FILE).exists() else pickling.load(path)
+
+
+@hookimpl
+def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
+    """Take objects that BentoML's picklable_model wrote, and MLflow's custom Python models."""
+    return _foreign.read(foreign)
 
 
 def default_signatures(model: Any) -> dict[str, dict[str, bool]]:

@@ -1,6 +1,7 @@
 """Tiffin's adapter for scikit-learn estimators and pipelines.
 
-Stored as a pickle with their arrays beside it. Loading runs code that is stored in the file.
+Stored as a pickle with their arrays beside it. Loading runs code that is stored in the file. Files that BentoML (joblib) and
+MLflow (pickle, cloudpickle, skops) wrote are read as they are, once imported.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tiffin import AdapterInfo, hookimpl, pickling
+from tiffin.plugins import ForeignModel, ForeignReading
+
+from . import _foreign, _skops
 
 
 @hookimpl
@@ -18,7 +22,8 @@ def context_info() -> AdapterInfo:
         types=["sklearn.base.BaseEstimator"],
         distributions=["scikit-learn"],
         signatures=default_signatures,
-        code_files=pickling.CODE_FILES,
+        code_files=(*pickling.CODE_FILES, "*.joblib", "*.skops"),
+        code_readers={"*.pkl": "pickle", "*.joblib": "joblib", "*.skops": _skops.inspect},
         allowed_globals=Path(__file__).with_name("allowed_globals.txt"),
         resources=["cpu"],
         cpu_multi_threading=True,
@@ -33,8 +38,20 @@ def save(model: Any, path: Path) -> None:
 
 @hookimpl
 def load(path: Path) -> Any:
-    """Unpickle the estimator."""
+    """Read the estimator, each file by the one reader that its name stands for. Runs code that is stored in it."""
+    if (path / _foreign.JOBLIB).exists():
+        import joblib
+
+        return joblib.load(path / _foreign.JOBLIB)
+    if (path / _foreign.SKOPS).exists():
+        return _skops.load(path / _foreign.SKOPS)
     return pickling.load(path)
+
+
+@hookimpl
+def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
+    """Take estimators that BentoML's module and MLflow's flavor wrote."""
+    return _foreign.read(foreign)
 
 
 def default_signatures(model: Any) -> dict[str, dict[str, bool]]:

@@ -1,0 +1,212 @@
+"""Make the samples of models that other tools wrote: tests/data/foreign.
+
+Run: python tools/make_foreign_samples.py
+
+Each tool runs in an environment of its own, made below a temporary folder, with the versions of scikit-learn and of the
+rest that the workspace's lock has for Python 3.11. What a sample answered in the tool that made it stands beside it, in
+expected.json.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "tests" / "data" / "foreign"
+SHARED = ["scikit-learn==1.9.1", "numpy==2.4.6", "joblib==1.6.0", "cloudpickle==3.1.2"]
+TOOLS = {
+    "bentoml": ["bentoml==1.4.39", *SHARED],
+    "mlflow": ["mlflow==3.17.2", "skops==0.16.0", *SHARED],
+}
+
+BENTOML = """
+import collections, fractions, json, statistics, sys
+from pathlib import Path
+
+import bentoml
+import numpy as np
+from sklearn.datasets import load_iris
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+target = Path(sys.argv[1])
+iris = load_iris()
+# An estimator whose attributes have been the same for years, so that older releases of scikit-learn can read it.
+model = make_pipeline(StandardScaler(), GaussianNB()).fit(iris.data, iris.target)
+saved = bentoml.sklearn.save_model(
+    "iris_clf:qkm3rkdvpw",
+    model,
+    signatures={
+        "predict": {"batchable": True, "batch_dim": 0},
+        "predict_proba": {"batchable": True},
+        "predict_log_proba": {"batchable": True},
+    },
+    labels={"owner": "nlp_team", "stage": "dev"},
+    metadata={"accuracy": 0.97, "data": {"rows": 150, "names": list(iris.feature_names)}},
+    custom_objects={"names": [str(name) for name in iris.target_names], "means": iris.data.mean(axis=0)},
+)
+for kind in ("bentomodel", "xz", "gz", "bz2", "tar", "zip", "folder"):
+    saved.export(str(target / ("iris" if kind == "folder" else f"iris.{kind}")), output_format=kind)
+
+# The class is one of the standard library's, so that every Python can read the sample.
+plain = bentoml.picklable_model.save_model(
+    "curve:v2",
+    statistics.NormalDist(10.0, 2.5),
+    signatures={
+        "cdf": {"batchable": False},
+        "quantiles": {"batchable": True, "batch_dim": (0, 1)},
+        "samples": {"batchable": True, "batch_dim": (0, 1)},
+    },
+    labels={"Team": "Statistics, 2nd floor"},
+    metadata={"mean": 10.0, 7: "a key that is no text", "raw": b"bytes"},
+    custom_objects={
+        "third": fractions.Fraction(1, 3),
+        "counts": collections.Counter("abracadabra"),
+        "Größe": 1.5,
+    },
+)
+plain.export(str(target / "curve.bentomodel"))
+
+
+class Doubler:
+    def __call__(self, value):
+        return 2 * value
+
+
+bentoml.picklable_model.save_model("doubler:v1", Doubler()).export(str(target / "doubler.bentomodel"))
+
+with bentoml.models.create("files:v1", labels={"kind": "files"}) as new:
+    Path(new.path_of("weights.txt")).write_text("1 2 3")
+bentoml.models.get("files:v1").export(str(target / "files.bentomodel"))
+
+(target / "expected.json").write_text(json.dumps({
+    "bentoml": bentoml.__version__,
+    "python": sys.version.split()[0],
+    "rows": iris.data[::30].tolist(),
+    "predict": model.predict(iris.data[::30]).tolist(),
+    "predict_proba": model.predict_proba(iris.data[::30]).tolist(),
+    "means": iris.data.mean(axis=0).tolist(),
+    "cdf": [statistics.NormalDist(10.0, 2.5).cdf(x) for x in (5.0, 10.0, 12.0)],
+    "created": {name: str(bentoml.models.get(name).info.creation_time) for name in ("iris_clf", "curve", "files")},
+}, indent=1) + "\\n")
+"""
+
+MLFLOW = '''
+import json, os, shutil, sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.models import infer_signature
+from mlflow.types import ParamSchema, ParamSpec
+from sklearn.datasets import load_iris
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+target = Path(sys.argv[1])
+iris = load_iris()
+model = make_pipeline(StandardScaler(), GaussianNB()).fit(iris.data, iris.target)
+requirements = {"pip_requirements": ["scikit-learn==1.9.1"]}
+
+mlflow.sklearn.save_model(
+    model, str(target / "skops"), input_example=iris.data[:2], metadata={"accuracy": 0.97}, **requirements
+)
+frame = pd.DataFrame(iris.data, columns=["a", "b", "c", "d"])
+framed = make_pipeline(StandardScaler(), GaussianNB()).fit(frame, iris.target)
+mlflow.sklearn.save_model(
+    framed,
+    str(target / "cloudpickle"),
+    serialization_format="cloudpickle",
+    signature=infer_signature(frame, framed.predict_proba(frame), params={"rounds": 3}),
+    pyfunc_predict_fn="predict_proba",
+    **requirements,
+)
+mlflow.sklearn.save_model(model, str(target / "pickle"), serialization_format="pickle", **requirements)
+
+
+class Shift(mlflow.pyfunc.PythonModel):
+    """Adds what its artifact says, times a factor."""
+
+    def load_context(self, context):
+        self.shift = float(Path(context.artifacts["shift"]).read_text())
+
+    def predict(self, context, model_input, params=None):
+        return np.asarray(model_input) * (params or {}).get("factor", 1) + self.shift
+
+
+Path("shift.txt").write_text("2.5")
+mlflow.pyfunc.save_model(
+    str(target / "shift"),
+    python_model=Shift(),
+    artifacts={"shift": "shift.txt"},
+    pip_requirements=["mlflow"],
+    signature=infer_signature(np.zeros((1, 2)), np.zeros((1, 2)), params={"factor": 1}),
+)
+
+
+def double(model_input: list[int]) -> list[int]:
+    return [2 * value for value in model_input]
+
+
+mlflow.pyfunc.save_model(str(target / "double"), python_model=double, pip_requirements=["mlflow"])
+
+for name, kind in (("pickle", "zip"), ("cloudpickle", "gztar")):
+    shutil.make_archive(str(target / name), kind, str(target / name))
+    shutil.rmtree(target / name)
+# The folder within the archive, as `tar c shift` packs it.
+shutil.make_archive(str(target / "shift"), "tar", str(target), "shift")
+shutil.rmtree(target / "shift")
+shutil.make_archive(str(target / "double"), "zip", str(target), "double")
+shutil.rmtree(target / "double")
+
+(target / "expected.json").write_text(json.dumps({
+    "mlflow": mlflow.__version__,
+    "python": sys.version.split()[0],
+    "rows": iris.data[::30].tolist(),
+    "predict": model.predict(iris.data[::30]).tolist(),
+    "predict_proba": framed.predict_proba(frame[::30]).tolist(),
+}, indent=1) + "\\n")
+'''
+
+
+def main() -> None:
+    """Make all samples anew."""
+    for tool, program in (("bentoml", BENTOML), ("mlflow", MLFLOW)):
+        make(tool, program)
+
+
+def make(tool: str, program: str) -> None:
+    """Make the samples of one tool."""
+    target = SAMPLES / tool
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="foreign-samples-") as work:
+        environment = Path(work, "environment")
+        subprocess.run(["uv", "venv", "-q", "--python", "3.11", str(environment)], check=True)
+        python = environment / "bin" / "python"
+        subprocess.run(["uv", "pip", "install", "-q", "--python", str(python), *TOOLS[tool]], check=True)
+        script = Path(work, f"make_{tool}.py")
+        script.write_text(program, encoding="utf-8")
+        subprocess.run(
+            [str(python), str(script), str(target)],
+            check=True,
+            cwd=work,
+            env={
+                "PATH": f"{environment / 'bin'}:/usr/bin:/bin",
+                "HOME": work,
+                "BENTOML_HOME": str(Path(work, "bentoml")),
+                "BENTOML_DO_NOT_TRACK": "True",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true",
+            },
+        )
+
+
+if __name__ == "__main__":
+    main()
