@@ -107,6 +107,30 @@ def test_the_command_line_pushes_pulls_and_lists(
     assert "cannot be reached" in tiffin("models", "pull", "iris", "oci://127.0.0.1:9/x", code=1)
 
 
+def test_a_signature_travels_with_a_model(
+    registry: Registry, space: str, store: ModelStore, other: ModelStore, tmp_path: Path
+) -> None:
+    """What was signed here is verified there, with the public key alone; who pushes again adds nothing."""
+    pytest.importorskip("cryptography", reason="cryptography is not installed; make setup brings it")
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (tmp_path / "key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    subject = serialization.PublicFormat.SubjectPublicKeyInfo
+    (tmp_path / "key.pub").write_bytes(key.public_key().public_bytes(pem, subject))
+    url = f"oci://{registry.host}/{space}"
+    model = make(store)
+    bundle = models.sign(model, tmp_path / "key", store=store)
+    for _ in range(2):
+        models.push(model, url, store=store)
+    pulled = models.pull("iris", url, store=other)
+    assert other.signatures(pulled.info.content_digest) == [bundle]
+    [check] = models.verify_signature(pulled, tmp_path / "key.pub", store=other)
+    assert check.result == "good"
+
+
 def test_two_stores_that_push_one_version_leave_one_whole(
     registry: Registry, space: str, store: ModelStore, other: ModelStore, tmp_path: Path
 ) -> None:

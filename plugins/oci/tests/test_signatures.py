@@ -17,7 +17,7 @@ from tiffin.exceptions import TransferError
 from tiffin.remotes import RemoteVersion
 from tiffin_oci import _media_types as types
 from tiffin_oci import _referrers
-from tiffin_oci._remote import OciRemote
+from tiffin_oci._remote import OciRemote, connect
 
 STATEMENT = {"predicateType": "https://model_signing/signature/v1.0"}
 BUNDLE = json.dumps({"dsseEnvelope": {"payload": base64.b64encode(json.dumps(STATEMENT).encode()).decode()}}).encode()
@@ -131,8 +131,9 @@ def test_a_signature_of_something_else_is_left_out(remote: OciRemote, version: R
 
 def test_signatures_are_bounded(remote: OciRemote, version: RemoteVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is too large is not kept, and of very many only some are read."""
+    monkeypatch.setattr(_referrers, "MAX_BUNDLE", 1000)
     with pytest.raises(TransferError, match="At most"):
-        remote.add_signature(version, b"x" * (_referrers.MAX_BUNDLE + 1))
+        remote.add_signature(version, b"x" * 1001)
     monkeypatch.setattr(_referrers, "MAX_BUNDLES", 3)
     for number in range(5):
         remote.add_signature(version, b'{"n": %d}' % number)
@@ -168,3 +169,28 @@ def test_the_list_of_signatures_keeps_what_others_add(
     monkeypatch.setattr(_referrers, "put_manifest", put)
     remote.add_signature(version, b'{"a": 1}')
     assert sorted(remote.signatures(version)) == [b'{"a": 1}', b'{"b": 2}']
+
+
+def test_what_is_damaged_or_too_large_keeps_nobody_from_pulling(
+    remote: OciRemote, version: RemoteVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Junk among the referrers is passed over, and the good signatures beside it are found."""
+    from tiffin_oci._manifests import get_manifest
+
+    remote.add_signature(version, b"large" * 1000)
+    remote.add_signature(version, BUNDLE)
+    monkeypatch.setattr(_referrers, "MAX_BUNDLE", 1000)
+    client, key = remote._client, version.key
+    listed = get_manifest(client, key.repository, key.tag)
+    assert listed is not None
+    junk = [5, {}, {"digest": "sha256:x", "size": 1}, {"digest": "sha256:" + "0" * 64, "size": 1, "mediaType": 5}]
+    junk.append({"mediaType": types.MANIFEST, "digest": key.digest, "size": key.size, "artifactType": types.BUNDLE})
+    text = json.dumps({**listed.data, "manifests": [*junk, *listed.data["manifests"]]}).encode()
+    with proxy(int(remote._place.host.rpartition(":")[2]), lambda request: junk_for(request, key.tag, text)) as front:
+        other = connect(f"oci://{front.host}/{remote._place.path}", {})
+        assert other.signatures(version) == [BUNDLE]
+        other.close()
+
+
+def junk_for(request: Request, tag: str, text: bytes) -> Fault | None:
+    return answer(200, text, Content_Type=types.INDEX) if request.path.endswith(tag) else None

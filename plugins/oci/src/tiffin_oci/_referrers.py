@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tiffin.exceptions import RemoteUnreachableError, TransferError
+from tiffin.exceptions import RemoteDeniedError, RemoteUnreachableError, TransferError
+from tiffin.signing import MAX_BUNDLE
 from tiffin_oci import _media_types as types
 from tiffin_oci._blobs import pulling
 from tiffin_oci._client import Client
@@ -17,8 +18,8 @@ from tiffin_oci._manifest import Blob
 from tiffin_oci._manifests import get_manifest, is_index, pages, put_blob, put_manifest, read_blob
 from tiffin_oci._reading import Manifest, descriptor, layers
 
-MAX_BUNDLE = 1 << 20
-"""Bytes that a bundle may have."""
+MAX_TOTAL = 2 * MAX_BUNDLE
+"""Bytes of all bundles that are read of one version."""
 MAX_BUNDLES = 32
 """Bundles that are read of one version."""
 _ROUNDS = 8
@@ -40,17 +41,28 @@ class Subject(NamedTuple):
 
 
 def read_bundles(client: Client, subject: Subject) -> list[bytes]:
-    """Return the Sigstore bundles that refer to a manifest; what is not laid out as a bundle is left out."""
+    """Return the Sigstore bundles that refer to a manifest.
+
+    What is no bundle, is damaged or is too large is left out: who may write there could else keep everybody from pulling.
+    """
     found: list[bytes] = []
+    room = MAX_TOTAL
     for entry in _referrers(client, subject)[0]:
         # Some registries list no artifact types: then the manifest says what it is.
         if not str(entry.get("artifactType") or types.BUNDLES).startswith(types.BUNDLES):
             continue
         if len(found) == MAX_BUNDLES:
             break
-        listed = descriptor(entry, f"A referrer of {subject.repository} on {client.url}", client.url)
-        manifest = get_manifest(client, subject.repository, f"sha256:{listed.sha256}")
-        if manifest is not None and (bundle := _bundle(client, subject, manifest)) is not None:
+        try:
+            listed = descriptor(entry, f"A referrer of {subject.repository} on {client.url}", client.url)
+            manifest = get_manifest(client, subject.repository, f"sha256:{listed.sha256}")
+            bundle = None if manifest is None else _bundle(client, subject, manifest, min(room, MAX_BUNDLE))
+        except TransferError as error:
+            if isinstance(error, RemoteUnreachableError | RemoteDeniedError):
+                raise
+            continue
+        if bundle is not None:
+            room -= len(bundle)
             found.append(bundle)
     return found
 
@@ -126,7 +138,7 @@ def _entries(index: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
 
 
-def _bundle(client: Client, subject: Subject, manifest: Manifest) -> bytes | None:
+def _bundle(client: Client, subject: Subject, manifest: Manifest, limit: int) -> bytes | None:
     pointed = manifest.data.get("subject")
     if not isinstance(pointed, Mapping) or pointed.get("digest") != subject.digest:
         return None  # it is about something else
@@ -134,7 +146,7 @@ def _bundle(client: Client, subject: Subject, manifest: Manifest) -> bytes | Non
     if len(found) != 1 or not found[0].media_type.startswith(types.BUNDLES):
         return None
     what = f"A signature of {subject.repository}@{subject.digest}"
-    return read_blob(client, subject.repository, found[0].sha256, found[0].size, MAX_BUNDLE, what)
+    return read_blob(client, subject.repository, found[0].sha256, found[0].size, limit, what)
 
 
 def _annotations(bundle: bytes) -> dict[str, str]:
