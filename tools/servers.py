@@ -172,7 +172,8 @@ def sftp(folder: Path) -> Iterator[Server]:
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     with running([daemon, "-D", "-e", "-f", str(folder / "config")], port, folder / "log"):
-        params = {"username": getpass.getuser(), "key_filename": str(folder / "client")}
+        params: dict[str, Any] = {"username": getpass.getuser(), "key_filename": str(folder / "client")}
+        params["accept_unknown_hosts"] = True
         yield Server(f"sftp://{HOST}:{port}{data}", {**params, "look_for_keys": False, "allow_agent": False})
 
 

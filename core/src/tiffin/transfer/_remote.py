@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from tiffin.transfer._errors import exists_error, told
+from tiffin.transfer._sftp import sftp_file_system
 
 _KEYS = {
     "s3": ("key", "secret"),
@@ -55,7 +56,10 @@ def file_system(path: str, params: Mapping[str, Any] | None, doing: str) -> Iter
             # A connection that is kept may have been closed by the other side, and serves one thread.
             if scheme in _CONNECTIONS:
                 options["skip_instance_cache"] = True
-            system, name = fsspec.core.url_to_fs(path, **options)
+            if scheme in ("sftp", "ssh"):
+                system, name = sftp_file_system(path, options)
+            else:
+                system, name = fsspec.core.url_to_fs(path, **options)
     try:
         yield system, name
     finally:
