@@ -181,5 +181,5 @@ def _not_found(remote: Remote, tag: str) -> ModelNotFoundError:
     if versions:
         fix = f"'{name}' has {', '.join(versions[:6])}{', …' if len(versions) > 6 else ''} there"
     else:
-        fix = "Look at what is there: tiffin models list --remote"
+        fix = f"Look at what is there: tiffin remotes models {remote.url}"
     return ModelNotFoundError(f"Model '{tag}' was not found on {remote.url}", fix=fix, tag=tag)
