@@ -14,7 +14,7 @@ import venv
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from workspace import ROOT, Package, group, packages, pins, run_pytest, third_party
+from workspace import ROOT, Package, group, packages, pins, run_together, third_party
 
 NOT_ALONE = ["tests/integration", "tests/packaging"]
 """Folders of tests that cross packages, or need the tools of the full environment."""
@@ -43,13 +43,11 @@ def environment(core: Package, package: Package) -> Path:
     return python
 
 
-def run_tests(core: Package, package: Package, python: Path) -> int:
-    """Run the tests of `package` with this Python, and return pytest's exit code."""
-    print(f"\n== {package.name} alone", flush=True)
+def tests_of(core: Package, package: Package, python: Path) -> list[str | Path]:
+    """Return the command that runs the tests of `package` with this Python."""
     folder = ROOT / "tests" if package is core else package.folder / "tests"
     ignored = [f"--ignore={ROOT / path}" for path in NOT_ALONE]
-    command: list[str | Path] = [python, "-m", "pytest", "-q", "-m", "not slow", *ignored, folder]
-    return run_pytest(command)
+    return [python, "-m", "pytest", "-q", "-m", "not slow", *ignored, folder]
 
 
 def main() -> None:
@@ -59,9 +57,9 @@ def main() -> None:
     with ThreadPoolExecutor(2) as pool:  # unpacking keeps one core busy, and the index is waited for
         pythons = list(pool.map(lambda package: environment(core, package), chosen))
     made = zip(chosen, pythons, strict=True)
-    failed = [package.name for package, python in made if run_tests(core, package, python)]
+    failed = run_together({f"{package.name} alone": tests_of(core, package, python) for package, python in made})
     if failed:
-        print(f"tools/test_alone.py: failed alone: {', '.join(failed)}", file=sys.stderr)
+        print(f"tools/test_alone.py: failed: {', '.join(failed)}", file=sys.stderr)
     sys.exit(len(failed))
 
 

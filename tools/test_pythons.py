@@ -13,7 +13,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from workspace import ROOT, run_pytest
+from workspace import ROOT, run_together
 
 VERSIONS = ["3.10", "3.11", "3.12", "3.13"]
 
@@ -43,13 +43,6 @@ def set_up(version: str, python: str) -> None:
     subprocess.run(["tools/setup.sh", f".venv-{version}"], cwd=ROOT, check=True, env={**os.environ, "PYTHON": python})
 
 
-def run_tests(version: str) -> int:
-    """Run the tests on this Python, and return pytest's exit code."""
-    print(f"\n== Python {version}", flush=True)
-    command = [f".venv-{version}/bin/python", "-m", "pytest", "-q", "-m", "not slow"]
-    return run_pytest(list(command))
-
-
 def main() -> None:
     """Run on each Python; exit with the number of those on which tests fail."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -61,9 +54,10 @@ def main() -> None:
     found = {version: pythons[0] for version, pythons in working.items() if pythons}
     with ThreadPoolExecutor(2) as pool:  # unpacking keeps one core busy, and the index is waited for
         list(pool.map(set_up, found.keys(), found.values()))
-    failed = [version for version in found if run_tests(version)]
+    tests: list[str | Path] = ["-m", "pytest", "-q", "-m", "not slow"]
+    failed = run_together({f"Python {version}": [f".venv-{version}/bin/python", *tests] for version in found})
     if failed:
-        print(f"tools/test_pythons.py: failed on Python {', '.join(failed)}", file=sys.stderr)
+        print(f"tools/test_pythons.py: failed on {', '.join(failed)}", file=sys.stderr)
     sys.exit(len(failed))
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,16 +100,32 @@ def pins(requirements: list[str]) -> str:
     return "".join(needed[name] for name in sorted(needed))
 
 
-def run_pytest(command: list[str | Path]) -> int:
-    """Run pytest in the workspace and, where tests fail, those once more; return the exit code.
+def run_together(commands: Mapping[str, list[str | Path]]) -> list[str]:
+    """Run pytest several times in the workspace, two at once; return the names of the runs that failed.
 
-    Tests kill processes and race them on purpose, beside whatever else the machine does: what fails once in a thousand
-    runs is shown, and does not end the run; what fails twice does.
+    What a run prints is shown when it has ended. Tests that fail run once more: they kill processes and race them on
+    purpose, beside whatever else the machine does. What fails once in a thousand runs is shown, and does not end the run;
+    what fails twice does.
+
+    Args:
+        commands: name → the command, to which options are added.
     """
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode
-    if code == 1:
-        print("\nOnce more, only what failed:", flush=True)
-        code = subprocess.run(
-            [*command, "--last-failed", "--last-failed-no-failures=none"], cwd=ROOT, check=False
-        ).returncode
-    return code
+
+    def run(name: str) -> int:
+        # Each has a memory of its own of what failed.
+        cache = ".pytest_cache/" + name.replace(" ", "-")
+        command = [*commands[name], "-o", f"cache_dir={cache}"]
+        first = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        code, text = first.returncode, first.stdout + first.stderr
+        if code == 1:
+            again = [*command, "--last-failed", "--last-failed-no-failures=none"]
+            second = subprocess.run(again, cwd=ROOT, check=False, capture_output=True, text=True)
+            code, text = second.returncode, f"{text}\nOnce more, only what failed:\n{second.stdout}{second.stderr}"
+        with lock:
+            print(f"\n== {name}\n{text}", flush=True)
+        return code
+
+    lock = threading.Lock()
+    with ThreadPoolExecutor(2) as pool:
+        codes = list(pool.map(run, commands))
+    return [name for name, code in zip(commands, codes, strict=True) if code]
