@@ -54,6 +54,7 @@ def trust(tag: str, yes: bool) -> None:
         return
     if not yes:
         _show(found, names=False)
+        click.echo(err=True)
         click.confirm(
             "Loading it can do all that you can do on this machine. Do you trust who made it?", abort=True, err=True
         )

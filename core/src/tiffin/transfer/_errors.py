@@ -29,6 +29,21 @@ EXTRAS = {
 }
 """URL scheme → the extra of tiffin that brings its driver."""
 
+_NO_CREDENTIALS = {
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "ProfileNotFound",
+    "SSOTokenLoadError",
+    "TokenRetrievalError",
+    "UnauthorizedSSOTokenError",
+    "DefaultCredentialsError",
+    "RefreshError",
+    "ClientAuthenticationError",
+    "CredentialUnavailableError",
+}
+"""Classes of botocore's, google-auth's and azure's, none of which is imported here."""
+
 
 @contextlib.contextmanager
 def told(path: str, doing: str) -> Iterator[None]:
@@ -59,8 +74,24 @@ def told(path: str, doing: str) -> Iterator[None]:
             ) from error
         raise _error(shown, doing, error.strerror or str(error) or type(error).__name__) from error
     except Exception as error:
-        fix = "Look at the part before ://" if "Protocol not known" in str(error) else ""
-        raise _error(shown, doing, f"{type(error).__name__}: {error}", fix) from error
+        # Some drivers add pages of rules to what they say first.
+        first = str(error).strip().partition("\n")[0]
+        raise _error(shown, doing, f"{type(error).__name__}: {first}", _fix(error)) from error
+
+
+def lacks_credentials(error: BaseException | None) -> bool:
+    """Tell whether a driver means that it has found no login, or one that has expired; known by the names of its errors."""
+    return type(error).__name__ in _NO_CREDENTIALS
+
+
+def _fix(error: Exception) -> str:
+    if "Protocol not known" in str(error):
+        return "Look at the part before ://"
+    if lacks_credentials(error):
+        return "Log in with the service's own tool, or set the variables that its driver reads"
+    if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
+        return "Look at the options that were given for the driver: it does not know this one"
+    return ""
 
 
 def _error(shown: str, doing: str, why: str, fix: str = "") -> ArchiveError:
