@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tiffin import Model, models
+from tiffin import Model, hookimpl, models, register, save, unregister
 from tiffin.cli import cli
 from tiffin.plugins import Registry
 
@@ -81,7 +81,8 @@ def test_mistakes_are_told_in_words(tiffin: Callable[..., Result], saved: Model,
     tiffin("remotes", "add", "team", folder)
     assert "Did you mean 'team'?" in tiffin("models", "push", "iris", "taem", code=1).output
     removed = tiffin("remotes", "remove", "taem", code=1).output
-    assert "Did you mean 'team'?" in removed and "remotes add" not in removed
+    assert "Did you mean 'team'?" in removed
+    assert "remotes add" not in removed
     tiffin("remotes", "remove", "team")
     assert "no default one" in tiffin("models", "push", "iris", code=1).output
     assert "Protocol not known" in tiffin("models", "pull", "iris", "nosuch://x", code=1).output
@@ -132,7 +133,8 @@ def test_a_url_that_lacks_its_slashes_makes_no_folder(
     ):
         output = tiffin(*arguments, code=1).output
         assert "is neither a URL nor a folder" in output
-        assert meant in output and f"./{written}" in output
+        assert meant in output
+        assert f"./{written}" in output
     assert sorted(tmp_path.iterdir()) == before
     assert "Pushed" in tiffin("models", "push", "iris", f"./{written}").output
     assert "Pulled x:1" in tiffin("models", "pull", f"{written}/iris:v1", "--as", "x:1").output
@@ -152,3 +154,31 @@ def test_another_remote_is_made_the_default_by_naming_it_again(
         ("lab", ["anon"], True),
         ("team", [], False),
     ]
+
+
+class Words:
+    """An adapter for what this test saves."""
+
+    @hookimpl
+    def context_info(self) -> dict[str, object]:
+        return {"types": ["builtins.str"]}
+
+    @hookimpl
+    def save(self, model: str, path: Path) -> None:
+        (path / "words.txt").write_text(model, encoding="utf-8")
+
+    @hookimpl
+    def load(self, path: Path) -> str:
+        return (path / "words.txt").read_text(encoding="utf-8")
+
+
+def test_a_model_whose_adapter_is_missing_says_what_to_install(
+    tiffin: Callable[..., Result], folder: str, fresh_registry: Registry
+) -> None:
+    """At the pull, and not first when it is loaded."""
+    register(Words(), name="two_words")
+    save("text:1", "abc", framework="two_words")
+    tiffin("models", "push", "text", folder)
+    assert "not installed" not in tiffin("models", "pull", "text", folder, "--as", "there:1").output
+    unregister("two_words")
+    assert "pip install tiffin-two-words" in tiffin("models", "pull", "text", folder, "--as", "gone:1").output

@@ -59,7 +59,7 @@ def _remotes() -> list[str]:
 def install() -> None:
     """Teach click's completion for bash that a tag with its colon is one word. Does nothing but when completing."""
     if os.environ.get("_TIFFIN_COMPLETE", "").startswith("bash"):
-        from click.shell_completion import BashComplete, CompletionItem, add_completion_class
+        from click.shell_completion import BashComplete, add_completion_class
 
         class BashCompleteTags(BashComplete):
             """bash takes "iris:prod" for three words, and replaces only the last of them."""

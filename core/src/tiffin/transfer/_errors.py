@@ -59,7 +59,9 @@ def told(path: str, doing: str) -> Iterator[None]:
         fix = f"Try: pip install 'tiffin[{EXTRAS[scheme]}]'" if scheme in EXTRAS else "Install what it names"
         raise _error(shown, doing, why, fix) from error
     except FileNotFoundError as error:
-        raise _error(shown, doing, "it is not there") from error
+        # The driver for web servers says so of hosts that it does not reach, too.
+        why = f"it cannot be reached ({error.__cause__})" if _unreached(error.__cause__) else "it is not there"
+        raise _error(shown, doing, why) from error
     except PermissionError as error:
         raise _error(shown, doing, "permission was denied") from error
     except IsADirectoryError as error:
@@ -82,6 +84,10 @@ def told(path: str, doing: str) -> Iterator[None]:
 def lacks_credentials(error: BaseException | None) -> bool:
     """Tell whether a driver means that it has found no login, or one that has expired; known by the names of its errors."""
     return type(error).__name__ in _NO_CREDENTIALS
+
+
+def _unreached(cause: BaseException | None) -> bool:
+    return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
 
 
 def _fix(error: Exception) -> str:
