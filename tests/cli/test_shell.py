@@ -92,7 +92,7 @@ complete_words() {
         ("tiffin models push raw : 1 la", "lab"),
         ("tiffin models push ra", "raw"),
         ("tiffin models pull raw la", "lab"),
-        ("tiffin models pull te", "team/"),
+        ("tiffin models pull ra", "raw"),
         ("tiffin remotes models t", "team"),
         ("tiffin remotes remove l", "lab"),
         ("tiffin models push raw ./x", ""),

@@ -42,11 +42,6 @@ def complete_remote(context: click.Context, parameter: click.Parameter, incomple
     return found or [CompletionItem(incomplete, type="dir")]
 
 
-def complete_tag_there(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return tags of this store that begin so, and remotes to write before a tag; asks no remote, which would take long."""
-    return [*complete_tag(context, parameter, incomplete), *(f"{n}/" for n in _remotes() if n.startswith(incomplete))]
-
-
 def _remotes() -> list[str]:
     from tiffin.remotes import named_remotes
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tiffin import models as api
-from tiffin.cli._completion import complete_remote, complete_tag, complete_tag_there
+from tiffin.cli._completion import complete_remote, complete_tag
 from tiffin.cli._main import Commands
 from tiffin.cli._moving import progress_bar
 from tiffin.cli._output import output_option, read_labels, read_size, read_time, show_data, show_table
@@ -38,7 +38,7 @@ def push(tag: str, remote: str | None, aliases: bool, force: bool) -> None:
 
 
 @click.command("pull")
-@click.argument("tag", metavar="TAG|URL", shell_complete=complete_tag_there)
+@click.argument("tag", metavar="TAG|URL", shell_complete=complete_tag)
 @click.argument("remote", required=False, metavar="[REMOTE|URL]", shell_complete=complete_remote)
 @click.option("--as", "name", metavar="NAME[:VERSION]", help="Store it under another name or version.")
 @click.option("--aliases", is_flag=True, help="Set the aliases that it has there, too.")
