@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import tiffin
+from tiffin.remotes import add_remote
 
 
 def test_a_pipe_gets_plain_columns(store: Any, shell: Any) -> None:
@@ -86,10 +87,21 @@ complete_words() {
         ("tiffin models delete raw : 1 raw : 2", "2"),
         ("tiffin models list ''", "notes raw"),
         ("tiffin models get raw -o j", "json"),
+        ("tiffin models push raw ''", "lab team"),
+        ("tiffin models push raw te", "team"),
+        ("tiffin models push raw : 1 la", "lab"),
+        ("tiffin models push ra", "raw"),
+        ("tiffin models pull raw la", "lab"),
+        ("tiffin models pull ra", "raw"),
+        ("tiffin remotes models t", "team"),
+        ("tiffin remotes remove l", "lab"),
+        ("tiffin models push raw ./x", ""),
     ],
 )
 def test_bash_completes_commands_names_versions_and_aliases(words: str, wanted: str, store: Any, tmp_path: Any) -> None:
-    """Bash splits words at colons, and so it gets only what stands behind the colon."""
+    """Bash splits words at colons, and so it gets only what stands behind the colon. Remotes are completed, too."""
+    add_remote("team", "s3://bucket/team")
+    add_remote("lab", "/srv/lab")
     program = tmp_path / "bin" / "tiffin"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m tiffin \"$@\"\n", encoding="utf-8")

@@ -186,8 +186,17 @@ def test_what_is_not_there_is_told_with_what_is(
     models.push(model, folder, store=store)
     with pytest.raises(ModelNotFoundError, match="'iris' has v1 there"):
         models.pull("iris:w", folder, store=other)
-    with pytest.raises(ModelNotFoundError, match="was not found on"):
+    models.push(model, folder, store=store)
+    store.set_alias(model.tag, "prod")
+    models.push(model, folder, aliases=True, store=store)
+    with pytest.raises(ModelNotFoundError, match="'iris' has v1 there, and the aliases prod"):
+        models.pull("iris:prd", folder, store=other)
+    with pytest.raises(ModelNotFoundError, match="Look at what is there: tiffin remotes models"):
         models.pull("nothing", folder, store=other)
+    with pytest.raises(ModelNotFoundError, match="Did you mean 'iris'"):
+        models.pull("irsi", folder, store=other)
+    with pytest.raises(ModelNotFoundError, match="Nothing has been pushed there"):
+        models.pull("iris", f"{folder}-typo", store=other)
     assert models.list(store=other) == []
 
 

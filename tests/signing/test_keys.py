@@ -41,14 +41,17 @@ def test_other_kinds_of_keys_are_refused(new_key: Any, tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-    for made in (ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 2048)):
+    for kind, made in (
+        ("Ed25519", ed25519.Ed25519PrivateKey.generate()),
+        ("RSA", rsa.generate_private_key(65537, 2048)),
+    ):
         path = tmp_path / "other.pem"
         path.write_bytes(
             made.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
-        with pytest.raises(SigningError, match="of the kind"):
+        with pytest.raises(SigningError, match=f"of the kind {kind};"):
             read_private_key(path)
 
 

@@ -65,6 +65,16 @@ def test_formats_and_targets_are_chosen_by_name_or_option(saved: Model, run: Any
     assert "Did you mean" in wrong.stderr
 
 
+@pytest.mark.parametrize("name", ["iris.bentomodel", "iris.7z", "iris.gz"])
+def test_an_ending_that_promises_another_format_is_refused(name: str, saved: Model, run: Any, tmp_path: Path) -> None:
+    """A file of Tiffin's format under it could be opened by nobody who goes by names; `--format` overrules."""
+    refused = run("export", "iris", name)
+    assert refused.returncode == 1
+    assert "Formats are tiffin, tar" in refused.stderr
+    assert not (tmp_path / name).exists()
+    assert run("export", "iris", name, "--format", "tar").returncode == 0
+
+
 def test_refusals_are_told_without_a_traceback(saved: Model, run: Any, tmp_path: Path) -> None:
     """A damaged archive, a limit, a missing file: one message, exit code 1, and no model."""
     run("export", "iris", "x.tar")

@@ -111,3 +111,15 @@ def test_a_name_from_a_file_cannot_write_to_the_terminal(from_elsewhere: Bring, 
     with pytest.raises(tiffin.exceptions.UntrustedModelError) as caught:
         gift.load()
     assert "\x1b" not in str(caught.value)
+
+
+def test_a_model_that_loads_without_its_custom_objects_is_told_so(
+    from_elsewhere: Bring, evil: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each custom object is judged alone, so the verdict on the model is not that it does not load."""
+    gift = from_elsewhere([1], custom_objects={"bad": [evil]})
+    assert "loads, but not all of its custom objects" in run("models", "inspect", str(gift.tag)).stdout
+    both = from_elsewhere(evil, custom_objects={"bad": [evil]})
+    assert "custom objects" not in run("models", "inspect", str(both.tag)).stdout.partition("FILE ")[0]
+    monkeypatch.setenv("TIFFIN_TRUST_POLICY", "never")
+    assert "does not load" in run("models", "inspect", str(gift.tag)).stdout

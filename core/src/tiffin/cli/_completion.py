@@ -1,13 +1,17 @@
-"""Shell completion: of commands by click, of tags from the store."""
+"""Shell completion: of commands by click, of tags from the store, of remotes from the settings."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from tiffin import models as api
 from tiffin.exceptions import TiffinError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def complete_name(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -30,10 +34,27 @@ def complete_tag(context: click.Context, parameter: click.Parameter, incomplete:
     return [f"{name}:{candidate}" for candidate in candidates if candidate.startswith(begin)]
 
 
+def complete_remote(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the names of remotes that begin so; folders where none does."""
+    from click.shell_completion import CompletionItem
+
+    found = [CompletionItem(name) for name in _remotes() if name.startswith(incomplete)]
+    return found or [CompletionItem(incomplete, type="dir")]
+
+
+def _remotes() -> list[str]:
+    from tiffin.remotes import named_remotes
+
+    try:
+        return [remote.name for remote in named_remotes()]
+    except (TiffinError, OSError):
+        return []
+
+
 def install() -> None:
     """Teach click's completion for bash that a tag with its colon is one word. Does nothing but when completing."""
     if os.environ.get("_TIFFIN_COMPLETE", "").startswith("bash"):
-        from click.shell_completion import BashComplete, CompletionItem, add_completion_class
+        from click.shell_completion import BashComplete, add_completion_class
 
         class BashCompleteTags(BashComplete):
             """bash takes "iris:prod" for three words, and replaces only the last of them."""

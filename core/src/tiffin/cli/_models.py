@@ -41,7 +41,7 @@ _CARE = "tiffin.cli._maintenance:"
     },
 )
 def models() -> None:
-    """List, look at, label and delete the models in the store.
+    """List, label, move, inspect and delete the models in the store.
 
     The store lies below $TIFFIN_HOME (default ~/.tiffin). A TAG is NAME (the newest version), NAME:VERSION, NAME:ALIAS, or
     NAME: and the beginning of a version.
@@ -132,7 +132,7 @@ def get(tag: str, output: str) -> None:
         *([f"signature {method}", _signature(value)] for method, value in info.signatures.items()),
         *([f"option {key}", str(value)] for key, value in info.options.items()),
         ["custom objects", ", ".join(info.custom_objects)],
-        ["saved with", ", ".join(f"{name} {version}" for name, version in _versions(info).items())],
+        ["saved with", ", ".join(f"{name} {version}" for name, version in _versions(info).items() if version)],
         ["content", info.content_digest],
         ["path", str(model.path)],
         ["record", "edited by hand or damaged" if info.edited else ""],

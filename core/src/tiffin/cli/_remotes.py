@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tiffin import models as api
-from tiffin.cli._completion import complete_tag
+from tiffin.cli._completion import complete_remote, complete_tag
 from tiffin.cli._main import Commands
 from tiffin.cli._moving import progress_bar
 from tiffin.cli._output import output_option, read_labels, read_size, read_time, show_data, show_table
@@ -18,7 +18,7 @@ _HERE = "tiffin.cli._remotes:"
 
 @click.command("push")
 @click.argument("tag", shell_complete=complete_tag)
-@click.argument("remote", required=False, metavar="[REMOTE|URL]")
+@click.argument("remote", required=False, metavar="[REMOTE|URL]", shell_complete=complete_remote)
 @click.option("--aliases", is_flag=True, help="Set the version's aliases there, too.")
 @click.option("--force", is_flag=True, help="Replace another model that has the version there.")
 def push(tag: str, remote: str | None, aliases: bool, force: bool) -> None:
@@ -38,8 +38,8 @@ def push(tag: str, remote: str | None, aliases: bool, force: bool) -> None:
 
 
 @click.command("pull")
-@click.argument("tag", metavar="TAG|URL")
-@click.argument("remote", required=False, metavar="[REMOTE|URL]")
+@click.argument("tag", metavar="TAG|URL", shell_complete=complete_tag)
+@click.argument("remote", required=False, metavar="[REMOTE|URL]", shell_complete=complete_remote)
 @click.option("--as", "name", metavar="NAME[:VERSION]", help="Store it under another name or version.")
 @click.option("--aliases", is_flag=True, help="Set the aliases that it has there, too.")
 @click.option("--force", is_flag=True, help="Replace another model that has the version here.")
@@ -75,14 +75,19 @@ def remotes() -> None:
 @click.option("--default", is_flag=True, help="Make it the remote that is meant where none is named.")
 @click.option("--force", is_flag=True, help="Replace a remote of the name.")
 def add(name: str, url: str, options: tuple[str, ...], default: bool, force: bool) -> None:
-    """Name a remote, in config.toml. The first one is the default until another is.
+    """Name a remote, in config.toml. If it is the only one, it is the default; of several, the one with --default.
+
+    Repeat NAME and URL with --default to make another one the default.
 
     Credentials are better left to where the driver looks for them (environment variables, ~/.aws, docker login, ...).
     """
     from tiffin.remotes import add_remote
+    from tiffin.remotes._settings import default_remote
 
     remote = add_remote(name, url, _options(options), default=default, force=force)
     click.echo(f"Added {remote.name}: {_shown(remote.url)}")
+    if default_remote() is None:
+        click.echo("No remote is the default now. Name one at each push and pull, or add one with --default.", err=True)
 
 
 @click.command("list")
@@ -110,7 +115,7 @@ def list_remotes(output: str) -> None:
 
 
 @click.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_remote)
 def remove(name: str) -> None:
     """Forget a remote's name; what is on the remote stays."""
     from tiffin.remotes import remove_remote
@@ -120,7 +125,7 @@ def remove(name: str) -> None:
 
 
 @click.command("models")
-@click.argument("remote", required=False, metavar="[REMOTE|URL]")
+@click.argument("remote", required=False, metavar="[REMOTE|URL]", shell_complete=complete_remote)
 @click.argument("tag", required=False, metavar="[NAME]")
 @click.option("-l", "--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Only models with this label.")
 @click.option("-f", "--framework", help="Only models of this framework.")

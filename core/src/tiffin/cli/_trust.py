@@ -26,6 +26,7 @@ _VERDICTS = {
     "unseen": "loads: the trust policy is 'always'",
     "refused": "does not load",
 }
+_OBJECTS_ONLY = "loads, but not all of its custom objects"
 
 
 @click.command("inspect")
@@ -54,6 +55,7 @@ def trust(tag: str, yes: bool) -> None:
         return
     if not yes:
         _show(found, names=False)
+        click.echo(err=True)
         click.confirm(
             "Loading it can do all that you can do on this machine. Do you trust who made it?", abort=True, err=True
         )
@@ -73,12 +75,34 @@ def untrust(tag: str) -> None:
 
 def hint(model: Model) -> None:
     """Say, after an import, what a model needs before it can be loaded; nothing where it needs nothing."""
-    found = api.inspect(model.tag)
-    if not found.loads:
+    from tiffin.plugins import registry
+
+    framework = model.info.framework
+    if framework and not registry().has(framework):
+        # Which names are allowed is told by the adapter too, so nothing is said of trust before it is there.
         click.echo(
-            f"It can run code when it is loaded, and is not trusted. Look at it with: tiffin models inspect {model.tag}",
+            f"The adapter {framework!r}, which loads it, is not installed. "
+            f"Try: pip install tiffin-{framework.replace('_', '-')}",
             err=True,
         )
+        return
+    found = api.inspect(model.tag)
+    if not found.loads:
+        what = "It can run code when it is loaded, and is"
+        if _only_objects(found):
+            what = "Custom objects of it can run code when they are loaded, and are"
+        click.echo(f"{what} not trusted. Look at it with: tiffin models inspect {model.tag}", err=True)
+
+
+def _only_objects(found: TrustReport) -> bool:
+    """Tell whether the model itself loads, and only custom objects, each of which is asked for alone, do not."""
+    refused = [file for file in found.files if file.runs_code and (file.not_allowed or file.problems)]
+    return (
+        not found.loads
+        and found.policy in ("ask", "allow-listed")
+        and bool(refused)
+        and all(file.path.startswith("custom_objects/") for file in refused)
+    )
 
 
 def _show(found: TrustReport, *, names: bool) -> None:
@@ -90,7 +114,7 @@ def _show(found: TrustReport, *, names: bool) -> None:
         ["origin", found.doubt or describe_origin(found.origin)],
         *([["trusted", _given(found)]] if found.origin is not None and found.origin.get("trusted") else []),
         ["policy", found.policy],
-        ["verdict", _VERDICTS[found.verdict]],
+        ["verdict", _OBJECTS_ONLY if _only_objects(found) else _VERDICTS[found.verdict]],
         *([["signatures", found.unverified]] if found.unverified else []),
     ])  # fmt: skip
     click.echo()

@@ -10,7 +10,7 @@ from tiffin.config import config_path
 from tiffin.exceptions import ConfigError, HookError, TransferError
 from tiffin.remotes._folder import FolderRemote
 from tiffin.remotes._interface import Connector, Remote
-from tiffin.remotes._settings import default_remote, named_remotes, unknown_remote
+from tiffin.remotes._settings import check_place, default_remote, named_remotes, unknown_remote
 from tiffin.transfer._errors import redact
 from tiffin.transfer._places import is_url
 
@@ -46,7 +46,7 @@ def locate(remote: str | None) -> tuple[str, Mapping[str, Any]]:
     """Return the URL, or path, and the options that a remote's name or URL stands for.
 
     Raises:
-        ConfigError: there is no remote of the name, or no default.
+        ConfigError: there is no remote of the name, or no default; or it is a URL that lacks its "//".
     """
     if remote is None:
         remote = default_remote()
@@ -58,6 +58,7 @@ def locate(remote: str | None) -> tuple[str, Mapping[str, Any]]:
                 fix="Name one, or make one the default: tiffin remotes add NAME URL --default",
                 path=str(config_path()),
             )
+    check_place(remote)
     if is_url(remote) or "/" in remote or remote in (".", ".."):
         return remote, {}
     known = named_remotes()

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from tiffin.exceptions import ArchiveError, RemoteDeniedError, RemoteUnreachableError, TransferError
-from tiffin.transfer._errors import told
+from tiffin.transfer._errors import lacks_credentials, told
 
 _FINAL = (
     ImportError,
@@ -39,7 +39,7 @@ def remote_errors(url: str, doing: str) -> Iterator[None]:
     except ArchiveError as error:
         cause = error.__cause__
         kind: type[TransferError] = RemoteUnreachableError
-        if isinstance(cause, PermissionError):
+        if isinstance(cause, PermissionError) or lacks_credentials(cause):
             kind = RemoteDeniedError
         elif cause is None or isinstance(cause, _FINAL):
             kind = TransferError

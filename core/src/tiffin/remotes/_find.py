@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import warnings
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 import attrs
 
@@ -15,6 +16,7 @@ from tiffin.exceptions import (
     RecordError,
     RemoteDamagedError,
     StoreWarning,
+    TransferError,
 )
 from tiffin.info import RECORD_NAME, FileEntry, ModelInfo
 from tiffin.remotes._interface import Remote, RemoteVersion
@@ -179,7 +181,23 @@ def _not_found(remote: Remote, tag: str) -> ModelNotFoundError:
     name = tag.partition(":")[0]
     versions = sorted(remote.versions(name), reverse=True)
     if versions:
-        fix = f"'{name}' has {', '.join(versions[:6])}{', …' if len(versions) > 6 else ''} there"
+        fix = f"'{name}' has {_some(versions)} there"
+        if aliases := sorted(remote.aliases(name)):
+            fix += f", and the aliases {_some(aliases)}"
+        return ModelNotFoundError(f"Model '{tag}' was not found on {remote.url}", fix=fix, tag=tag)
+    why, fix = "", f"Look at what is there: tiffin remotes models {remote.url}"
+    try:
+        names = sorted(remote.names())
+    except TransferError:  # many registries do not tell; what was asked for is not there, whatever else is
+        pass
     else:
-        fix = f"Look at what is there: tiffin remotes models {remote.url}"
-    return ModelNotFoundError(f"Model '{tag}' was not found on {remote.url}", fix=fix, tag=tag)
+        close = get_close_matches(name, names, 1)
+        if close:
+            fix = f"Did you mean {close[0]!r}?"
+        elif not names:
+            why, fix = "Nothing has been pushed there", "Look whether that is the place that you mean"
+    return ModelNotFoundError(f"Model '{tag}' was not found on {remote.url}", why=why, fix=fix, tag=tag)
+
+
+def _some(texts: list[str]) -> str:
+    return ", ".join(texts[:6]) + (", …" if len(texts) > 6 else "")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import attrs
 from tiffin.config import config_path, read_config
 from tiffin.exceptions import ConfigError, InvalidTagError
 from tiffin.tags import check_part
+from tiffin.transfer._errors import EXTRAS, redact
 from tiffin.transfer._places import is_url
 
 DEFAULT = "TIFFIN_REMOTE"
 """The environment variable that names the default remote, before `default` in the section `[remotes]`."""
 _KNOWN = ("url", "options")
+_SCHEMES = {*EXTRAS, "oci", "ftp", "file", "memory"}
 
 
 @attrs.frozen
@@ -128,20 +131,27 @@ def add_remote(
         url: its URL, or the path of a folder.
         options: options of its driver: strings, numbers, booleans. Credentials are better left to the driver's own places.
         default: whether it becomes the default.
-        force: whether one of the name is replaced.
+        force: whether one of the name that has another URL or other options is replaced. One that has the same URL needs
+            no force, and keeps its options where none are given.
 
     Raises:
-        ConfigError: the name is not allowed or taken, or the file cannot be changed.
+        ConfigError: the name is not allowed or taken, the URL lacks its "//", or the file cannot be changed.
     """
     path = str(config_path())
     _check_name(name, path)
+    check_place(url)
     if not is_url(url):
         url = os.path.abspath(os.path.expanduser(url))
-    remote = NamedRemote(name, url, dict(options or {}), default)
     known = {known.name: known for known in named_remotes()}
-    if name in known and not force:
+    old = known.get(name)
+    same = old is not None and old.url == url and (not options or dict(options) == dict(old.options))
+    if old is not None and same and not force:
+        options = old.options
+    remote = NamedRemote(name, url, dict(options or {}), default)
+    if old is not None and not same and not force:
+        changed = "" if old.url != url else ", with other options"
         raise ConfigError(
-            f"There is a remote {name!r} already: {known[name].url}",
+            f"There is a remote {name!r} already: {redact(old.url)}{changed}",
             fix="Choose another name, or pass force=True (--force)",
             path=path,
         )
@@ -171,7 +181,13 @@ def remove_remote(name: str) -> None:
     """
     known = [remote.name for remote in named_remotes()]
     if name not in known:
-        raise unknown_remote(name, known)
+        close = get_close_matches(name, known, 1)
+        raise ConfigError(
+            f"There is no remote {name!r}",
+            why=f"config.toml has {', '.join(known)}" if known else "config.toml has none",
+            fix=f"Did you mean {close[0]!r}?" if close else "",
+            path=str(config_path()),
+        )
     content = _plain(read_config())
     del content["remotes"][name]
     text = _without(_text(), name)
@@ -186,10 +202,43 @@ def remove_remote(name: str) -> None:
 
 def unknown_remote(name: str, known: list[str]) -> ConfigError:
     """Return the error for a name that no remote has."""
+    close = get_close_matches(name, known, 1)
+    if close:
+        fix = f"Did you mean {close[0]!r}?"
+    elif os.path.isdir(name):
+        fix = f"If the folder of this name is meant, write ./{name}"
+    else:
+        fix = f"Write a URL (s3://…, file:///…), a path with a /, or: tiffin remotes add {name} URL"
     return ConfigError(
         f"There is no remote {name!r}",
         why=f"config.toml has {', '.join(known)}" if known else "config.toml has none",
-        fix=f"Write a URL (s3://…, file:///…), a path with a /, or: tiffin remotes add {name} URL",
+        fix=fix,
+        path=str(config_path()),
+    )
+
+
+def check_place(text: str) -> None:
+    """Refuse a URL that lacks its "//" or its scheme: it would be taken for a folder, and one of that name be made.
+
+    Raises:
+        ConfigError: it begins as a URL or HOST:PORT does, and no folder is called so.
+    """
+    first, _, rest = text.partition("/")
+    if is_url(text) or ":" not in first or os.path.lexists(first):
+        return
+    scheme, _, after = first.partition(":")
+    if after.isdigit():
+        fix = f"If a container registry is meant, write oci://{text}"
+    elif not after and scheme in _SCHEMES:
+        fix = f"Write {scheme}://{rest.lstrip('/')}"
+    elif not after:  # as scp and rsync name a folder of a host
+        fix = f"If a folder of a server is meant, write sftp://{scheme}/{rest}"
+    else:
+        fix = "Write a URL with ://, such as sftp://HOST/FOLDER or oci://HOST:PORT/NAMESPACE"
+    raise ConfigError(
+        f"{text!r} is neither a URL nor a folder",
+        why="A URL has :// behind its scheme",
+        fix=f"{fix}; for a new folder of this name, ./{text}",
         path=str(config_path()),
     )
 

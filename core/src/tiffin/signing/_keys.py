@@ -140,10 +140,15 @@ def _public(key: Any, path: str | os.PathLike[str]) -> PublicKey:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     if not isinstance(key, EllipticCurvePublicKey) or key.curve.name not in _CURVES:
-        kind = key.curve.name if isinstance(key, EllipticCurvePublicKey) else type(key).__name__.strip("_")
+        kind = key.curve.name if isinstance(key, EllipticCurvePublicKey) else _kind(key)
         raise _error(path, f"it is of the kind {kind}; known are P-256, P-384 and P-521", f"Make one with: {_NEW_KEY}")
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return PublicKey(hashlib.sha256(pem).hexdigest(), os.fspath(path), key)
+
+
+def _kind(key: Any) -> str:
+    # A private key is looked at by its public half, whose class would be named to somebody who gave the other.
+    return type(key).__name__.strip("_").removesuffix("PublicKey")
 
 
 def _algorithm(key: EllipticCurvePublicKey | EllipticCurvePrivateKey) -> Any:
@@ -157,8 +162,10 @@ def _read(path: str | os.PathLike[str]) -> bytes:
     try:
         with Path(path).open("rb") as file:
             pem = file.read(_MAX_PEM + 1)
+    except FileNotFoundError as error:
+        raise _error(path, error.strerror or str(error), "Look at the path") from error
     except OSError as error:
-        raise _error(path, error.strerror or str(error), f"Make one with: {_NEW_KEY}") from error
+        raise _error(path, error.strerror or str(error), "Give a file that you can read") from error
     if len(pem) > _MAX_PEM:
         raise _error(path, f"it has more than {_MAX_PEM} bytes", "Give a file that holds one key in PEM form")
     return pem

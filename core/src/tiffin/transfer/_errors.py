@@ -29,6 +29,21 @@ EXTRAS = {
 }
 """URL scheme → the extra of tiffin that brings its driver."""
 
+_NO_CREDENTIALS = {
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "ProfileNotFound",
+    "SSOTokenLoadError",
+    "TokenRetrievalError",
+    "UnauthorizedSSOTokenError",
+    "DefaultCredentialsError",
+    "RefreshError",
+    "ClientAuthenticationError",
+    "CredentialUnavailableError",
+}
+"""Classes of botocore's, google-auth's and azure's, none of which is imported here."""
+
 
 @contextlib.contextmanager
 def told(path: str, doing: str) -> Iterator[None]:
@@ -44,7 +59,9 @@ def told(path: str, doing: str) -> Iterator[None]:
         fix = f"Try: pip install 'tiffin[{EXTRAS[scheme]}]'" if scheme in EXTRAS else "Install what it names"
         raise _error(shown, doing, why, fix) from error
     except FileNotFoundError as error:
-        raise _error(shown, doing, "it is not there") from error
+        # The driver for web servers says so of hosts that it does not reach, too.
+        why = f"it cannot be reached ({error.__cause__})" if _unreached(error.__cause__) else "it is not there"
+        raise _error(shown, doing, why) from error
     except PermissionError as error:
         raise _error(shown, doing, "permission was denied") from error
     except IsADirectoryError as error:
@@ -59,8 +76,28 @@ def told(path: str, doing: str) -> Iterator[None]:
             ) from error
         raise _error(shown, doing, error.strerror or str(error) or type(error).__name__) from error
     except Exception as error:
-        fix = "Look at the part before ://" if "Protocol not known" in str(error) else ""
-        raise _error(shown, doing, f"{type(error).__name__}: {error}", fix) from error
+        # Some drivers add pages of rules to what they say first.
+        first = str(error).strip().partition("\n")[0]
+        raise _error(shown, doing, f"{type(error).__name__}: {first}", _fix(error)) from error
+
+
+def lacks_credentials(error: BaseException | None) -> bool:
+    """Tell whether a driver means that it has found no login, or one that has expired; known by the names of its errors."""
+    return type(error).__name__ in _NO_CREDENTIALS
+
+
+def _unreached(cause: BaseException | None) -> bool:
+    return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+
+
+def _fix(error: Exception) -> str:
+    if "Protocol not known" in str(error):
+        return "Look at the part before ://"
+    if lacks_credentials(error):
+        return "Log in with the service's own tool, or set the variables that its driver reads"
+    if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
+        return "Look at the options that were given for the driver: it does not know this one"
+    return ""
 
 
 def _error(shown: str, doing: str, why: str, fix: str = "") -> ArchiveError:

@@ -20,7 +20,7 @@ from tiffin.tags import Tag
 from tiffin.transfer._accepted import accepted_info
 from tiffin.transfer._digest import Digest
 from tiffin.transfer._errors import exists_error, redact, told
-from tiffin.transfer._formats import check_format, format_of_name
+from tiffin.transfer._formats import FORMATS, NOT_WRITTEN, check_format, format_of_name
 from tiffin.transfer._local import parents
 from tiffin.transfer._paths import Paths
 from tiffin.transfer._places import compose, is_url, open_target
@@ -95,6 +95,14 @@ def _target(path: str, output_format: str | None, model: Model) -> tuple[str, st
         raise ArchiveError(
             f"{redact(path)} ends in .tar.bz2, which is read but not written",
             fix="Choose .tar.xz, which packs better, or .tiffin",
+            path=path,
+            member="",
+        )
+    if kind is None and named is None and path.lower().endswith(NOT_WRITTEN):
+        raise ArchiveError(
+            f"{redact(path)} ends as a format that is not written",
+            why="Formats are " + ", ".join(FORMATS),
+            fix="Choose another ending, or name the format: output_format=… (--format)",
             path=path,
             member="",
         )

@@ -23,6 +23,9 @@ SUFFIXES = {
 FORMATS = ("tiffin", "tar", "tar.zst", "tar.gz", "tar.xz", "zip", "folder")
 """The formats that are written. `tiffin` is tar.zst under a name of its own. Read are these, and tar.bz2."""
 
+NOT_WRITTEN = (".bentomodel", ".7z", ".rar", ".bz2", ".tbz2", ".lz4", ".gz", ".xz", ".zst")
+"""Endings that promise another format than would be written."""
+
 COMPRESSION = {
     "tiffin": "zst",
     "tar.zst": "zst",
