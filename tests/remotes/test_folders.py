@@ -328,6 +328,18 @@ def test_a_remote_of_a_newer_tiffin_is_refused(folder: str, model: Model, store:
             act()
 
 
+def test_a_place_without_models_is_told_from_one_that_is_no_remote(
+    folder: str, model: Model, store: ModelStore
+) -> None:
+    """A mistyped path or bucket does not look as if there were no models."""
+    with pytest.raises(TransferError, match="Nothing has been pushed to"):
+        models.list_remote(folder)
+    models.push(model, folder, store=store)
+    assert len(models.list_remote(folder)) == 1
+    Path(folder, "models/iris/v1/model.yaml").unlink()
+    assert models.list_remote(folder) == []
+
+
 def test_labels_that_changed_need_force(folder: str, model: Model, store: ModelStore, other: ModelStore) -> None:
     """The same content with other labels is there already; `force` replaces the record, and sends no content."""
     models.push(model, folder, store=store)

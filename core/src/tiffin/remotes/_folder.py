@@ -57,7 +57,13 @@ class FolderRemote:
     # -- looking -------------------------------------------------------------------------------------------------------
 
     def names(self) -> Iterable[str]:
-        self._check()
+        if self._check() is None:
+            raise TransferError(
+                f"Nothing has been pushed to {self.url}",
+                why="Where models were pushed to, there is a file 'format'",
+                fix="Look at the URL; or push something",
+                url=self.url,
+            )
         return [name for name in self._place.list("models") if is_part(name)]
 
     def versions(self, name: str) -> Iterable[str]:
