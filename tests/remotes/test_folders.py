@@ -195,7 +195,7 @@ def test_what_is_not_there_is_told_with_what_is(
         models.pull("nothing", folder, store=other)
     with pytest.raises(ModelNotFoundError, match="Did you mean 'iris'"):
         models.pull("irsi", folder, store=other)
-    with pytest.raises(ModelNotFoundError, match="Nothing has been pushed there"):
+    with pytest.raises(ModelNotFoundError, match="Nothing has been pushed to"):
         models.pull("iris", f"{folder}-typo", store=other)
     assert models.list(store=other) == []
 

@@ -382,7 +382,7 @@ def test_long_lists_come_in_pages(registry: Registry, open_remote: Callable[...,
     def forever(request: Request) -> Fault:
         return answer(200, b'{"tags": []}', Link='</v2/x>; rel="next"')
 
-    with proxy(registry.port, forever) as front, pytest.raises(TransferError, match="more than 1000 pages"):
+    with proxy(registry.port, forever) as front, pytest.raises(TransferError, match="does not end"):
         open_remote(f"oci://{front.host}/{space}").versions("iris")
     elsewhere = answer(200, b'{"tags": []}', Link='<http://127.0.0.1:9/x>; rel="next"')
     with (

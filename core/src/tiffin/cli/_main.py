@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from tiffin.cli._output import printable
 from tiffin.exceptions import (
     AmbiguousTagError,
     HookError,
@@ -108,15 +109,15 @@ def _plugin_commands() -> dict[str, click.Command]:
 def show_error(error: TiffinError) -> None:
     """Print an error's parts to standard error."""
     what = getattr(error, "what", str(error))
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {what}", err=True)
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {printable(what)}", err=True)
     for part in (error.why, error.fix):
         if part:
-            click.echo(f"  {part}", err=True)
+            click.echo(f"  {printable(part)}", err=True)
 
 
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, TiffinWarning):
-        click.echo(f"{click.style('Warning:', fg='yellow', bold=True)} {message}", err=True)
+        click.echo(f"{click.style('Warning:', fg='yellow', bold=True)} {printable(str(message))}", err=True)
 
 
 @click.command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +12,16 @@ import click
 
 RICH_ROWS = 200
 """Rows up to which a terminal gets a drawn table: laying out thousands takes seconds."""
+
+
+def printable(text: str) -> str:
+    """Return a text as a terminal may get it: control characters, which it would obey, as escapes; lines stay lines.
+
+    What a stranger wrote gets into tables and errors in many ways, so that all of them pass through here.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def output_option(*formats: str) -> Callable[[Any], Any]:
@@ -35,6 +46,7 @@ def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
     """
     if not rows:
         return
+    rows = [[printable(text) for text in row] for row in rows]
     if sys.stdout.isatty() and len(rows) <= RICH_ROWS:
         from tiffin.cli._drawing import draw
 
@@ -57,11 +69,21 @@ def show_data(data: Any, output: str) -> None:
         import json
 
         text = json.dumps(_standard(data), indent=2, ensure_ascii=False, default=lambda value: value.isoformat())
-        click.echo(text)
+        click.echo(_UNUSUAL.sub(_escaped, text))
     else:
         import yaml
 
         click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110), nl=False)
+
+
+_UNUSUAL = re.compile(r"[^\n -~]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    import json
+
+    # JSON itself allows the control characters beyond ASCII, and those that turn the direction of writing.
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 def _standard(data: Any) -> Any:

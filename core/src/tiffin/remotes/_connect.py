@@ -78,6 +78,10 @@ def split_reference(text: str) -> tuple[str | None, str]:
 
 def _connect(url: str, options: Mapping[str, Any]) -> Remote:
     scheme = url.split("://", 1)[0] if is_url(url) else "file"
+    if not url or not scheme:
+        raise TransferError(
+            f"{redact(url)!r} is no URL of a remote", fix="Write s3://…, file:///…, or a path", url=redact(url)
+        )
     connector = _connectors().get(scheme)
     if connector is not None:
         remote: Remote = connector(url, options)

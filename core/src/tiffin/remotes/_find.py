@@ -15,6 +15,8 @@ from tiffin.exceptions import (
     ModelNotFoundError,
     RecordError,
     RemoteDamagedError,
+    RemoteDeniedError,
+    RemoteUnreachableError,
     StoreWarning,
     TransferError,
 )
@@ -43,6 +45,7 @@ def find(remote: Remote, tag: str | Tag, rename: Tag | None = None) -> tuple[Rem
         TransferError: the remote cannot be reached.
     """
     name, colon, wanted = str(tag).partition(":")
+    check_part(name, "model name")
     if not colon or wanted == LATEST:
         found = _infos(remote, name, remote.versions(name))
         if not found:
@@ -91,7 +94,7 @@ def list_remote(
     if tag is not None and ":" in str(tag):
         found = [find(remote, tag)[1]]
     else:
-        names = sorted(remote.names()) if tag is None else [str(tag)]
+        names = sorted(remote.names()) if tag is None else [check_part(str(tag), "model name")]
         found = [info for name in names for _, info in _infos(remote, name, remote.versions(name))]
     if framework is not None:
         found = [info for info in found if info.framework == framework]
@@ -128,14 +131,25 @@ def info_of(remote: Remote, version: RemoteVersion, rename: Tag | None = None) -
 
 def _infos(remote: Remote, name: str, versions: Iterable[str]) -> list[tuple[RemoteVersion, ModelInfo]]:
     """Return the versions of a name and their records; one that is not valid is warned of, and passed over."""
-    found = each(lambda version: remote.find(name, version), sorted(versions), remote.threads, Stop(Silent()))
+
+    def look(version: str) -> RemoteVersion | TransferError | None:
+        try:
+            return remote.find(name, version)
+        except (RemoteUnreachableError, RemoteDeniedError):
+            raise
+        except TransferError as error:  # of this version: the others are there all the same
+            return error
+
+    found = each(look, sorted(versions), remote.threads, Stop(Silent()))
     infos = []
     for version in found:
         if version is None:  # somebody pushes it right now, or has given up
             continue
         try:
+            if isinstance(version, TransferError):
+                raise version
             infos.append((version, info_of(remote, version) if version.record is not None else _described(version)))
-        except RemoteDamagedError as error:
+        except TransferError as error:
             warnings.warn(str(error), StoreWarning, stacklevel=4)
     return infos
 
@@ -188,8 +202,8 @@ def _not_found(remote: Remote, tag: str) -> ModelNotFoundError:
     why, fix = "", f"Look at what is there: tiffin remotes models {remote.url}"
     try:
         names = sorted(remote.names())
-    except TransferError:  # many registries do not tell; what was asked for is not there, whatever else is
-        pass
+    except TransferError as error:  # nothing was ever pushed there; or a registry does not tell its names
+        why, fix = error.what, "Look at the name, and whether that is the place that you mean"
     else:
         close = get_close_matches(name, names, 1)
         if close:

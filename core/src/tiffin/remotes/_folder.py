@@ -16,7 +16,7 @@ from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreac
 from tiffin.remotes._interface import Content, Opener, RemoteVersion, Source
 from tiffin.remotes._places import LocalPlace, Place, RemotePlace
 from tiffin.signing import MAX_BUNDLE
-from tiffin.tags import is_part
+from tiffin.tags import LATEST, is_part
 from tiffin.transfer._places import is_url
 from tiffin.transfer._record import MAX_RECORD, read_foreign_record
 
@@ -26,6 +26,7 @@ _PIECE = 1 << 20
 _TRIES = 3
 """Times that a content is sent, beside what the driver tries again by itself."""
 _MAX_SIGNATURES = 32
+_MAX_ALIAS = 256
 
 
 class FolderRemote:
@@ -72,15 +73,20 @@ class FolderRemote:
     def aliases(self, name: str) -> Mapping[str, str]:
         found = {}
         for alias in self._place.list(f"aliases/{name}"):
-            if is_part(alias) and (text := self._read(f"aliases/{name}/{alias}", 256)) is not None:
-                version = text.decode("utf-8", "replace").strip()
-                if is_part(version):
-                    found[alias] = version
+            path = f"aliases/{name}/{alias}"
+            # What is no alias there must not hide the others.
+            if not is_part(alias) or alias == LATEST or not 0 < (self._place.size(path) or 0) <= _MAX_ALIAS:
+                continue
+            version = (self._read(path, _MAX_ALIAS) or b"").decode("utf-8", "replace").strip()
+            if is_part(version):
+                found[alias] = version
         return found
 
     def find(self, name: str, version: str) -> RemoteVersion | None:
         if not self._checked:
             self._check()
+        if not is_part(name) or not is_part(version):
+            return None  # it would lead elsewhere
         record = self._read(_record(name, version), MAX_RECORD)
         return None if record is None else RemoteVersion(name=name, version=version, record=record)
 
@@ -140,6 +146,8 @@ class FolderRemote:
         try:
             self._place.put(path, record, replace=force)
         except FileExistsError as error:
+            if self._read(path, MAX_RECORD) == record:
+                return  # somebody has pushed the same model at the same moment
             raise exists_error(self.url, name, version) from error
         # Not every place can refuse what another wrote in the same moment; the later one stays, and the other is told.
         if not force and self._read(path, MAX_RECORD) != record:
@@ -156,7 +164,7 @@ class FolderRemote:
         names = sorted(name for name in self._place.list(folder) if name.endswith(".json"))[:_MAX_SIGNATURES]
         paths = [f"{folder}/{name}" for name in names]
         # What is too large is no signature, and must keep nobody from pulling.
-        found = (self._read(path, MAX_BUNDLE) for path in paths if (self._place.size(path) or 0) <= MAX_BUNDLE)
+        found = (self._read(path, MAX_BUNDLE) for path in paths if 0 < (self._place.size(path) or 0) <= MAX_BUNDLE)
         return [bundle for bundle in found if bundle is not None]
 
     def add_signature(self, version: RemoteVersion, bundle: bytes) -> None:

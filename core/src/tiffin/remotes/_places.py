@@ -72,7 +72,8 @@ class LocalPlace:
 
     def size(self, path: str) -> int | None:
         with remote_errors(self._shown(path), "read"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            return (self.root / path).stat().st_size
+            status = (self.root / path).stat()
+            return status.st_size if stat.S_ISREG(status.st_mode) else None
         return None
 
     def list(self, path: str) -> list[str]:
@@ -88,10 +89,15 @@ class LocalPlace:
                 try:
                     # A name that ends in a pipe or a device must not be waited for.
                     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-                    file = stack.enter_context(open(os.open(self.root / path, flags), "rb", buffering=0))
+                    descriptor = os.open(self.root / path, flags)
                 except FileNotFoundError as error:
                     missing = error
                 else:
+                    stack.callback(os.close, descriptor)
+                    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                        shown = self._shown(path)
+                        raise TransferError(f"Could not read {shown}: it is not a regular file", url=self.url)
+                    file = stack.enter_context(open(descriptor, "rb", buffering=0, closefd=False))
                     file.seek(offset)
             if missing is not None:
                 raise missing

@@ -14,6 +14,7 @@ from tiffin._files import CHUNK, WriteLedger, digest_file
 from tiffin._model import Model
 from tiffin.exceptions import (
     BadSignatureError,
+    InvalidTagError,
     ModelExistsError,
     ModelNotFoundError,
     RemoteDamagedError,
@@ -101,7 +102,10 @@ def pull(
     if aliases:
         for alias, target in remote.aliases(version.name).items():
             if target == version.version:
-                store.set_alias(model.tag, alias)
+                try:
+                    store.set_alias(model.tag, alias)
+                except InvalidTagError as error:  # a version is called so here
+                    warnings.warn(f"{str(error).removesuffix('.')}. It was left out", StoreWarning, stacklevel=2)
     return model
 
 

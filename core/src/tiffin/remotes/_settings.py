@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -139,9 +141,19 @@ def add_remote(
     """
     path = str(config_path())
     _check_name(name, path)
+    if not url or url.startswith("://"):
+        raise ConfigError(
+            f"{url!r} is neither a URL nor the path of a folder", fix="Write s3://…, file:///…, or a path", path=path
+        )
     check_place(url)
     if not is_url(url):
         url = os.path.abspath(os.path.expanduser(url))
+    with _changing():
+        return _add(NamedRemote(name, url, dict(options or {}), default), path, force=force)
+
+
+def _add(remote: NamedRemote, path: str, *, force: bool) -> NamedRemote:
+    name, url, default, options = remote.name, remote.url, remote.default, remote.options
     known = {known.name: known for known in named_remotes()}
     old = known.get(name)
     same = old is not None and old.url == url and (not options or dict(options) == dict(old.options))
@@ -179,6 +191,11 @@ def remove_remote(name: str) -> None:
     Raises:
         ConfigError: there is no such remote, or the file cannot be changed.
     """
+    with _changing():
+        _remove(name)
+
+
+def _remove(name: str) -> None:
     known = [remote.name for remote in named_remotes()]
     if name not in known:
         close = get_close_matches(name, known, 1)
@@ -317,7 +334,22 @@ def _write(text: str, expected: dict[str, Any]) -> None:
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}", path=str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _changing() -> Iterator[None]:
+    """Let one program at a time read, change and write config.toml: of two, one's change would be lost."""
+    folder = Path(os.path.realpath(config_path())).parent
+    with contextlib.ExitStack() as stack:
+        # Where the folder cannot be locked or made, writing says what is wrong, or there is nobody else.
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:

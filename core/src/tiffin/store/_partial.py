@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 
@@ -27,13 +28,23 @@ def partial(layout: Layout, sha256: str) -> Iterator[int | None]:
         sha256: the digest.
 
     Returns:
-        A descriptor, which the block need not close; `None` where another process has it open.
+        A descriptor, which the block need not close; `None` where another process has it open, or something else is in
+        its place.
     """
     os.makedirs(layout.partial, mode=0o700, exist_ok=True)
     path = path_of(layout, sha256)
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EISDIR):
+                raise
+            yield None  # a link or a folder is not of this store's making; its place is taken
+            return
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                yield None
+                return
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

@@ -160,7 +160,7 @@ class Authorizer:
             data: Any = json.loads(answer)
             token = data.get("token") or data.get("access_token")
             lifetime = float(data.get("expires_in") or _SHORTEST)
-        except (ValueError, AttributeError, TypeError, RecursionError):
+        except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
             token, lifetime = None, 0.0
         if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
             raise TransferError(

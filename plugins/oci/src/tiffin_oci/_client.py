@@ -26,8 +26,9 @@ MAX_BODY = 4 << 20
 MAX_ERROR = 64 << 10
 MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
-BROKEN = (OSError, http.client.HTTPException)
-"""What a connection raises that cannot be made, or breaks."""
+BROKEN = (OSError, http.client.HTTPException, ValueError)
+"""What a connection raises that cannot be made, or breaks. ValueErrors are http.client's and the resolver's, of hosts that
+are no hosts' names and of chunks of negative size, which whoever answers may have chosen."""
 _STALE = (http.client.RemoteDisconnected, http.client.BadStatusLine, BrokenPipeError, ConnectionResetError)
 """How a kept connection shows that the server closed it meanwhile."""
 
@@ -326,6 +327,8 @@ class Client:
                 incoming = self._send(method, url, {"Accept": "application/json", **headers}, body)
                 with contextlib.closing(incoming):
                     answer = incoming.read_all(MAX_TOKEN, clipped=True) or b""
+            except TiffinError:
+                raise
             except BROKEN as error:
                 if not may_pass(error) or not waiting.again():
                     raise unreachable(what, error, self.url, tries=waiting.tries) from error
@@ -344,4 +347,4 @@ def may_pass(error: BaseException) -> bool:
         return not isinstance(error, ssl.SSLCertVerificationError) and "WRONG_VERSION" not in str(error)
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_AGAIN
-    return not isinstance(error, http.client.InvalidURL)
+    return not isinstance(error, (http.client.InvalidURL, ValueError))

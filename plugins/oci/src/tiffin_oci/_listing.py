@@ -10,7 +10,6 @@ from tiffin.exceptions import RemoteDeniedError, TransferError
 from tiffin.tags import LATEST, is_part
 from tiffin_oci._client import Client
 from tiffin_oci._manifests import get_manifest, pages, tags
-from tiffin_oci._reading import Manifest
 from tiffin_oci._reference import Place
 
 _CATALOG = ("registry:catalog:*",)
@@ -52,9 +51,17 @@ def list_tags(client: Client, repository: str, threads: int, *, push: bool = Fal
     return Tags(versions, aliases)
 
 
-def _look(client: Client, repository: str, tag: str, *, push: bool) -> Manifest | None:
+class _Tagged(NamedTuple):
+    """What a tag means. Not the manifest: a thousand of them may be gigabytes."""
+
+    version: str | None
+    digest: str
+
+
+def _look(client: Client, repository: str, tag: str, *, push: bool) -> _Tagged | None:
     try:
-        return get_manifest(client, repository, tag, push=push)
+        manifest = get_manifest(client, repository, tag, push=push)
+        return None if manifest is None else _Tagged(manifest.version, manifest.digest)
     except RemoteDeniedError:
         raise
     except TransferError as error:

@@ -17,6 +17,8 @@ from tiffin_oci._reading import Manifest, damaged, read_json
 from tiffin_oci._reference import is_digest, is_tag
 
 MAX_PAGES = 1000
+MAX_LISTED = 16 << 20
+"""Bytes of all pages of one list: some hundred thousand tags."""
 PAGE = 1000
 """Entries that are asked for at a time."""
 _ACCEPT = ", ".join((types.MANIFEST, types.INDEX, types.DOCKER_MANIFEST, types.DOCKER_INDEX))
@@ -135,10 +137,16 @@ def pages(client: Client, path: str, what: str, scopes: tuple[str, ...]) -> Iter
         TransferError: it does not end.
     """
     url = f"{path}?n={PAGE}"
-    for _ in range(MAX_PAGES):
+    seen: set[str] = set()
+    room = MAX_LISTED
+    while len(seen) < MAX_PAGES and url not in seen:
+        seen.add(url)
         reply = client.request("GET", url, what, scopes=scopes, ok=(200, 404))
         if reply.status == 404:
             return
+        room -= len(reply.body)
+        if room < 0:
+            break
         yield read_json(reply.body, f"What {client.url} answers ({what})", client.url)
         following = next_page(reply.headers.get_all("Link") or [])
         if following is None:
@@ -149,7 +157,10 @@ def pages(client: Client, path: str, what: str, scopes: tuple[str, ...]) -> Iter
                 f"The registry of {client.url} continues a list at {clip(urlsplit(url).netloc)!r}", url=client.url
             )
     raise TransferError(
-        f"The registry of {client.url} gives a list of more than {MAX_PAGES} pages ({what})", url=client.url
+        f"The registry of {client.url} gives a list that does not end ({what})",
+        why=f"No more than {MAX_PAGES} different pages and {MAX_LISTED >> 20} MiB are read",
+        fix="Tell whoever runs the registry",
+        url=client.url,
     )
 
 

@@ -10,7 +10,7 @@ from tiffin.exceptions import RemoteDamagedError, TransferError
 from tiffin.remotes import Content
 from tiffin_oci import _media_types as types
 from tiffin_oci._errors import clip
-from tiffin_oci._reference import is_digest
+from tiffin_oci._reference import is_digest, is_tag
 
 _MAX_SIZE = 1 << 50
 _MAX_DEPTH = 32
@@ -58,7 +58,9 @@ class Manifest(NamedTuple):
     def version(self) -> str | None:
         """The version that Tiffin pushed under it; `None` for what another tool pushed."""
         annotations = self.annotations
-        return annotations.get(types.VERSION) if is_digest(annotations.get(types.RECORD)) else None
+        version = annotations.get(types.VERSION, "")
+        # Only what can be a tag: it stands in messages, and a terminal obeys more than it shows.
+        return version if is_tag(version) and is_digest(annotations.get(types.RECORD)) else None
 
 
 class Layer(NamedTuple):
@@ -82,7 +84,18 @@ def read_json(data: bytes, where: str, url: str) -> Mapping[str, Any]:
         raise damaged(f"{where} is not JSON", url) from error
     if not isinstance(found, Mapping):
         raise damaged(f"{where} is not a JSON object", url)
+    if b"\\ud" in data.lower() and not _is_text(found):
+        raise damaged(f"{where} holds text that is not Unicode", url)
     return found
+
+
+def _is_text(found: object) -> bool:
+    # JSON can spell half a surrogate pair, which no record and no terminal takes.
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def record_layer(manifest: Manifest) -> Layer:

@@ -95,7 +95,8 @@ def parse(url: str, *, plain_http: bool | None = None) -> Place:
     shown = url.partition("://")[0] + "://" + url.partition("://")[2].rpartition("@")[2]
     if ":" in host:
         host = f"[{host}]"
-    if not _HOST.fullmatch(host) or split.query or split.fragment:
+    labels = () if host.startswith("[") else host.split(".")
+    if not _HOST.fullmatch(host) or not all(0 < len(label) < 64 for label in labels) or split.query or split.fragment:
         raise TransferError(
             f"{shown!r} is no URL of a registry",
             fix="Write oci://HOST[:PORT]/NAMESPACE, for example oci://ghcr.io/someone/models",

@@ -137,9 +137,9 @@ class OciRemote:
 
     def _foreign(self, name: str, version: str, manifest: Manifest, key: Subject) -> RemoteVersion:
         contents = contents_of(manifest)
-        config: Mapping[str, Any] = manifest.data.get("config") or {}
+        config = manifest.data.get("config")
         found: Mapping[str, Any] = {}
-        if config.get("mediaType") == types.MODEL_CONFIG:
+        if isinstance(config, Mapping) and config.get("mediaType") == types.MODEL_CONFIG:
             described = descriptor(config, f"The config of {manifest.where}", self.url)
             what = f"The config of {name}:{version}"
             data = read_blob(self._client, key.repository, described.sha256, described.size, MAX_CONFIG, what)

@@ -25,7 +25,7 @@ def read(foreign: ForeignModel) -> ForeignReading | None:
         "serialization_format", "pickle"
     )  # MLflow's first releases knew no other, and said nothing
     source = foreign.fields.get("pickled_model")
-    if kind not in _FILES or not isinstance(source, str):
+    if not isinstance(kind, str) or kind not in _FILES or not isinstance(source, str):
         raise ForeignModelError(
             f"An estimator that MLflow wrote as {kind!r} into {source!r} cannot be read",
             why="Known formats are " + ", ".join(_FILES),

@@ -7,6 +7,7 @@ it is made (`__module__`, `__class__`, `__loader__`). The nodes are those of sko
 from __future__ import annotations
 
 import json
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
@@ -44,7 +45,8 @@ def inspect(path: Path) -> Inspection:
         with zipfile.ZipFile(path) as archive:
             schema = _schema(archive)
     except (
-        zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError, KeyError, MemoryError,
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError, KeyError,
+        MemoryError,
     ) as error:  # fmt: skip
         return Inspection("skops", (), (f"The file cannot be followed: {type(error).__name__}: {error}",))
     nodes = _Nodes()
