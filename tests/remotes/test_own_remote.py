@@ -200,6 +200,15 @@ def test_files_and_archives_of_another_tool_become_a_folder(kind: str, shelf: Sh
     assert models.verify(store=other) == []
 
 
+def test_what_another_tool_put_there_replaces_nothing_unasked(shelf: Shelf, other: ModelStore) -> None:
+    """Whether it is the same cannot be told before it has come; the error says how to go on."""
+    shelf.show(shelf.put(b"readme", "README.md"))
+    models.pull("llama:q4", shelf, store=other)
+    with pytest.raises(ModelExistsError, match=r"another model here.*--as NAME:VERSION.*--force"):
+        models.pull("llama:q4", shelf, store=other)
+    assert models.pull("llama:q4", shelf, force=True, store=other).version == "q4"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("../x", "leads outside"), ("/x", "absolute"), ("model.yaml", "it is there twice"), ("README.md", "there twice")],

@@ -333,3 +333,11 @@ def test_digest_of_a_large_stream_is_that_of_one_call() -> None:
         for at in range(0, len(data), 100_000):
             digest.update(data[at : at + 100_000])
         assert digest.hexdigest() == hashlib.sha256(data).hexdigest()
+
+
+def test_the_folder_around_the_store_is_not_imported_into_it(model: Model, store: ModelStore, tmp_path: Path) -> None:
+    """It would grow while it is read; one version of the store can be imported under another name."""
+    for folder in (store.path, tmp_path):
+        with pytest.raises(ArchiveError, match="holds the store itself"):
+            models.import_model(folder, store=store)
+    assert str(models.import_model(model.path, name="again:v1", store=store).tag) == "again:v1"

@@ -83,7 +83,10 @@ def pull(
     version, info = find(remote, tag, None if name is None else Tag.parse(name))
     model = _here(store, info, force=force) if version.record is not None else None
     if model is None:
-        store.check_free(info.tag, overwrite=force)
+        try:
+            store.check_free(info.tag, overwrite=force)
+        except ModelExistsError as error:
+            raise _taken(info) from error
         with store.changing() as folder:
             _partial.sweep(store.layout, older=_partial.KEPT)
             stop = Stop(progress)
@@ -127,13 +130,17 @@ def _here(store: ModelStore, info: ModelInfo, *, force: bool) -> Model | None:
         model = store.get(info.tag)
         if model.info.compute_digest() == info.content_digest and not model.info.edited:
             return model
-        raise ModelExistsError(
-            f"'{info.tag}' is another model here",
-            why="A version, once stored, stays what it is, so that a tag means one model",
-            fix="Pull it under another version (--as NAME:VERSION), or pass force=True (--force)",
-            tag=str(info.tag),
-        )
+        raise _taken(info)
     return None
+
+
+def _taken(info: ModelInfo) -> ModelExistsError:
+    return ModelExistsError(
+        f"'{info.tag}' is another model here",
+        why="A version, once stored, stays what it is, so that a tag means one model",
+        fix="Pull it under another version (--as NAME:VERSION), or pass force=True (--force)",
+        tag=str(info.tag),
+    )
 
 
 class _Pulling:

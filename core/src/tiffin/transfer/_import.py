@@ -14,7 +14,7 @@ import attrs
 
 from tiffin._files import WriteLedger
 from tiffin._model import Model
-from tiffin.exceptions import DamagedArchiveError, ModelExistsError, NotKeptWarning, RecordError
+from tiffin.exceptions import ArchiveError, DamagedArchiveError, ModelExistsError, NotKeptWarning, RecordError
 from tiffin.info import RECORD_NAME, ModelInfo
 from tiffin.pickling._writeback import start_writeback
 from tiffin.store import ModelStore
@@ -81,6 +81,7 @@ def import_model(
         NotKeptWarning: another tool wrote it, and some of what it said is not kept.
     """
     source = compose(path, protocol=protocol, user=user, passwd=passwd, subpath=subpath)
+    _check_outside(source, store)
     reader = Reader(redact(source), limits or Limits())
     progress = progress or Silent()
     with _entries(source, reader, params) as entries, store.changing() as folder:
@@ -103,6 +104,18 @@ def import_model(
     if placed.lost:
         _warn(model, placed.lost)
     return model
+
+
+def _check_outside(source: str, store: ModelStore) -> None:
+    folder, own = os.path.realpath(os.path.expanduser(source)), os.path.realpath(store.path)
+    if not is_url(source) and os.path.commonpath([folder, own]) == folder:
+        raise ArchiveError(
+            f"{source} holds the store itself",
+            why="What is imported is written into the store, so this would not come to an end",
+            fix=f"Name one version: {source.rstrip('/')}/…/models/NAME/VERSION",
+            path=source,
+            member="",
+        )
 
 
 def _warn(model: Model, lost: tuple[str, ...]) -> None:
