@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,15 @@ def save(store: ModelStore, version: str, *, overwrite: bool = False) -> None:
 
 def forget(store: ModelStore, version: str) -> None:
     """Take a version out of the catalog, as if whoever saved it could not write there."""
-    with sqlite3.connect(store.layout.catalog) as connection:
+    with closing(sqlite3.connect(store.layout.catalog)) as connection, connection:
         for table in ("versions", "records"):
             connection.execute(f"DELETE FROM {table} WHERE version = ?", (version,))
+
+
+def back_up(source: str | Path, target: str | Path) -> None:
+    """Make one database the content of another."""
+    with closing(sqlite3.connect(source)) as connection, closing(sqlite3.connect(target)) as copy:
+        connection.backup(copy)
 
 
 def test_the_newest_is_what_was_saved_or_overwritten_last(store: ModelStore) -> None:
@@ -68,11 +75,9 @@ def test_after_a_second_records_are_looked_at_again(store: ModelStore) -> None:
     save(store, "b")
     store.list()
     noted = Path(store.layout.catalog + "-noted")
-    with sqlite3.connect(store.layout.catalog) as connection, sqlite3.connect(noted) as copy:
-        connection.backup(copy)
+    back_up(store.layout.catalog, noted)
     save(store, "a", overwrite=True)
-    with sqlite3.connect(noted) as connection, sqlite3.connect(store.layout.catalog) as copy:
-        connection.backup(copy)
+    back_up(noted, store.layout.catalog)
     earlier = time.time_ns() - 2 * 10**9
     os.utime(f"{store.models_folder}/iris", ns=(earlier, earlier))
     assert store.get("iris:latest").version == "a"
