@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tiffin.plugins import Adapter
     from tiffin.runners import Runnable, Runner
 
-RETRIES = 5
+RETRIES = 20
 """How often a load is tried again when the version is overwritten meanwhile."""
 
 
