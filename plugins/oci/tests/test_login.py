@@ -132,7 +132,9 @@ def test_a_token_that_is_refused_early_is_renewed(
     push(remote, make_version())
     for scopes, held in remote._client._auth._tokens.items():
         remote._client._auth._tokens[scopes] = held._replace(header="Bearer ended")
+    before = len(token.tokens.requests)
     round_trip(remote)
+    assert len(token.tokens.requests) > before
 
 
 def test_an_identity_token_is_exchanged(

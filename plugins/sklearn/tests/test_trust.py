@@ -77,7 +77,9 @@ def _dense(result: Any) -> Any:
 
 def test_a_vectorizer_of_texts_loads_unasked(send: Any) -> None:
     """Sparse matrices and vocabularies too."""
-    send(TfidfVectorizer().fit(["a cat", "a dog"])).load()
+    fitted = TfidfVectorizer().fit(["a cat", "a dog"])
+    loaded = send(fitted).load()
+    assert np.allclose(_dense(loaded.transform(["a dog"])), _dense(fitted.transform(["a dog"])))
 
 
 @pytest.mark.parametrize("function", [np.log1p, None])

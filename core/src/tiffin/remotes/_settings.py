@@ -153,25 +153,22 @@ def add_remote(
 
 
 def _add(remote: NamedRemote, path: str, *, force: bool) -> NamedRemote:
-    name, url, default, options = remote.name, remote.url, remote.default, remote.options
-    known = {known.name: known for known in named_remotes()}
-    old = known.get(name)
-    same = old is not None and old.url == url and (not options or dict(options) == dict(old.options))
-    if old is not None and same and not force:
-        options = old.options
-    remote = NamedRemote(name, url, dict(options or {}), default)
-    if old is not None and not same and not force:
-        changed = "" if old.url != url else ", with other options"
-        raise ConfigError(
-            f"There is a remote {name!r} already: {redact(old.url)}{changed}",
-            fix="Choose another name, or pass force=True (--force)",
-            path=path,
-        )
+    name, url = remote.name, remote.url
+    old = next((known for known in named_remotes() if known.name == name), None)
+    if old is not None and not force:
+        if old.url != url or remote.options not in ({}, old.options):
+            changed = "" if old.url != url else ", with other options"
+            raise ConfigError(
+                f"There is a remote {name!r} already: {redact(old.url)}{changed}",
+                fix="Choose another name, or pass force=True (--force)",
+                path=path,
+            )
+        remote = attrs.evolve(remote, options=old.options)
     content = _plain(read_config())
     section = content.setdefault("remotes", {})
     section[name] = {"url": url, **({"options": dict(remote.options)} if remote.options else {})}
     text = _without(_text(), name)
-    if default:
+    if remote.default:
         section["default"] = name
         text = _with_default(text, name)
     lines = [f"[remotes.{name}]", f"url = {_toml(url)}"]

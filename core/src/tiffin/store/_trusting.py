@@ -23,7 +23,7 @@ class Trusting(Finder):
 
     def changing(self) -> AbstractContextManager[str]:
         """Give a staging folder for a change."""
-        raise NotImplementedError
+        raise NotImplementedError  # `ModelStore` has it: changes stand above what only finds and trusts
 
     # -- what handles ask ----------------------------------------------------------------------------------------------
 

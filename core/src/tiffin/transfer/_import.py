@@ -107,8 +107,10 @@ def import_model(
 
 
 def _check_outside(source: str, store: ModelStore) -> None:
+    if is_url(source):
+        return
     folder, own = os.path.realpath(os.path.expanduser(source)), os.path.realpath(store.path)
-    if not is_url(source) and os.path.commonpath([folder, own]) == folder:
+    if os.path.commonpath([folder, own]) == folder:
         raise ArchiveError(
             f"{source} holds the store itself",
             why="What is imported is written into the store, so this would not come to an end",

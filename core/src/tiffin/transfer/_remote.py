@@ -111,7 +111,7 @@ def _make_folders(system: Any, folder: str) -> None:
     for attempt in range(_PATIENCE):
         try:
             system.makedirs(folder, exist_ok=True)
-        except NotImplementedError:
+        except NotImplementedError:  # a place that has no folders
             return
         except Exception:
             # Somebody else makes the same folders in this moment, or they are there: each driver says so in its own way.
