@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """What says nothing about a record, but that this process or machine is at its limits."""
+_TRIES = 5
+"""Times that a record is looked for in a folder that is there."""
 
 
 def stamp_of(path: str, folder: int | None = None) -> Stamp | None:
@@ -48,23 +50,29 @@ def read(layout: Layout, name: str, version: str) -> tuple[ModelInfo, Stamp]:
     from tiffin.info import parse_record
 
     path = layout.record(name, version)
-    try:
-        text, status = _read(path)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        if os.path.isdir(os.path.dirname(path)):
+    for attempt in range(_TRIES):
+        try:
+            text, status = _read(path)
+            break
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            if not os.path.isdir(os.path.dirname(path)):
+                raise ModelNotFoundError(f"Model '{name}:{version}' was not found", tag=f"{name}:{version}") from error
+            # Where folders cannot be exchanged in one step, another version may have come into place since.
+            if attempt == _TRIES - 1:
+                raise RecordError(
+                    f"{os.path.dirname(path)} is not a model: it has no model.yaml",
+                    why="Only what Tiffin saved, imported or pulled belongs into the store",
+                    fix="Move the folder elsewhere, or delete it",
+                    path=path,
+                ) from error
+        except OSError as error:
+            if error.errno in _OURS:
+                raise
             raise RecordError(
-                f"{os.path.dirname(path)} is not a model: it has no model.yaml",
-                why="Only what Tiffin saved, imported or pulled belongs into the store",
-                fix="Move the folder elsewhere, or delete it",
+                f"The record {path} cannot be read ({error.strerror})",
+                fix="Ask its owner, or look at the disk",
                 path=path,
             ) from error
-        raise ModelNotFoundError(f"Model '{name}:{version}' was not found", tag=f"{name}:{version}") from error
-    except OSError as error:
-        if error.errno in _OURS:
-            raise
-        raise RecordError(
-            f"The record {path} cannot be read ({error.strerror})", fix="Ask its owner, or look at the disk", path=path
-        ) from error
     info = parse_record(text, path)
     if (info.name, info.version) != (name, version):
         raise RecordError(
