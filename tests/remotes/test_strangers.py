@@ -17,6 +17,7 @@ from tiffin import Model
 from tiffin.cli._main import show_error
 from tiffin.cli._output import printable, show_data
 from tiffin.exceptions import ConfigError, InvalidTagError, StoreWarning, TiffinError, TransferError
+from tiffin.places._progress import Silent
 from tiffin.remotes._connect import connected
 from tiffin.remotes._find import list_remote
 from tiffin.remotes._folder import FolderRemote
@@ -26,8 +27,7 @@ from tiffin.remotes._push import push
 from tiffin.remotes._settings import add_remote, named_remotes
 from tiffin.remotes._streams import Stop
 from tiffin.store import ModelStore
-from tiffin.store._partial import path_of
-from tiffin.transfer._progress import Silent
+from tiffin.store._downloads import path_of
 
 
 @pytest.fixture

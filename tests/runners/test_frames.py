@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 import tiffin.runners
 from tiffin.exceptions import FrameError
-from tiffin.runners._channel import Channel
-from tiffin.runners._frames import CALL, LIMITS, PREFIX, RESULT, SMALL, Frame, FrameReader, Limits, frame_parts
-from tiffin.runners._values import decode_call, decode_value, encode_call, encode_value
+from tiffin.wire._channel import Channel
+from tiffin.wire._codec import decode_call, decode_value, encode_call, encode_value
+from tiffin.wire._frames import CALL, LIMITS, PREFIX, RESULT, SMALL, Frame, FrameReader, Limits, frame_parts
 
 sys.path.insert(0, str(Path(__file__).parent))
 from process_support import descriptors
@@ -243,8 +243,8 @@ def test_pandas_is_imported_only_when_a_frame_arrives():
     """A process that exchanges arrays never pays for pandas."""
     code = (
         "import sys, numpy as np;"
-        "import tiffin.runners._pandas_forms;"
-        "from tiffin.runners._values import encode_value, decode_value;"
+        "import tiffin.values._pandas_parts;"
+        "from tiffin.wire._codec import encode_value, decode_value;"
         "header, buffers = encode_value([np.zeros(2), 'a']);"
         "decode_value(header, [bytearray(b) for b in buffers]);"
         "assert 'pandas' not in sys.modules"

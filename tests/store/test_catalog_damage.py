@@ -13,7 +13,7 @@ from store_states import save, snapshot
 
 from tiffin.store import ModelStore
 from tiffin.store._catalog import VERSION
-from tiffin.store._verify import verify
+from tiffin.store.verifying import verify
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tiffin.exceptions import ModelExistsError, ModelNotFoundError
 from tiffin.store import ModelStore
-from tiffin.store._verify import verify
+from tiffin.store.verifying import verify
 
 NAMES = st.sampled_from(["a", "b", "c"])
 VERSIONS = st.sampled_from(["1", "2", "3"])

@@ -14,7 +14,7 @@ from store_states import mark_of, problems, save
 
 from tiffin.exceptions import EditedRecordWarning, RecordError, StoreFormatError
 from tiffin.store import ModelStore
-from tiffin.store._verify import verify
+from tiffin.store.verifying import verify
 
 LARGE = 200_000
 

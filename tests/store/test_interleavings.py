@@ -211,7 +211,7 @@ def test_an_alias_of_a_version_that_is_put_aside_is_not_collected(store: ModelSt
     aside = put_aside(store, "x:1")
     lock = Lock(str(aside.parent / "00000000000000000000.lock"))
     assert lock.acquire(wait=False)
-    from tiffin.store._gc import gc
+    from tiffin.store.gc import gc
 
     assert gc(store, dry_run=True).aliases == []
     assert gc(store).aliases == []

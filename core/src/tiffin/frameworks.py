@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from tiffin import models
-from tiffin._model import Model
 from tiffin.exceptions import AdapterNotFoundError, WrongFrameworkError
+from tiffin.model import Model
 from tiffin.plugins import Adapter, registry
 from tiffin.tags import Tag
 

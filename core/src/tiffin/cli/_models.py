@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from tiffin import models as api
-from tiffin._model import Model
+from tiffin.cli._commands import Commands
 from tiffin.cli._completion import complete_name, complete_tag
-from tiffin.cli._main import Commands
 from tiffin.cli._output import count, output_option, read_labels, read_size, read_time, show_data, show_table
+from tiffin.model import Model
 from tiffin.store import _aliases
 from tiffin.tags import Tag
 
@@ -24,10 +24,10 @@ _CARE = "tiffin.cli._maintenance:"
         "alias": _HERE + "alias",
         "delete": _HERE + "delete",
         "du": _CARE + "du",
-        "export": "tiffin.cli._moving:export",
+        "export": "tiffin.cli._export_import:export",
         "gc": _CARE + "gc",
         "get": _HERE + "get",
-        "import": "tiffin.cli._moving:import_archive",
+        "import": "tiffin.cli._export_import:import_archive",
         "inspect": "tiffin.cli._trust:inspect",
         "label": _HERE + "label",
         "list": _HERE + "list_models",

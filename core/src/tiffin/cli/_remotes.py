@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from tiffin import models as api
+from tiffin.cli._commands import Commands
 from tiffin.cli._completion import complete_remote, complete_tag
-from tiffin.cli._main import Commands
-from tiffin.cli._moving import progress_bar
+from tiffin.cli._export_import import progress_bar
 from tiffin.cli._output import output_option, read_labels, read_size, read_time, show_data, show_table
 from tiffin.cli._trust import hint
 
@@ -172,6 +172,6 @@ _VALUES = {"true": True, "false": False}
 
 
 def _shown(url: str) -> str:
-    from tiffin.transfer._errors import redact
+    from tiffin.places import redact
 
     return redact(url)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tiffin._model import Model
+from tiffin.model import Model
 from tiffin.models._default import default_store
 from tiffin.models._moving import export_model, import_model, list_remote, pull, push
 from tiffin.models._signing import sign, verify_signature
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from tiffin.info import ModelContext, ModelInfo, ModelOptions
     from tiffin.signatures import ModelSignature
     from tiffin.signing import SignatureCheck
-    from tiffin.store._gc import Garbage
-    from tiffin.store._usage import StoreUsage, Usage
-    from tiffin.store._verify import Problem
+    from tiffin.store.gc import Garbage
+    from tiffin.store.usage import StoreUsage, Usage
+    from tiffin.store.verifying import Problem
     from tiffin.trust import TrustReport
 
 __all__ = [
@@ -70,15 +70,15 @@ __all__ = [
 
 _MISSING: Any = object()
 _LATER = {
-    "Garbage": "tiffin.store._gc",
+    "Garbage": "tiffin.store.gc",
     "ModelContext": "tiffin.info",
     "ModelInfo": "tiffin.info",
     "ModelOptions": "tiffin.info",
     "ModelSignature": "tiffin.signatures",
-    "Problem": "tiffin.store._verify",
+    "Problem": "tiffin.store.verifying",
     "SignatureCheck": "tiffin.signing",
-    "StoreUsage": "tiffin.store._usage",
-    "Usage": "tiffin.store._usage",
+    "StoreUsage": "tiffin.store.usage",
+    "Usage": "tiffin.store.usage",
 }
 
 
@@ -313,21 +313,21 @@ def verify(
         accept: whether a record that was edited by hand becomes the record.
         store: another store than the default one.
     """
-    from tiffin.store._verify import verify
+    from tiffin.store.verifying import verify
 
     return verify(store or default_store(), tag, accept=accept)
 
 
 def gc(*, dry_run: bool = False, store: ModelStore | None = None) -> Garbage:
     """Remove what no version needs: abandoned work, unused contents, dangling aliases. See `tiffin models gc`."""
-    from tiffin.store._gc import gc
+    from tiffin.store.gc import gc
 
     return gc(store or default_store(), dry_run=dry_run)
 
 
 def usage(name: str | None = None, *, store: ModelStore | None = None) -> StoreUsage:
     """Return which bytes the versions have for themselves, and which they share."""
-    from tiffin.store._usage import usage
+    from tiffin.store.usage import usage
 
     return usage(store or default_store(), name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._adapter_info import AdapterInfo
-from tiffin.plugins._foreign import ForeignModel, ForeignReading
+from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister

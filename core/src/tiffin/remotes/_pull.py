@@ -10,8 +10,9 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tiffin._files import CHUNK, WriteLedger, digest_file
-from tiffin._model import Model
+from tiffin.archives._limits import Limits
+from tiffin.archives._reader import Reader
+from tiffin.archives._rules import PIECE
 from tiffin.exceptions import (
     BadSignatureError,
     InvalidTagError,
@@ -21,20 +22,17 @@ from tiffin.exceptions import (
     StoreWarning,
     TooManySignaturesError,
 )
+from tiffin.files import CHUNK, WriteLedger, digest_file, start_writeback
 from tiffin.info import RECORD_NAME, ModelInfo
-from tiffin.pickling._writeback import start_writeback
+from tiffin.model import Model
+from tiffin.places import WRITEBACK, Digest, Progress, Silent, write_all
 from tiffin.remotes._find import find
 from tiffin.remotes._interface import Content, Remote, RemoteVersion
 from tiffin.remotes._parallel import each
 from tiffin.remotes._streams import Receiving, Stop, shown, stopping
-from tiffin.store import _blobs, _partial
+from tiffin.store import _blobs
+from tiffin.store import _downloads as _partial
 from tiffin.tags import Tag
-from tiffin.transfer._checks import PIECE
-from tiffin.transfer._digest import Digest
-from tiffin.transfer._limits import Limits
-from tiffin.transfer._local import WRITEBACK, write_all
-from tiffin.transfer._progress import Progress, Silent
-from tiffin.transfer._read import Reader
 
 if TYPE_CHECKING:
     from tiffin.store import ModelStore

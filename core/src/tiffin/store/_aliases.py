@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-from tiffin._files import sync_file
 from tiffin.exceptions import ModelNotFoundError
+from tiffin.files import sync_file
 from tiffin.store._layout import Layout, step
 from tiffin.store._staging import named_lock, staged
 from tiffin.tags import is_part

@@ -9,7 +9,7 @@ import re
 import stat
 from collections.abc import Iterator
 
-from tiffin._files import WrittenFile
+from tiffin.files import WrittenFile
 from tiffin.store._layout import Layout
 
 _SHA256 = re.compile("[0-9a-f]{64}")

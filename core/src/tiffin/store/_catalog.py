@@ -17,8 +17,8 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from tiffin._home import cache_home
-from tiffin._model import Row, Stamp
+from tiffin.home import cache_home
+from tiffin.model import Row, Stamp
 from tiffin.store._layout import Layout
 
 VERSION = 1

@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tiffin._files import sync_file
-from tiffin._model import Stamp
 from tiffin.exceptions import ModelNotFoundError
+from tiffin.files import sync_file
+from tiffin.model import Stamp
 from tiffin.store import _blobs, _records
 from tiffin.store._layout import Layout, step
 from tiffin.store._staging import discard, staged, version_lock

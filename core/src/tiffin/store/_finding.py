@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tiffin._home import home
-from tiffin._model import RETRIES, Model, Row, Stamp
 from tiffin.exceptions import AmbiguousTagError, ModelNotFoundError, StoreWarning
+from tiffin.home import home
+from tiffin.model import RETRIES, Model, Row, Stamp
 from tiffin.store import _aliases, _records
 from tiffin.store._catalog import Catalog
 from tiffin.store._layout import Layout

@@ -13,8 +13,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tiffin._origin import LOCAL
 from tiffin.exceptions import StoreError
+from tiffin.origin import LOCAL
 from tiffin.store._layout import Layout
 
 

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import attrs
 
-from tiffin._files import WriteLedger, WrittenFile, digest_file, sync_file
-from tiffin._model import Stamp
 from tiffin.exceptions import ModelExistsError, StoreError
+from tiffin.files import WriteLedger, WrittenFile, digest_file, sync_file
 from tiffin.info import RECORD_NAME, FileEntry, ModelInfo
+from tiffin.model import Stamp
 from tiffin.store import _blobs, _origins, _records
 from tiffin.store._layout import Layout, step
 from tiffin.store._rename import exchange, rename_new

@@ -12,9 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from tiffin import pickling
-from tiffin._files import WriteLedger, collecting
-from tiffin._model import Stamp
 from tiffin.exceptions import AdapterNotFoundError, MetadataError, StoreError
+from tiffin.files import WriteLedger, collecting
 from tiffin.info import (
     RECORD_NAME,
     ModelContext,
@@ -25,6 +24,7 @@ from tiffin.info import (
     options_to_dict,
     plain_mapping,
 )
+from tiffin.model import Stamp
 from tiffin.plugins import Adapter, registry
 from tiffin.signatures import (
     ModelSignature,

@@ -12,7 +12,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 
-from tiffin._files import sync_file
+from tiffin.files import sync_file
 from tiffin.store._layout import Layout, step
 from tiffin.store._rename import rename_new, split_aside
 from tiffin.tags import new_version

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiffin._model import Model
 from tiffin.exceptions import (
     InvalidTagError,
     ModelExistsError,
@@ -17,6 +16,7 @@ from tiffin.exceptions import (
     ModelTypeError,
     RecordError,
 )
+from tiffin.model import Model
 from tiffin.store import _aliases, _changes
 from tiffin.store._catalog import Entry
 from tiffin.store._layout import disk_errors, step
@@ -28,7 +28,7 @@ from tiffin.tags import LATEST, Tag, check_part
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from tiffin._files import WriteLedger
+    from tiffin.files import WriteLedger
     from tiffin.info import ModelInfo
 
 _MISSING: Any = object()

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from tiffin._origin import signer
 from tiffin.exceptions import ReadOnlyStoreError, StorageFullError
+from tiffin.origin import signer
 from tiffin.store._finding import Finder
 
 if TYPE_CHECKING:
-    from tiffin._model import Model
     from tiffin.info import ModelInfo
+    from tiffin.model import Model
     from tiffin.tags import Tag
     from tiffin.trust import TrustReport
 
@@ -48,7 +48,7 @@ class Trusting(Finder):
 
     def signatures(self, content_digest: str) -> list[bytes]:
         """Return the signatures of a content, as bundles, always in the same order. Verifies none of them."""
-        from tiffin.store import _signatures
+        from tiffin.store import _attestations as _signatures
 
         return _signatures.read_all(self.layout, content_digest)
 
@@ -71,7 +71,7 @@ class Trusting(Finder):
             ReadOnlyStoreError, StorageFullError: it cannot be kept.
         """
         from tiffin.signing import check_fits
-        from tiffin.store import _signatures
+        from tiffin.store import _attestations as _signatures
 
         check_fits(info, bundle, path)
         with self.changing() as folder:
