@@ -28,10 +28,11 @@ test-alone: setup  ## core's tests with no framework installed, each plugin's wi
 test-pythons: setup  ## the tests without the slow ones on every other CPython 3.10–3.13 that the machine has
 	$(BIN)/python tools/test_pythons.py
 
-lint: setup  ## ruff, and the floors of core
+lint: setup  ## ruff, and the rooms of core
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+	$(BIN)/python tools/check_rooms.py
 
 types: setup  ## mypy --strict
 	$(BIN)/mypy

@@ -95,6 +95,8 @@ class Model:
     Holds no files open. After the version was deleted, everything that reads it raises ModelNotFoundError.
     """
 
+    __module__ = "tiffin"  # pickles hold the public name, wherever the file is
+
     __slots__ = ("_info", "_objects", "_options", "_row", "_source", "_stamp", "name", "version")
 
     name: str
