@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from tiffin.runners import _channel
-from tiffin.runners._attach import AttachedService
-from tiffin.runners._interfaces import CallOptions, CallRequest, MethodTraits, Outcome, WorkerSpec
-from tiffin.runners._listen import Listener
+from tiffin.calls._interfaces import CallOptions, CallRequest, MethodTraits, Outcome, WorkerSpec
 from tiffin.runners._resources import available_processors, share_processors
-from tiffin.runners._worker_process import ProcessBackend, ProcessWorker
+from tiffin.sharing._attach import AttachedService
+from tiffin.sharing._listen import Listener
+from tiffin.wire import _channel
+from tiffin.workers._worker_process import ProcessBackend, ProcessWorker
 
 MIB = 1 << 20
 

@@ -11,7 +11,7 @@ from sphinx.ext import napoleon
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "core" / "src"))
 
-from tiffin._version import __version__
+from tiffin.version import __version__
 
 project = "Tiffin"
 author = "The Tiffin developers"

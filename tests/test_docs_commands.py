@@ -10,7 +10,8 @@ import click
 import pytest
 
 from tiffin.cli import cli
-from tiffin.cli._main import EXIT_CODES, Commands
+from tiffin.cli._commands import Commands
+from tiffin.cli._main import EXIT_CODES
 from tiffin.cli._maintenance import DAMAGE_FOUND
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")

@@ -10,8 +10,12 @@ import pytest
 
 from tiffin.batching import Counters
 from tiffin.batching import _chunks as chunks
-from tiffin.runners import Runnable, Runner, _connection, _shared_memory, _socket_paths, _values, _worker_process
-from tiffin.runners._frames import LIMITS
+from tiffin.runners import Runnable, Runner
+from tiffin.sharing import _connection, _socket_paths
+from tiffin.wire import _codec as _values
+from tiffin.wire import _shared_memory
+from tiffin.wire._frames import LIMITS
+from tiffin.workers import _worker_process
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RUNNERS = (DOCS / "reference" / "python" / "runners.md").read_text(encoding="utf-8")

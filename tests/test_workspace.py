@@ -147,7 +147,7 @@ def test_what_is_heavy_is_a_plugin() -> None:
 
 def test_every_package_has_one_version_and_plugins_take_this_core() -> None:
     """The packages are released together, and a plugin's floor for core is not above the core beside it."""
-    version = re.search(r'__version__ = "(.+)"', (CORE.folder / "src/tiffin/_version.py").read_text(encoding="utf-8"))
+    version = re.search(r'__version__ = "(.+)"', (CORE.folder / "src/tiffin/version.py").read_text(encoding="utf-8"))
     assert version
     for plugin in PLUGINS:
         assert plugin.pyproject["project"]["version"] == version[1], plugin.name

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 from tiffin import pickling
-from tiffin._files import collecting, digest_file
 from tiffin.exceptions import PicklingError
-from tiffin.pickling import _layout, _map, _write
+from tiffin.files import collecting, digest_file
+from tiffin.pickling import _index as _layout
+from tiffin.pickling import _map, _write
 
 LARGE = _layout.OWN_FILE
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tiffin import pickling
-from tiffin.pickling import _layout, _pickler
+from tiffin.pickling import _index as _layout
+from tiffin.pickling import _pickler
 
 LARGE = _layout.OWN_FILE
 

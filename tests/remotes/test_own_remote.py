@@ -115,7 +115,7 @@ def packed(files: dict[str, bytes], mode: str = "w") -> bytes:
 
 
 def zstd(data: bytes) -> bytes:
-    from tiffin.transfer._codecs import open_writer
+    from tiffin.archives._codecs import open_writer
 
     target = io.BytesIO()
     with open_writer(target, "zst") as writer:
@@ -245,7 +245,7 @@ def test_a_damaged_archive_on_a_remote_is_refused(shelf: Shelf, other: ModelStor
 
 def test_a_bomb_on_a_remote_is_refused_and_the_limit_can_be_set(shelf: Shelf, other: ModelStore) -> None:
     """As for imports."""
-    from tiffin.transfer import Limits
+    from tiffin.archives import Limits
 
     shelf.show(shelf.put(gzip.compress(packed({"zeros": bytes(100_000)})), archive="tar.gz"))
     with pytest.raises(UnsafeArchiveError, match="more than 50000 bytes"):

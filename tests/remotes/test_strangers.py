@@ -17,6 +17,7 @@ from tiffin import Model
 from tiffin.cli._main import show_error
 from tiffin.cli._output import printable, show_data
 from tiffin.exceptions import ConfigError, InvalidTagError, StoreWarning, TiffinError, TransferError
+from tiffin.places._progress import Silent
 from tiffin.remotes._connect import connected
 from tiffin.remotes._find import list_remote
 from tiffin.remotes._folder import FolderRemote
@@ -26,8 +27,6 @@ from tiffin.remotes._push import push
 from tiffin.remotes._settings import add_remote, named_remotes
 from tiffin.remotes._streams import Stop
 from tiffin.store import ModelStore
-from tiffin.store._partial import path_of
-from tiffin.transfer._progress import Silent
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_what_is_in_the_place_of_a_partial_content_is_left_alone(
 ) -> None:
     """A pull does without what it cannot go on from."""
     push(store, large, FolderRemote(folder))
-    place = Path(path_of(other.layout, large.info.files["part0"].sha256))
+    place = Path(other.downloads.path_of(large.info.files["part0"].sha256))
     place.parent.mkdir(parents=True)
     made(place)
     assert pull(other, "large:v1", FolderRemote(folder)).info.files == large.info.files

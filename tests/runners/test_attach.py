@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tiffin.calls._interfaces import CallOptions, CallRequest, CallService, Outcome, Port
 from tiffin.exceptions import (
     ForkedRunnerError,
     QueueFullError,
@@ -31,12 +32,11 @@ from tiffin.exceptions import (
     UndecidedError,
     UnsendableError,
 )
-from tiffin.runners import _connection, _listen, _socket_paths
-from tiffin.runners._attach import AttachedService
-from tiffin.runners._frames import CALL, frame_parts
-from tiffin.runners._interfaces import CallOptions, CallRequest, CallService, Outcome, Port
-from tiffin.runners._listen import Listener
-from tiffin.runners._values import encode_call
+from tiffin.sharing import _connection, _listen, _socket_paths
+from tiffin.sharing._attach import AttachedService
+from tiffin.sharing._listen import Listener
+from tiffin.wire._codec import encode_call
+from tiffin.wire._frames import CALL, frame_parts
 
 sys.path.insert(0, str(Path(__file__).parent))
 from process_support import descriptors, segments_of, start_python, wait_until_gone
@@ -329,8 +329,8 @@ def test_a_listener_that_closes_fails_the_open_calls(attached, listener, service
 CLIENT = """
 import sys, threading
 import numpy as np
-from tiffin.runners._attach import AttachedService
-from tiffin.runners._interfaces import CallOptions, CallRequest
+from tiffin.sharing._attach import AttachedService
+from tiffin.calls._interfaces import CallOptions, CallRequest
 
 service = AttachedService(sys.argv[1])
 results, done = [], threading.Event()
@@ -430,8 +430,8 @@ def test_a_client_that_does_not_read_holds_up_nobody(listener, service, attached
 
 FORKING = """
 import os, sys, threading
-from tiffin.runners._attach import AttachedService
-from tiffin.runners._interfaces import CallOptions, CallRequest
+from tiffin.sharing._attach import AttachedService
+from tiffin.calls._interfaces import CallOptions, CallRequest
 
 service = AttachedService(sys.argv[1])
 outcomes, done = [], threading.Event()
@@ -546,7 +546,7 @@ class TestPaths:
             AttachedService(listener.address)
         monkeypatch.undo()
         assert listener.clients == 0
-        monkeypatch.setattr("tiffin.runners._attach.peer_user", lambda sock: os.geteuid() + 1)
+        monkeypatch.setattr("tiffin.sharing._attach.peer_user", lambda sock: os.geteuid() + 1)
         with pytest.raises(SocketPathError, match="User"):
             AttachedService(listener.address)
 
@@ -570,6 +570,6 @@ class TestPaths:
             monkeypatch.setattr(_listen, "PROTOCOL", 1)
             return original(hello)
 
-        monkeypatch.setattr("tiffin.runners._attach.describe_service", describe)
+        monkeypatch.setattr("tiffin.sharing._attach.describe_service", describe)
         with pytest.raises(RunnerError, match="another protocol"):
             AttachedService(listener.address)

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 import tiffin.runners
 from tiffin.exceptions import FrameError
-from tiffin.runners._channel import Channel
-from tiffin.runners._frames import CALL, LIMITS, PREFIX, RESULT, SMALL, Frame, FrameReader, Limits, frame_parts
-from tiffin.runners._values import decode_call, decode_value, encode_call, encode_value
+from tiffin.wire._channel import Channel
+from tiffin.wire._codec import decode_call, decode_value, encode_call, encode_value
+from tiffin.wire._frames import CALL, LIMITS, PREFIX, RESULT, SMALL, Frame, FrameReader, Limits, frame_parts
 
 sys.path.insert(0, str(Path(__file__).parent))
 from process_support import descriptors
@@ -226,10 +226,11 @@ def test_a_closed_peer_is_an_end_of_file():
 
 def test_what_reads_sockets_cannot_unpickle():
     """No module that handles what comes over a socket imports pickle, marshal or importlib, or calls eval or exec."""
-    folder = Path(tiffin.runners.__file__).parent
-    of_values = ["_frames", "_values", "_dtypes", "_forms", "_pandas_forms", "_remote_errors"]
-    for name in [*of_values, "_shared_memory", "_channel", "_connection", "_listen", "_attach"]:
-        tree = ast.parse((folder / f"{name}.py").read_text())
+    folder = Path(tiffin.__file__).parent
+    files = [*folder.glob("wire/*.py"), *folder.glob("values/*.py"), *folder.glob("sharing/*.py")]
+    assert len(files) > 15
+    for file in files:
+        name, tree = file.name, ast.parse(file.read_text())
         names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         called = {
@@ -243,8 +244,8 @@ def test_pandas_is_imported_only_when_a_frame_arrives():
     """A process that exchanges arrays never pays for pandas."""
     code = (
         "import sys, numpy as np;"
-        "import tiffin.runners._pandas_forms;"
-        "from tiffin.runners._values import encode_value, decode_value;"
+        "import tiffin.values._pandas_parts;"
+        "from tiffin.wire._codec import encode_value, decode_value;"
         "header, buffers = encode_value([np.zeros(2), 'a']);"
         "decode_value(header, [bytearray(b) for b in buffers]);"
         "assert 'pandas' not in sys.modules"

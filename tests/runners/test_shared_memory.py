@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from tiffin.exceptions import FrameError
-from tiffin.runners import _shared_memory
-from tiffin.runners._channel import Channel
-from tiffin.runners._frames import RESULT, Shared
-from tiffin.runners._shared_memory import IDLE, THRESHOLD, SegmentMap, SegmentPool, create_segment
-from tiffin.runners._values import decode_value, encode_value
+from tiffin.wire import _shared_memory
+from tiffin.wire._channel import Channel
+from tiffin.wire._codec import decode_value, encode_value
+from tiffin.wire._frames import RESULT, Shared
+from tiffin.wire._shared_memory import IDLE, THRESHOLD, SegmentMap, SegmentPool, create_segment
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs memfd")
 

@@ -15,12 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from tiffin.exceptions import FrameError, UnsendableError
-from tiffin.runners import (
-    _forms,
-    _pandas_forms,  # noqa: F401 - registers its forms
-)
-from tiffin.runners._forms import Form, register_form
-from tiffin.runners._values import decode_call, decode_value, encode_call, encode_value
+from tiffin.values import _sending as _forms
+from tiffin.values._sending import Form, register_form
+from tiffin.wire._codec import decode_call, decode_value, encode_call, encode_value
 
 
 def through(value: Any) -> Any:

@@ -19,6 +19,7 @@ import cloudpickle
 import numpy as np
 import pytest
 
+from tiffin.calls._interfaces import Backend, MethodTraits, Worker, WorkerSpec
 from tiffin.exceptions import (
     MethodTimeoutError,
     PicklingError,
@@ -27,9 +28,8 @@ from tiffin.exceptions import (
     UnsendableError,
     WorkerDiedError,
 )
-from tiffin.runners._interfaces import Backend, MethodTraits, Worker, WorkerSpec
-from tiffin.runners._shared_memory import THRESHOLD
-from tiffin.runners._worker_process import ProcessBackend, ProcessWorker
+from tiffin.wire._shared_memory import THRESHOLD
+from tiffin.workers._worker_process import ProcessBackend, ProcessWorker
 
 sys.path.insert(0, str(Path(__file__).parent))
 from process_support import descriptors, segments_of, start_python, wait_until_gone
@@ -564,8 +564,8 @@ def test_children_end_with_a_worker_that_crashes(worker):
 
 PARENT = """
 import os, sys, re, signal, subprocess, threading
-from tiffin.runners._interfaces import MethodTraits, WorkerSpec
-from tiffin.runners._worker_process import ProcessBackend
+from tiffin.calls._interfaces import MethodTraits, WorkerSpec
+from tiffin.workers._worker_process import ProcessBackend
 import numpy as np
 
 class Model:

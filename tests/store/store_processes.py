@@ -113,9 +113,6 @@ def _serve() -> None:
     import numpy  # noqa: F401 - imported for the forks, as all below
     import yaml  # noqa: F401
 
-    import tiffin.store._gc
-    import tiffin.store._saving
-    import tiffin.store._verify  # noqa: F401
     from tiffin.plugins import registry
 
     registry().adapter("picklable").info

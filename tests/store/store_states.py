@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy
 
-from tiffin._model import Model
+from tiffin.model import Model
 from tiffin.store import ModelStore
-from tiffin.store._gc import gc
-from tiffin.store._verify import Problem, verify
+from tiffin.store.gc import gc
+from tiffin.store.verifying import Problem, verify
 
 
 def a_model(mark: int, size: int = 200) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from store_states import save
 
 from tiffin.store import ModelStore
-from tiffin.store._verify import verify
+from tiffin.store.verifying import verify
 
 EDITS: list[Callable[[ModelStore], object]] = [
     lambda store: store.edit("x:1", labels={"stage": "test"}),

@@ -15,8 +15,8 @@ from store_states import mark_of, problems, save
 
 from tiffin.exceptions import EditedRecordWarning, ModelExistsError, RecordError, StoreError, StoreWarning, TiffinError
 from tiffin.store import ModelStore
-from tiffin.store._gc import gc
-from tiffin.store._verify import verify
+from tiffin.store.gc import gc
+from tiffin.store.verifying import verify
 
 
 def folder_without_record(models: Path) -> Path:

@@ -13,8 +13,8 @@ from store_states import assert_tidy, mark_of, save, snapshot
 
 from tiffin.exceptions import StorageFullError
 from tiffin.store import ModelStore
-from tiffin.store._gc import gc
-from tiffin.store._verify import verify
+from tiffin.store.gc import gc
+from tiffin.store.verifying import verify
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from store_processes import Processes
 from store_states import assert_tidy, mark_of, problems, save, snapshot
 
 from tiffin.store import ModelStore
-from tiffin.store._gc import gc
+from tiffin.store.gc import gc
 
 KILLS = 200
 LARGE = 200_000  # numbers: a buffer that has a file of its own

@@ -16,13 +16,13 @@ from store_processes import Processes
 from store_states import assert_tidy, save, snapshot
 
 import tiffin.store
+from tiffin.archives import export_model, import_model
 from tiffin.exceptions import ModelExistsError, ModelNotFoundError
 from tiffin.signing._bundle import write_bundle
 from tiffin.signing._statement import make_statement
 from tiffin.store import ModelStore
-from tiffin.store._gc import gc
-from tiffin.store._verify import verify
-from tiffin.transfer import export_model, import_model
+from tiffin.store.gc import gc
+from tiffin.store.verifying import verify
 
 # What a process does before each of these calls can be interrupted there.
 CALLS = {"open", "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.utime", "sqlite3.connect"}

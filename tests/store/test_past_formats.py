@@ -11,7 +11,7 @@ import pytest
 from tiffin.exceptions import StoreFormatError, VersionMismatchWarning
 from tiffin.store import ModelStore
 from tiffin.store._layout import FORMAT
-from tiffin.store._verify import verify
+from tiffin.store.verifying import verify
 
 STORES = Path(__file__).parent.parent / "data" / "stores"
 

@@ -8,7 +8,7 @@ from store_states import assert_tidy, mark_of, save, snapshot
 
 from tiffin.exceptions import ModelNotFoundError
 from tiffin.store import ModelStore
-from tiffin.store._gc import gc
+from tiffin.store.gc import gc
 
 SIZE = 150_000
 

@@ -15,8 +15,8 @@ from store_states import mark_of, save, snapshot
 
 from tiffin.exceptions import ReadOnlyStoreError, StoreError
 from tiffin.store import ModelStore
-from tiffin.store._gc import gc
-from tiffin.store._verify import verify
+from tiffin.store.gc import gc
+from tiffin.store.verifying import verify
 
 NOBODY = 65534
 

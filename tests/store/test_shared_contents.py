@@ -11,8 +11,8 @@ import pytest
 from store_states import assert_tidy, mark_of, problems, save, snapshot
 
 from tiffin.store import ModelStore
-from tiffin.store._gc import gc
-from tiffin.store._usage import usage
+from tiffin.store.gc import gc
+from tiffin.store.usage import usage
 
 MEGA = 1_000_000
 

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tiffin._version import __version__
+from tiffin.version import __version__
 
 if TYPE_CHECKING:
     from tiffin import exceptions, models
-    from tiffin._model import Model
     from tiffin.info import ModelContext, ModelOptions
+    from tiffin.model import Model
     from tiffin.models import get, load, save
     from tiffin.plugins import AdapterInfo, hookimpl, register, unregister
     from tiffin.runners import Runnable, Runner
@@ -46,7 +46,7 @@ __all__ = [
 
 _NAMES = {
     "AdapterInfo": "tiffin.plugins",
-    "Model": "tiffin._model",
+    "Model": "tiffin.model",
     "ModelContext": "tiffin.info",
     "ModelOptions": "tiffin.info",
     "ModelSignature": "tiffin.signatures",
@@ -73,7 +73,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tiffin' has no attribute {name!r}")
     from importlib.machinery import PathFinder
 
-    if PathFinder.find_spec(f"tiffin.{name}", __path__) is not None:
+    from tiffin._moved import MOVED
+
+    if f"tiffin.{name}" in MOVED or PathFinder.find_spec(f"tiffin.{name}", __path__) is not None:
         return import_module(f"tiffin.{name}")
     from tiffin.frameworks import framework
 
@@ -88,16 +90,21 @@ def __dir__() -> list[str]:
 
 
 class _FrameworkFinder:
-    """Stands at the end of Python's import path, for `import tiffin.<framework>`."""
+    """Stands at the end of Python's import path, for `import tiffin.<framework>` and for modules that have moved."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
-        """Return a spec for `tiffin.<framework>`; for what is neither a part of Tiffin nor a framework, say what to do.
+        """Return a spec for `tiffin.<framework>` or a moved module; for what is none of Tiffin, say what to do.
 
         Raises:
             ModuleNotFoundError: `fullname` is a name in this package that no adapter has.
         """
-        if not fullname.startswith("tiffin.") or fullname.count(".") > 1 or fullname.startswith("tiffin._"):
+        if not fullname.startswith("tiffin."):
             return None
+        from tiffin._moved import find_moved
+
+        moved = find_moved(fullname)
+        if moved is not None or fullname.count(".") > 1 or fullname.startswith("tiffin._"):
+            return moved
         from tiffin.frameworks import find_spec
 
         return find_spec(fullname)

@@ -13,8 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tiffin._home import home
 from tiffin.exceptions import ConfigError
+from tiffin.home import home
 
 TRUST_POLICY = "TIFFIN_TRUST_POLICY"
 """The environment variable that comes before `policy` in the section `[trust]`."""

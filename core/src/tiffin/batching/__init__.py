@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from . import _arrays, _nested, _pandas  # noqa: F401 - each registers its containers
-from ._chunks import Batch, Chunk, Sink, Waiter
-from ._containers import BatchContainer, ContainerRegistry, find_container, register_container, registry
-from ._core import Core
-from ._cost import Cost
-from ._counters import Counters, Histogram
-from ._explain import Explanation, explain
-from ._layout import BatchAxes, BatchDim, Layout, Prepared, prepare
-from ._methods import Method
-from ._refusals import again
-from ._workforce import Station
+import tiffin.values.kinds  # noqa: F401 - registers them
+from tiffin.batching._chunks import Batch, Chunk, Sink, Waiter
+from tiffin.batching._core import Core
+from tiffin.batching._cost import Cost
+from tiffin.batching._counters import Counters, Histogram
+from tiffin.batching._explain import explain
+from tiffin.batching._merging import BatchAxes, BatchDim, Layout, Prepared, prepare
+from tiffin.batching._method import Method
+from tiffin.batching._refusals import again
+from tiffin.batching._workforce import Station
+from tiffin.calls import Explanation
+from tiffin.values import BatchContainer, ContainerRegistry, find_container, register_container, registry
 
 __all__ = [
     "Batch",

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._chunks import Batch, Chunk
-    from ._methods import Method
+    from tiffin.batching._chunks import Batch, Chunk
+    from tiffin.batching._method import Method
 
 
 def remaining_seconds(batch: Batch, now: float) -> float:

@@ -10,12 +10,10 @@ must not be run a dozen times for each batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from tiffin.batching._chunks import Batch, Chunk, Probe, Search
 from tiffin.exceptions import BatchRowsError, MethodTimeoutError, UndecidedError, WorkerDiedError
-
-if TYPE_CHECKING:
-    from ._chunks import Batch, Chunk
 
 PAUSE = 5.0
 """Seconds for which bisecting pauses."""
@@ -25,44 +23,6 @@ SPENT_BEFORE_PAUSE = 2
 
 NEVER_SEARCHED = (BatchRowsError, MemoryError, WorkerDiedError, MethodTimeoutError)
 """Errors of the whole batch, or of the machine: running it again would find no culprit, or do more harm."""
-
-
-class Search:
-    """The search for the culprits of one failed batch.
-
-    Attributes:
-        error: What the batch failed with.
-        budget: How many runs are left.
-        open: Probes that have not finished yet.
-        exhausted: Whether the budget did not suffice.
-        certain: Whether every call of the batch was still there when its part ran; only then is anything inferred.
-    """
-
-    __slots__ = ("budget", "certain", "error", "exhausted", "open")
-
-    def __init__(self, error: BaseException, calls: int) -> None:
-        self.error = error
-        self.budget = 2 * (calls - 1).bit_length() + 2
-        self.open = 0
-        self.exhausted = False
-        self.certain = True
-
-
-class Probe:
-    """A part of a failed batch that runs again.
-
-    Attributes:
-        calls: Chunks of one call each; whole chunks if a batch is repeated because its worker died.
-        sibling: The other half, if nothing is known of it until this one has run.
-        search: What it belongs to; `None` for a batch that is repeated.
-    """
-
-    __slots__ = ("calls", "search", "sibling")
-
-    def __init__(self, calls: list[Chunk], sibling: list[Chunk], search: Search | None) -> None:
-        self.calls = calls
-        self.sibling = sibling
-        self.search = search
 
 
 class Host(Protocol):

@@ -6,11 +6,10 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ._layout import Layout
+from tiffin.batching._merging import Layout
 
 if TYPE_CHECKING:
-    from ._bisect import Probe
-    from ._methods import Method
+    from tiffin.batching._method import Method
 
 
 class Waiter(Protocol):
@@ -263,3 +262,41 @@ RELEASED_FREED = "a worker became free"
 RELEASED_ALONE = "it can share a batch with no other call"
 RELEASED_PROBE = "it runs again to find out which call made its batch fail"
 RELEASED_REPEAT = "it runs again because the worker died"
+
+
+class Search:
+    """The search for the culprits of one failed batch.
+
+    Attributes:
+        error: What the batch failed with.
+        budget: How many runs are left.
+        open: Probes that have not finished yet.
+        exhausted: Whether the budget did not suffice.
+        certain: Whether every call of the batch was still there when its part ran; only then is anything inferred.
+    """
+
+    __slots__ = ("budget", "certain", "error", "exhausted", "open")
+
+    def __init__(self, error: BaseException, calls: int) -> None:
+        self.error = error
+        self.budget = 2 * (calls - 1).bit_length() + 2
+        self.open = 0
+        self.exhausted = False
+        self.certain = True
+
+
+class Probe:
+    """A part of a failed batch that runs again.
+
+    Attributes:
+        calls: Chunks of one call each; whole chunks if a batch is repeated because its worker died.
+        sibling: The other half, if nothing is known of it until this one has run.
+        search: What it belongs to; `None` for a batch that is repeated.
+    """
+
+    __slots__ = ("calls", "search", "sibling")
+
+    def __init__(self, calls: list[Chunk], sibling: list[Chunk], search: Search | None) -> None:
+        self.calls = calls
+        self.sibling = sibling
+        self.search = search

@@ -11,11 +11,9 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
-from tiffin.exceptions import MethodTimeoutError, WorkerDiedError
-
-from ._admission import Forecast, count_admitted
-from ._bisect import Bisection, Probe, reject
-from ._chunks import (
+from tiffin.batching._admission import Forecast, count_admitted
+from tiffin.batching._bisect import Bisection, reject
+from tiffin.batching._chunks import (
     RELEASED_ALONE,
     RELEASED_FREED,
     RELEASED_FULL,
@@ -25,11 +23,13 @@ from ._chunks import (
     Batch,
     Chunk,
     Group,
+    Probe,
 )
-from ._methods import Method
-from ._refusals import again, queue_full, too_late
-from ._split import split_oversize
-from ._workforce import Station, Workforce
+from tiffin.batching._method import Method
+from tiffin.batching._refusals import again, queue_full, too_late
+from tiffin.batching._split import split_oversize
+from tiffin.batching._workforce import Station, Workforce
+from tiffin.exceptions import MethodTimeoutError, WorkerDiedError
 
 
 class Core:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tiffin.batching._admission import Forecast, excess_seconds
+from tiffin.batching._method import Method
 from tiffin.exceptions import LatencyLimitError, QueueFullError
-
-from ._admission import Forecast, excess_seconds
-from ._methods import Method
 
 
 def queue_full(runner: str, method: Method, waiting: int, allowed: int) -> QueueFullError:

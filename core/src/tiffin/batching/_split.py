@@ -6,8 +6,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from ._chunks import Batch, Chunk
-from ._layout import Layout
+from tiffin.batching._chunks import Batch, Chunk
+from tiffin.batching._merging import Layout
 
 
 class Assembly:

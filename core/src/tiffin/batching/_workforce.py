@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from ._admission import remaining_seconds
+from tiffin.batching._admission import remaining_seconds
 
 if TYPE_CHECKING:
-    from ._chunks import Batch
+    from tiffin.batching._chunks import Batch
 
 
 class Station:

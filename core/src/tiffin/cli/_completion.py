@@ -83,8 +83,9 @@ def install() -> None:
 
 
 @click.command()
+@click.pass_context
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
+def completion(context: click.Context, shell: str) -> None:
     """Print the completion script of a shell.
 
     \b
@@ -94,8 +95,6 @@ def completion(shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from tiffin.cli._main import cli
-
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(cli, {}, "tiffin", "_TIFFIN_COMPLETE").source())
+    click.echo(kind(context.find_root().command, {}, "tiffin", "_TIFFIN_COMPLETE").source())

@@ -8,8 +8,8 @@ import sys
 
 import click
 
-from tiffin._version import __version__
 from tiffin.cli._output import output_option, show_data, show_table
+from tiffin.version import __version__
 
 
 @click.command()
@@ -17,7 +17,7 @@ from tiffin.cli._output import output_option, show_data, show_table
 def env(output: str) -> None:
     """Show versions and places, for bug reports."""
     from tiffin import models
-    from tiffin._home import home
+    from tiffin.home import home
     from tiffin.info import installed_version
     from tiffin.plugins import registry
 

@@ -6,11 +6,11 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import click
 
+from tiffin.cli._commands import Commands
 from tiffin.cli._output import printable
 from tiffin.exceptions import (
     AmbiguousTagError,
@@ -24,30 +24,6 @@ from tiffin.exceptions import (
 
 EXIT_CODES = ((ModelNotFoundError, 3), (AmbiguousTagError, 3), (ModelExistsError, 4))
 """Exit codes by error; all other errors of Tiffin are 1, wrong usage is 2, damage that `verify` finds is 5."""
-
-
-class Commands(click.Group):
-    """A group whose commands are imported when they are used.
-
-    Args:
-        commands_at: name → "module:attribute".
-    """
-
-    def __init__(self, *args: Any, commands_at: Mapping[str, str], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._commands_at = commands_at
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the commands."""
-        return sorted(self._commands_at)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command, `None` where there is none of the name."""
-        if cmd_name not in self._commands_at:
-            return None
-        module, _, attribute = self._commands_at[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
 
 
 class Main(Commands):

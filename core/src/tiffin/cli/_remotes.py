@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from tiffin import models as api
+from tiffin.cli._commands import Commands
 from tiffin.cli._completion import complete_remote, complete_tag
-from tiffin.cli._main import Commands
-from tiffin.cli._moving import progress_bar
+from tiffin.cli._export_import import progress_bar
 from tiffin.cli._output import output_option, read_labels, read_size, read_time, show_data, show_table
 from tiffin.cli._trust import hint
 
@@ -81,8 +81,7 @@ def add(name: str, url: str, options: tuple[str, ...], default: bool, force: boo
 
     Credentials are better left to where the driver looks for them (environment variables, ~/.aws, docker login, ...).
     """
-    from tiffin.remotes import add_remote
-    from tiffin.remotes._settings import default_remote
+    from tiffin.remotes import add_remote, default_remote
 
     remote = add_remote(name, url, _options(options), default=default, force=force)
     click.echo(f"Added {remote.name}: {_shown(remote.url)}")
@@ -94,8 +93,7 @@ def add(name: str, url: str, options: tuple[str, ...], default: bool, force: boo
 @output_option("table", "json", "yaml")
 def list_remotes(output: str) -> None:
     """List the remotes of config.toml."""
-    from tiffin.remotes import named_remotes
-    from tiffin.remotes._settings import default_remote
+    from tiffin.remotes import default_remote, named_remotes
 
     found = named_remotes()
     default = default_remote()
@@ -172,6 +170,6 @@ _VALUES = {"true": True, "false": False}
 
 
 def _shown(url: str) -> str:
-    from tiffin.transfer._errors import redact
+    from tiffin.places import redact
 
     return redact(url)

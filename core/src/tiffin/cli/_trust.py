@@ -12,7 +12,7 @@ from tiffin.cli._completion import complete_tag
 from tiffin.cli._output import count, output_option, read_size, show_data, show_table
 
 if TYPE_CHECKING:
-    from tiffin._model import Model
+    from tiffin.model import Model
     from tiffin.signing import SignatureCheck
     from tiffin.trust import FileReport, TrustReport
 

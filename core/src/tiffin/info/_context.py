@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from tiffin._version import __version__
+from tiffin.version import __version__
 
 
 @lru_cache(maxsize=256)

@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import attrs
 
-from tiffin.inspection._limits import InspectionLimits
+from tiffin.inspection._inert import Unfollowable
+from tiffin.inspection._inspection_limits import InspectionLimits
 from tiffin.inspection._machine import Machine
 from tiffin.inspection._source import Source
 from tiffin.inspection._unpack import Budget, Unpacked, decoder_for
-from tiffin.inspection._values import Unfollowable
 
 Reader = Literal["pickle", "joblib", "any"]
 """What reads a file: Python's pickle; joblib; or whatever the file's first bytes look like."""

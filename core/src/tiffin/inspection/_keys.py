@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tiffin.inspection._limits import InspectionLimits
+from tiffin.inspection._inert import Fields, Unfollowable
+from tiffin.inspection._inspection_limits import InspectionLimits
 from tiffin.inspection._machine import Machine
 from tiffin.inspection._source import Source
-from tiffin.inspection._values import Fields, Unfollowable
 
 _MAX_KEYS = 1000
 

@@ -17,10 +17,10 @@ from math import prod
 from typing import Any
 
 from tiffin.inspection import _numpy
-from tiffin.inspection._limits import InspectionLimits
+from tiffin.inspection._inert import LIST, OPAQUE, SET, Dtype, Fields, Made, Marker, Name, Unfollowable
+from tiffin.inspection._inspection_limits import InspectionLimits
 from tiffin.inspection._source import Source
 from tiffin.inspection._stack import Stack
-from tiffin.inspection._values import LIST, OPAQUE, SET, Dtype, Fields, Made, Marker, Name, Unfollowable
 
 WRAPPERS = frozenset({"joblib.numpy_pickle.NumpyArrayWrapper"})
 _KEPT_TUPLE = 16

@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import re
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from tiffin.inspection._values import Dtype, Fields, Made, Name
+from tiffin.inspection._inert import Dtype, Fields, Made, Name
 
-if TYPE_CHECKING:
-    from tiffin.inspection._machine import Machine
+
+class Machine(Protocol):
+    """What follows a pickle, as far as it is needed here."""
+
+    @property
+    def consume(self) -> Any:
+        """What takes an argument that is used up."""
+
+    @property
+    def problem(self) -> Any:
+        """What notes that a pickle is not in order."""
+
 
 TYPES = frozenset({"numpy.ndarray", "numpy.dtype", "numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray"})
 """Classes that may stand only where numpy's own pickles have them."""

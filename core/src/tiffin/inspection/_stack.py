@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiffin.inspection._limits import InspectionLimits
+from tiffin.inspection._inert import ATTRIBUTES, OPAQUE, Marker, Unfollowable
+from tiffin.inspection._inspection_limits import InspectionLimits
 from tiffin.inspection._source import Source
-from tiffin.inspection._values import ATTRIBUTES, OPAQUE, Marker, Unfollowable
 
 _NAME = 256
 """Characters up to which a text is kept: it may become a name."""

@@ -7,7 +7,7 @@ import lzma
 import zlib
 from typing import Any
 
-from tiffin.inspection._values import Unfollowable
+from tiffin.inspection._inert import Unfollowable
 
 _PIECE = 1 << 16
 _MEMORY = 256 << 20

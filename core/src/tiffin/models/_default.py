@@ -9,7 +9,7 @@ _stores: dict[str, ModelStore] = {}
 
 def default_store() -> ModelStore:
     """Return the store below $TIFFIN_HOME, as that is set now."""
-    from tiffin._home import home
+    from tiffin.home import home
 
     path = str(home() / "store")
     if path not in _stores:

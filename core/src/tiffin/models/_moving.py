@@ -7,16 +7,16 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tiffin._model import Model
+from tiffin.model import Model
 from tiffin.models._default import default_store
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
+    from tiffin.archives import Limits
     from tiffin.info import ModelInfo
+    from tiffin.places import Progress
     from tiffin.remotes import Pushed, Remote
-    from tiffin.transfer import Limits
-    from tiffin.transfer._progress import Progress
 
 
 def export_model(
@@ -58,7 +58,7 @@ def export_model(
         RecordError: its record was edited by hand and is not accepted.
         ArchiveError: it cannot be written; or a file of the model is not what was saved.
     """
-    from tiffin.transfer import export_model
+    from tiffin.archives import export_model
 
     return export_model(
         tag,
@@ -122,7 +122,7 @@ def import_model(
     Warns:
         NotKeptWarning: another tool wrote it, and some of what it said is not kept.
     """
-    from tiffin.transfer import import_model
+    from tiffin.archives import import_model
 
     return import_model(
         path,

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiffin._model import Model
 from tiffin.exceptions import BadSignatureError
+from tiffin.model import Model
 from tiffin.models._default import default_store
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
@@ -50,8 +50,8 @@ def sign(
         TooManySignaturesError: the content has as many signatures as a store keeps.
         ReadOnlyStoreError, StorageFullError: the signature cannot be kept.
     """
+    from tiffin.model import accepted_info
     from tiffin.signing import make_signature, read_bundle, read_private_key, verify
-    from tiffin.transfer._accepted import accepted_info
     from tiffin.trust import check_content
 
     store = store or default_store()

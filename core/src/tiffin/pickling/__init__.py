@@ -7,7 +7,7 @@ Importing this module imports neither numpy nor cloudpickle; `dump` and `by_valu
 
 from tiffin.pickling._by_value import by_value
 from tiffin.pickling._dump import dump
-from tiffin.pickling._layout import CODE_FILES
+from tiffin.pickling._index import CODE_FILES
 from tiffin.pickling._load import load, load_item
 from tiffin.pickling._views import restore_memoryview
 

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiffin._files import record_written
 from tiffin.exceptions import PicklingError
+from tiffin.files import record_written
 from tiffin.pickling._by_value import by_value
-from tiffin.pickling._layout import (
+from tiffin.pickling._index import (
     ALIGNMENT,
     OWN_FILE,
     Index,
@@ -101,7 +101,7 @@ def _pickle(pickler: BufferPickler, obj: Any, name: str) -> list[Content]:
             raise
         except Exception as error:
             # Whatever class an object's own reduce method may raise, the user needs to know which object it was.
-            from tiffin.pickling._explain import explain
+            from tiffin.pickling._culprit import explain
 
             raise explain(error, obj, name) from error
 

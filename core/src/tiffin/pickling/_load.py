@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tiffin.exceptions import PicklingError
-from tiffin.pickling._layout import Index, check_name, index_file, stream_file
+from tiffin.pickling._index import Index, check_name, index_file, stream_file
 from tiffin.pickling._map import map_file
 
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from tiffin.pickling import _arrays
-from tiffin.pickling._layout import OWN_FILE, STREAM_BUDGET, TINY
+from tiffin.pickling import _array_buffers as _arrays
+from tiffin.pickling._index import OWN_FILE, STREAM_BUDGET, TINY
 from tiffin.pickling._views import reduce_memoryview
 
 PROTOCOL = 5

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tiffin._files import sync_file
+from tiffin.files import start_writeback, sync_file
 from tiffin.pickling._pickler import Content
-from tiffin.pickling._writeback import start_writeback
 
 PIECE = 256 << 10
 """Bytes that are copied, written and hashed at a time; they stay in the processor's cache from one to the next."""

@@ -16,7 +16,7 @@ import pluggy
 if TYPE_CHECKING:
     from tiffin.info import ModelOptions
     from tiffin.plugins._adapter_info import AdapterInfo
-    from tiffin.plugins._foreign import ForeignModel, ForeignReading
+    from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
     from tiffin.plugins._protocols import Backend, BatchContainer, Connector, StoredModel
     from tiffin.tags import Tag
 

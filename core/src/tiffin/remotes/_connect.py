@@ -8,11 +8,10 @@ from typing import Any
 
 from tiffin.config import config_path
 from tiffin.exceptions import ConfigError, HookError, TransferError
+from tiffin.places import is_url, redact
 from tiffin.remotes._folder import FolderRemote
 from tiffin.remotes._interface import Connector, Remote
 from tiffin.remotes._settings import check_place, default_remote, named_remotes, unknown_remote
-from tiffin.transfer._errors import redact
-from tiffin.transfer._places import is_url
 
 _PACKAGES = {"oci": "tiffin-oci"}
 """URL scheme → the package that brings it, where it is one of the workspace's."""

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from tiffin.exceptions import ArchiveError, RemoteDeniedError, RemoteUnreachableError, TransferError
-from tiffin.transfer._errors import lacks_credentials, told
+from tiffin.places import lacks_credentials, told
 
 _FINAL = (
     ImportError,

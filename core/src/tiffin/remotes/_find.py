@@ -20,13 +20,12 @@ from tiffin.exceptions import (
     StoreWarning,
     TransferError,
 )
-from tiffin.info import RECORD_NAME, FileEntry, ModelInfo
+from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, read_foreign_record
+from tiffin.places import Silent
 from tiffin.remotes._interface import Remote, RemoteVersion
 from tiffin.remotes._parallel import each
 from tiffin.remotes._streams import Stop
 from tiffin.tags import LATEST, Tag, check_part, new_version
-from tiffin.transfer._progress import Silent
-from tiffin.transfer._record import read_foreign_record
 
 
 def find(remote: Remote, tag: str | Tag, rename: Tag | None = None) -> tuple[RemoteVersion, ModelInfo]:

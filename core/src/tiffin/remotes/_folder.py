@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreachableError, TransferError
+from tiffin.info import MAX_RECORD, read_foreign_record
+from tiffin.places import is_url
+from tiffin.remotes._folder_files import LocalPlace, Place, RemotePlace
 from tiffin.remotes._interface import Content, Opener, RemoteVersion, Source
-from tiffin.remotes._places import LocalPlace, Place, RemotePlace
 from tiffin.signing import MAX_BUNDLE
 from tiffin.tags import LATEST, is_part
-from tiffin.transfer._places import is_url
-from tiffin.transfer._record import MAX_RECORD, read_foreign_record
 
 FORMAT = "remote 1"
 """What the file `format` of a remote says. A store's says a number, so that neither is taken for the other."""

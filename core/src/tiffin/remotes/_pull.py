@@ -10,8 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tiffin._files import CHUNK, WriteLedger, digest_file
-from tiffin._model import Model
+from tiffin.archives import Limits, Reader
 from tiffin.exceptions import (
     BadSignatureError,
     InvalidTagError,
@@ -21,20 +20,15 @@ from tiffin.exceptions import (
     StoreWarning,
     TooManySignaturesError,
 )
+from tiffin.files import CHUNK, WriteLedger, digest_file, start_writeback
 from tiffin.info import RECORD_NAME, ModelInfo
-from tiffin.pickling._writeback import start_writeback
+from tiffin.model import Model
+from tiffin.places import PIECE, WRITEBACK, Digest, Progress, Silent, write_all
 from tiffin.remotes._find import find
 from tiffin.remotes._interface import Content, Remote, RemoteVersion
 from tiffin.remotes._parallel import each
 from tiffin.remotes._streams import Receiving, Stop, shown, stopping
-from tiffin.store import _blobs, _partial
 from tiffin.tags import Tag
-from tiffin.transfer._checks import PIECE
-from tiffin.transfer._digest import Digest
-from tiffin.transfer._limits import Limits
-from tiffin.transfer._local import WRITEBACK, write_all
-from tiffin.transfer._progress import Progress, Silent
-from tiffin.transfer._read import Reader
 
 if TYPE_CHECKING:
     from tiffin.store import ModelStore
@@ -88,7 +82,7 @@ def pull(
         except ModelExistsError as error:
             raise _taken(info) from error
         with store.changing() as folder:
-            _partial.sweep(store.layout, older=_partial.KEPT)
+            store.downloads.sweep(older=store.downloads.KEPT)
             stop = Stop(progress)
             pulling = _Pulling(store, remote, version, folder, stop, limits or Limits())
             with stopping(stop), pulling.tidying():
@@ -189,25 +183,25 @@ class _Pulling:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                _partial.sweep(self.store.layout, self._kept)
+                self.store.downloads.sweep(self._kept)
             raise
 
     def _take(self, content: Content) -> bool:
         """Take a file from the store, if its content is there as it was saved."""
         path = f"{self.folder}/{content.path}"
-        if not _blobs.take(self.store.layout, content.sha256, content.size, path):
+        if not self.store.blobs.take(content.sha256, content.size, path):
             return False
         if digest_file(path).sha256 == content.sha256:
             self.ledger.record(path, content.sha256, synced=True)
             return True
         # Else what comes instead would be replaced by a link to it when it is published. `verify` tells of it.
-        _blobs.put_aside(self.store.layout, self.store.blob(content.sha256))
+        self.store.blobs.put_aside(self.store.blob(content.sha256))
         os.unlink(path)
         return False
 
     def _copy(self, source: Content, content: Content) -> None:
         path = f"{self.folder}/{content.path}"
-        if not _blobs.take(self.store.layout, content.sha256, content.size, path):
+        if not self.store.blobs.take(content.sha256, content.size, path):
             import shutil
 
             shutil.copyfile(f"{self.folder}/{source.path}", path)
@@ -218,13 +212,13 @@ class _Pulling:
             with open(path, "xb", buffering=0) as file:
                 self._receive(content, file.fileno(), 0)
         else:
-            with _partial.partial(self.store.layout, content.sha256) as descriptor:
+            with self.store.downloads.open(content.sha256) as descriptor:
                 if descriptor is None:  # another process fetches the same content: it is not worth waiting for
                     with open(path, "xb", buffering=0) as file:
                         self._receive(content, file.fileno(), 0)
                 else:
                     self._go_on(content, descriptor)
-                    os.rename(_partial.path_of(self.store.layout, content.sha256), path)
+                    os.rename(self.store.downloads.path_of(content.sha256), path)
         self.ledger.record(path, content.sha256, synced=True)
 
     def _go_on(self, content: Content, descriptor: int) -> None:
@@ -239,7 +233,7 @@ class _Pulling:
                 # What was kept may be at fault, after a power failure say.
                 self._receive(content, descriptor, 0)
         except RemoteDamagedError:
-            _partial.discard(self.store.layout, content.sha256)
+            self.store.downloads.discard(content.sha256)
             raise
 
     def _receive(self, content: Content, descriptor: int, start: int) -> None:

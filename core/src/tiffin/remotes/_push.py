@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from tiffin._model import Model
 from tiffin.exceptions import RecordError, StoreError
-from tiffin.info import RECORD_NAME, ModelInfo, render_record
+from tiffin.info import RECORD_NAME, ModelInfo, read_foreign_record, render_record
+from tiffin.model import Model, accepted_info
+from tiffin.places import Digest, Progress, Silent
 from tiffin.remotes._folder import exists_error
 from tiffin.remotes._interface import Content, Remote, RemoteVersion
 from tiffin.remotes._parallel import each
 from tiffin.remotes._streams import Sending, Stop, stopping
 from tiffin.tags import Tag
-from tiffin.transfer._accepted import accepted_info
-from tiffin.transfer._digest import Digest
-from tiffin.transfer._progress import Progress, Silent
-from tiffin.transfer._record import read_foreign_record
 
 if TYPE_CHECKING:
     from tiffin.store import ModelStore

@@ -16,9 +16,8 @@ import attrs
 
 from tiffin.config import config_path, read_config
 from tiffin.exceptions import ConfigError, InvalidTagError
+from tiffin.places import EXTRAS, is_url, redact
 from tiffin.tags import check_part
-from tiffin.transfer._errors import EXTRAS, redact
-from tiffin.transfer._places import is_url
 
 DEFAULT = "TIFFIN_REMOTE"
 """The environment variable that names the default remote, before `default` in the section `[remotes]`."""

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tiffin.exceptions import RemoteDamagedError, RemoteUnreachableError
+from tiffin.places import Digest, Progress
 from tiffin.remotes._interface import Content, Remote, RemoteVersion, Source
-from tiffin.transfer._digest import Digest
-from tiffin.transfer._progress import Progress
 
 TRIES = 6
 """Times that a content is asked for without any of it coming."""

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from ._attached import AttachedMethod, AttachedRunner
-from ._backends import register_backend
-from ._handles import MethodHandle
-from ._interfaces import (
+from tiffin.calls import (
     Backend,
     CallOptions,
     CallRequest,
     CallService,
     Deliver,
+    Explained,
     MethodTraits,
     Outcome,
     Port,
     Worker,
     WorkerSpec,
 )
-from ._local import LocalBackend
-from ._ports import Explained
-from ._resources import ResourceStrategy, available_processors, share_processors
-from ._runnable import Runnable, RunnableMethod
-from ._runner import Runner
-from ._stored import make_runnable
-from ._unmerged import UnmergedHandle
-from ._worker_process import ProcessBackend
+from tiffin.runners._backends import register_backend
+from tiffin.runners._handles import MethodHandle
+from tiffin.runners._local import LocalBackend
+from tiffin.runners._resources import ResourceStrategy, available_processors, share_processors
+from tiffin.runners._runnable import Runnable, RunnableMethod
+from tiffin.runners._runner import Runner
+from tiffin.runners._stored import make_runnable
+from tiffin.runners._unmerged import UnmergedHandle
+from tiffin.sharing import AttachedMethod, AttachedRunner
+from tiffin.workers import ProcessBackend
 
 __all__ = [
     "AttachedMethod",

@@ -1,14 +1,15 @@
-"""Back ends by name."""
+"""Back ends by name, and what plugins add to runners."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from tiffin.batching import registry as containers
+from tiffin.calls import Backend
 from tiffin.exceptions import RunnerError
-
-from ._interfaces import Backend
-from ._local import LocalBackend
-from ._worker_process import ProcessBackend
+from tiffin.plugins import registry as plugins
+from tiffin.runners._local import LocalBackend
+from tiffin.workers import ProcessBackend
 
 backends: dict[str, Callable[[], Backend]] = {"local": LocalBackend, "process": ProcessBackend}
 """What makes a back end, by the name that `backend=` takes."""
@@ -47,3 +48,16 @@ def find_backend(backend: str | Backend) -> Backend:
             runner="",
         )
     return make()
+
+
+def ask_plugins() -> None:
+    """Take in what the hooks `batch_containers` and `runner_backends` answer.
+
+    Raises:
+        PluginError: A plugin cannot be used; it is named, and how to switch it off.
+    """
+    hooks = plugins().broadcast()
+    for added in hooks.batch_containers():
+        containers.register_all(added)
+    for backends in hooks.runner_backends():
+        register_backends(backends)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tiffin.batching import Batch, Chunk, Core, Method, again
+from tiffin.calls import Backend, WorkerSpec
 from tiffin.exceptions import (
     ForkedRunnerError,
     QueueFullError,
@@ -22,11 +23,9 @@ from tiffin.exceptions import (
     RunnerError,
     RunnerNotReadyError,
 )
-
-from ._answers import deliver, presentable, reject
-from ._interfaces import Backend, WorkerSpec
-from ._seats import Seat, Slot
-from ._timers import Timers
+from tiffin.runners._answers import deliver, presentable, reject
+from tiffin.runners._seats import Seat, Slot
+from tiffin.runners._timers import Timers
 
 logger = logging.getLogger("tiffin.runners")
 

@@ -10,12 +10,11 @@ from typing import Any
 from numpy import ndarray
 
 from tiffin.batching import BatchAxes, Chunk, Method, Prepared, prepare
+from tiffin.calls import CallOptions, Explained, ThreadWaiter
 from tiffin.exceptions import CallTimeoutError
-
-from ._engine import Engine
-from ._interfaces import CallOptions
-from ._ports import INLINE, Explained, LoopPort, Stage, ThreadPort, ThreadWaiter, explained
-from ._runnable import RunnableMethod
+from tiffin.runners._engine import Engine
+from tiffin.runners._ports import INLINE, LoopPort, Stage, ThreadPort, explained
+from tiffin.runners._runnable import RunnableMethod
 
 _NOWHERE: Any = object()
 

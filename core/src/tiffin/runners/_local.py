@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
+from tiffin.calls import Worker, WorkerSpec
 from tiffin.exceptions import MethodTimeoutError, RunnerNotReadyError
-
-from ._interfaces import Worker, WorkerSpec
 
 
 class LocalWorker:

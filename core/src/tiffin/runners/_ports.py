@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from _thread import allocate_lock
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from tiffin.batching import Batch, Chunk, Explanation, Layout, Method, Prepared, explain
+from tiffin.batching import Batch, Chunk, Layout, Method, Prepared, explain
+from tiffin.calls import Explained
 from tiffin.exceptions import RunnerError
-
-from ._engine import Engine
-
-
-class Explained(NamedTuple):
-    """A result with what happened to its call."""
-
-    result: Any
-    explanation: Explanation
+from tiffin.runners._engine import Engine
 
 
 def explained(answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> list[tuple[Chunk, list[Any]]]:
@@ -197,40 +189,6 @@ class Stage:
         chunk = Chunk(self.method, self._key, self._layout, self.payloads, self.waiters, self._each, None, self.port)
         self.payloads, self.waiters = [], []
         return chunk
-
-
-class ThreadWaiter:
-    """A thread that waits for one answer."""
-
-    __slots__ = ("_lock", "error", "finished", "result")
-
-    def __init__(self) -> None:
-        self._lock = allocate_lock()
-        self._lock.acquire()
-        self.finished = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def done(self) -> bool:
-        """Return whether it waits no more."""
-        return self.finished
-
-    def wait(self, timeout: float | None) -> bool:
-        """Block until there is an answer; return whether one came within the seconds."""
-        answered = False
-        try:
-            answered = self._lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
-        finally:
-            # An interrupt ends the waiting too.
-            self.finished = True
-        return answered
-
-    def answer(self, result: Any, error: BaseException | None) -> None:
-        """Wake the thread up."""
-        if not self.finished:
-            self.result, self.error = result, error
-            self.finished = True
-            self._lock.release()
 
 
 class ThreadPort:

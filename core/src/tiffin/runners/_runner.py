@@ -10,20 +10,17 @@ from types import TracebackType
 from typing import Any
 
 from tiffin.batching import Method
+from tiffin.calls import Backend, MethodTraits, Worker, WorkerSpec
 from tiffin.exceptions import RunnerOptionError
-
-from ._attached import AttachedRunner, attach
-from ._backends import find_backend
-from ._engine import Engine
-from ._handles import LoopPorts, MethodHandle
-from ._interfaces import Backend, MethodTraits, Worker, WorkerSpec
-from ._listen import Listener
-from ._plugins import ask_plugins
-from ._ports import ThreadPort
-from ._resources import ResourceStrategy, available_processors, share_processors
-from ._runnable import Runnable, RunnableMethod
-from ._service import RunnerService
-from ._unmerged import Lanes, UnmergedHandle
+from tiffin.runners._backends import ask_plugins, find_backend
+from tiffin.runners._engine import Engine
+from tiffin.runners._handles import LoopPorts, MethodHandle
+from tiffin.runners._ports import ThreadPort
+from tiffin.runners._resources import ResourceStrategy, available_processors, share_processors
+from tiffin.runners._runnable import Runnable, RunnableMethod
+from tiffin.runners._service import RunnerService
+from tiffin.runners._unmerged import Lanes, UnmergedHandle
+from tiffin.sharing import AttachedRunner, Listener, attach
 
 METHOD_OPTIONS = frozenset({"max_batch_size", "max_latency_ms", "timeout"})
 """What `method_configs` may say of a method."""

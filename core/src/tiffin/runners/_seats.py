@@ -7,8 +7,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from tiffin.batching import Station
-
-from ._interfaces import Worker, WorkerSpec
+from tiffin.calls import Worker, WorkerSpec
 
 if TYPE_CHECKING:
     from tiffin.batching import Batch

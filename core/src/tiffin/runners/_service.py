@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tiffin.batching import Batch, Chunk
+from tiffin.calls import CallRequest, Deliver, Explained, Outcome
 from tiffin.exceptions import RunnerError
+from tiffin.runners._handles import MethodHandle
+from tiffin.runners._ports import Explaining
+from tiffin.runners._timers import Timer
+from tiffin.runners._unmerged import StreamCall, UnmergedHandle
 
-from ._handles import MethodHandle
-from ._interfaces import CallRequest, Deliver, Outcome
-from ._ports import Explained, Explaining
-from ._timers import Timer
-from ._unmerged import StreamCall, UnmergedHandle
 
-if TYPE_CHECKING:
-    from ._runner import Runner
+class Served(Protocol):
+    """What is offered of a runner."""
+
+    @property
+    def name(self) -> str:
+        """The runner's name."""
+
+    @property
+    def methods(self) -> Mapping[str, Any]:
+        """Name → handle of each method."""
+
+    @property
+    def default_method(self) -> Any:
+        """The name of the method that a call of the runner itself means; may be `None`."""
+
+    @property
+    def engine(self) -> Any:
+        """What runs its calls."""
 
 
 class RunnerService:
     """What a runner offers to clients in other processes."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Served) -> None:
         self._runner = runner
 
     def open_port(self, deliver: Deliver) -> ServicePort:
@@ -59,7 +75,7 @@ class _Open:
 class ServicePort:
     """One client's calls."""
 
-    def __init__(self, runner: Runner, deliver: Deliver) -> None:
+    def __init__(self, runner: Served, deliver: Deliver) -> None:
         self._runner = runner
         self._engine = runner.engine
         self._deliver = deliver

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from tiffin.runners._runnable import Runnable
 from tiffin.signatures import bind_partial, find_method
-
-from ._runnable import Runnable
 
 
 class StoredRunnable(Runnable):

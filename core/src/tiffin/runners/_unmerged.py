@@ -12,13 +12,11 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
 from tiffin.batching import Explanation
+from tiffin.calls import CallOptions, Explained
 from tiffin.exceptions import CallTimeoutError, QueueFullError, RunnerNotReadyError
-
-from ._engine import Engine
-from ._interfaces import CallOptions
-from ._ports import Explained
-from ._runnable import RunnableMethod
-from ._seats import Seat
+from tiffin.runners._engine import Engine
+from tiffin.runners._runnable import RunnableMethod
+from tiffin.runners._seats import Seat
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 
 from tiffin.exceptions import SignatureError
-from tiffin.signatures._containers import count_rows
 from tiffin.signatures._methods import first_argument
+from tiffin.signatures._rows import count_rows
 from tiffin.signatures._signature import ModelSignature
 from tiffin.signatures._spec import infer_spec
 from tiffin.signatures._spec_check import check_spec

@@ -6,16 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tiffin.exceptions import SignatureError
-from tiffin.signatures._containers import (
-    class_names,
-    dtype_name,
-    is_array,
-    is_frame,
-    is_series,
-    plain_name,
-    shape_of,
-)
 from tiffin.signatures._spec_form import SCALARS, Spec, describe_shape
+from tiffin.values.looks import class_names, dtype_name, is_array, is_frame, is_series, plain_name, shape_of
 
 
 def infer_spec(value: Any, *, batch_dim: int | None = None) -> Spec:

@@ -6,18 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from tiffin.exceptions import SignatureError
-from tiffin.signatures._containers import (
-    class_names,
-    dtype_name,
-    is_array,
-    is_frame,
-    is_series,
-    plain_name,
-    shape_of,
-)
 from tiffin.signatures._spec import infer_spec
 from tiffin.signatures._spec_form import SCALARS, Spec, describe_shape, describe_spec, plain_spec
 from tiffin.signatures._text import of_method
+from tiffin.values.looks import class_names, dtype_name, is_array, is_frame, is_series, plain_name, shape_of
 
 
 def check_spec(spec: Any, value: Any, *, where: str = "value", method: str = "") -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tiffin.exceptions import SignatureError
-from tiffin.signatures._containers import plain_dtype, plain_name
 from tiffin.signatures._text import did_you_mean, of_method
+from tiffin.values.looks import plain_dtype, plain_name
 
 Spec = dict[str, Any]
 """Plain data that describes a value; survives YAML and JSON."""

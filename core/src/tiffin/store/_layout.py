@@ -9,8 +9,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from tiffin._files import sync_file
 from tiffin.exceptions import ReadOnlyStoreError, StorageFullError, StoreError, StoreFormatError
+from tiffin.files import sync_file
 
 FORMAT = 1
 """The version of the store's layout that this Tiffin writes."""

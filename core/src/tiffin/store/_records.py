@@ -7,8 +7,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from tiffin._model import Stamp
 from tiffin.exceptions import ModelNotFoundError, RecordError
+from tiffin.model import Stamp
 from tiffin.store._layout import Layout
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import os
 import stat
 import time
 
-from tiffin._model import Row, Stamp
 from tiffin.exceptions import ModelNotFoundError, RecordError
+from tiffin.model import Row, Stamp
 from tiffin.store import _records
 from tiffin.store._catalog import Catalog, Entry
 from tiffin.store._layout import Layout

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiffin._origin import Origin, is_local, is_trusted
 from tiffin.config import trust_policy
 from tiffin.exceptions import UntrustedModelError
+from tiffin.origin import Origin, is_local, is_trusted
 from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import code_files, main_part, object_part
 from tiffin.trust._report import FileReport, allowed_names, describe_origin, inspect_part_file

@@ -6,9 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tiffin._files import digest_file
-from tiffin._origin import Origin
 from tiffin.exceptions import StoreError
+from tiffin.files import digest_file
+from tiffin.origin import Origin
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo

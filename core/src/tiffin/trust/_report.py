@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 
-from tiffin._origin import Origin, is_local, is_trusted
 from tiffin.config import trust_policy
 from tiffin.exceptions import PluginError
 from tiffin.inspection import PLAIN_NAMES, Inspection, inspect_file
+from tiffin.origin import Origin, is_local, is_trusted
 from tiffin.plugins import registry
 from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import Part, code_files, files_of, main_part, object_part
@@ -20,7 +20,7 @@ from tiffin.trust._signed import SIGNATURE_POLICIES, Signed, signed
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
-    from tiffin.plugins._adapter_info import CodeReader
+    from tiffin.plugins import CodeReader
     from tiffin.signing import SignatureCheck
 
 

@@ -1,0 +1,17 @@
+"""Moving models: archives in many formats, to and from files and URLs."""
+
+from __future__ import annotations
+
+from tiffin.archives._export import export_model
+from tiffin.archives._formats import FORMATS
+from tiffin.archives._import import import_model
+from tiffin.archives._limits import Limits
+from tiffin.archives._reader import Reader
+
+__all__ = [
+    "FORMATS",
+    "Limits",
+    "Reader",
+    "export_model",
+    "import_model",
+]

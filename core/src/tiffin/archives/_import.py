@@ -1,0 +1,267 @@
+"""Import: an archive becomes a stored version, once all of it has been checked."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tiffin.archives._attested import check_signature, is_signature, read_bounded
+from tiffin.archives._limits import Limits
+from tiffin.archives._placing import place
+from tiffin.archives._reader import Reader
+from tiffin.archives._recognising import Found, find_foreign, is_foreign_record
+from tiffin.archives._rules import Entry
+from tiffin.exceptions import ArchiveError, DamagedArchiveError, ModelExistsError, NotKeptWarning, RecordError
+from tiffin.files import WriteLedger, start_writeback
+from tiffin.info import MAX_RECORD, RECORD_NAME, ModelInfo, read_foreign_record
+from tiffin.model import Model
+from tiffin.places import PIECE, WRITEBACK, Digest, Progress, Silent, compose, is_url, open_source, redact, write_all
+from tiffin.store import ModelStore
+from tiffin.tags import Tag
+
+
+def import_model(
+    path: str | os.PathLike[str],
+    input_format: str | None = None,
+    *,
+    name: str | Tag | None = None,
+    subpath: str | None = None,
+    protocol: str | None = None,
+    user: str | None = None,
+    passwd: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    force: bool = False,
+    as_files: bool = False,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+    store: ModelStore,
+) -> Model:
+    """Read one archive or folder that `export_model` wrote, or BentoML, or MLflow, and store it as a version.
+
+    Streams: holds no more than some MiB in memory and makes no second copy on disk. Everything is checked before the
+    version is published; an error leaves the store as it was.
+
+    Args:
+        path: a file, a folder, or a URL that fsspec opens.
+        input_format: not needed: archives are known by their first bytes. Kept for programs written for BentoML.
+        name: another name, or `name:version`, to store it under.
+        subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
+        params: options of the fsspec file system.
+        force: whether a version that exists is replaced, in one step.
+        as_files: whether another tool's model becomes a raw folder of files, which no adapter has to know.
+        limits: how much the archive may unpack to.
+        progress: told how far it is.
+        store: the store.
+
+    Returns:
+        A handle on the new version. It is not trusted: see `tiffin.Model.load`.
+
+    Raises:
+        UnsafeArchiveError: a member of the archive was refused; it is named.
+        DamagedArchiveError: the archive is cut off or damaged, or holds other content than its record says.
+        ForeignModelError: another tool wrote it, and no installed adapter reads it, or it has no name.
+        ArchiveError: it cannot be read.
+        ModelExistsError: the version exists, and `force` is false.
+        StorageFullError, ReadOnlyStoreError: the store's disk refused.
+
+    Warns:
+        NotKeptWarning: another tool wrote it, and some of what it said is not kept.
+    """
+    source = compose(path, protocol=protocol, user=user, passwd=passwd, subpath=subpath)
+    _check_outside(source, store)
+    reader = Reader(redact(source), limits or Limits())
+    progress = progress or Silent()
+    with _entries(source, reader, params) as entries, store.changing() as folder:
+        unpacking = _Unpacking(folder, reader, progress, lambda info: _claim(store, _renamed(info, name), force=force))
+        for entry in entries:
+            unpacking.add(entry)
+        origin = f"imported from {redact(source)}"
+        foreign = unpacking.find_foreign()
+        if foreign is None:
+            info, ledger = unpacking.finish()
+            info = _renamed(info, name)
+            _claim(store, info, force=force)
+            for member, bundle in unpacking.signatures.items():
+                store.add_signature(info, bundle, path=member)
+            return store.adopt(folder, info, ledger, origin=origin, overwrite=force)
+        digests = {path: sha256 for path, (_, sha256) in unpacking.found.items()}
+        placed = place(foreign, folder, digests, reader, name=name, as_files=as_files)
+        _claim(store, placed.info, force=force)
+        model = store.adopt(folder, placed.info, placed.ledger, origin=f"{origin}, {placed.origin}", overwrite=force)
+    if placed.lost:
+        _warn(model, placed.lost)
+    return model
+
+
+def _check_outside(source: str, store: ModelStore) -> None:
+    if is_url(source):
+        return
+    folder, own = os.path.realpath(os.path.expanduser(source)), os.path.realpath(store.path)
+    if os.path.commonpath([folder, own]) == folder:
+        raise ArchiveError(
+            f"{source} holds the store itself",
+            why="What is imported is written into the store, so this would not come to an end",
+            fix=f"Name one version: {source.rstrip('/')}/…/models/NAME/VERSION",
+            path=source,
+            member="",
+        )
+
+
+def _warn(model: Model, lost: tuple[str, ...]) -> None:
+    text = f"Not kept of what model '{model.tag}' had:" + "".join(f"\n  - {phrase}" for phrase in lost)
+    warnings.warn(NotKeptWarning(text, lost), stacklevel=4)
+
+
+def _claim(store: ModelStore, info: ModelInfo, *, force: bool) -> None:
+    try:
+        store.check_free(info.tag, overwrite=force)
+    except ModelExistsError as error:
+        fix = "Import it under another version (--as NAME:VERSION)" + (
+            "" if force else ", or pass force=True (--force)"
+        )
+        raise ModelExistsError(
+            error.what.replace("saved", "imported"), why=error.why, fix=fix, tag=error.tag
+        ) from error
+
+
+def _renamed(info: ModelInfo, name: str | Tag | None) -> ModelInfo:
+    if name is None:
+        return info
+    tag = Tag.parse(name)
+    return attrs.evolve(info, name=tag.name, version=tag.version or info.version)
+
+
+@contextlib.contextmanager
+def _entries(source: str, reader: Reader, params: Mapping[str, Any] | None) -> Iterator[Iterator[Entry]]:
+    if not is_url(source) and os.path.isdir(os.path.expanduser(source)):
+        yield reader.read_folder(Path(source).expanduser())
+        return
+    with open_source(source, params) as file:
+        yield reader.read(file)
+
+
+class _Unpacking:
+    """Unpacks entries into a staging folder, and compares them with the record."""
+
+    def __init__(self, folder: str, reader: Reader, progress: Progress, claim: Callable[[ModelInfo], None]) -> None:
+        self.folder = folder
+        self.reader = reader
+        self.progress = progress
+        self.claim = claim
+        self.info: ModelInfo | None = None
+        self.found: dict[str, tuple[int, str]] = {}
+        self.ledger = WriteLedger()
+        self.signatures: dict[str, bytes] = {}
+        self._started = False
+
+    def add(self, entry: Entry) -> None:
+        """Unpack one entry."""
+        if entry.path == RECORD_NAME:
+            text = self._read_record(entry)
+            if text is None:
+                return
+            entry = entry._replace(stream=io.BytesIO(text))
+        limit = self.reader.limits.max_bytes if entry.size is None else entry.size
+        if self.info is not None:
+            listed = self.info.files.get(entry.path)
+            if listed is None and is_signature(entry.path, self.info):
+                self._add_signature(entry, self.info)
+                return
+            if listed is None:
+                raise self.reader.refuse(entry.path, "model.yaml does not list it")
+            if entry.size not in (None, listed.size):
+                raise self.reader.refuse(entry.path, f"it states {entry.size} bytes, and model.yaml {listed.size}")
+            limit = listed.size
+        self._start(None)
+        path = f"{self.folder}/{entry.path}"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        size, sha256 = self._unpack(entry, path, limit)
+        self.found[entry.path] = size, sha256
+        self.ledger.record(path, sha256, synced=True)
+
+    def _add_signature(self, entry: Entry, info: ModelInfo) -> None:
+        self.signatures[entry.path] = check_signature(read_bounded(entry.stream, info), entry.path, info, self.reader)
+
+    def _unpack(self, entry: Entry, path: str, limit: int) -> tuple[int, str]:
+        size = written_back = 0
+        with Digest(limit) as digest, open(path, "xb", buffering=0) as file:
+            for piece in _pieces(entry.stream):
+                size += len(piece)
+                if size > limit:
+                    raise self.reader.refuse(entry.path, f"it is longer than the {limit} bytes that are stated of it")
+                digest.update(piece)
+                write_all(file.fileno(), piece)
+                self.progress.advance(len(piece))
+                if size - written_back >= WRITEBACK:
+                    start_writeback(file.fileno(), written_back, size - written_back)
+                    written_back = size
+            if entry.size not in (None, size):
+                raise self.reader.damaged(f"it has {size} of {entry.size} bytes", entry.path)
+            os.fsync(file.fileno())
+            return size, digest.hexdigest()
+
+    def find_foreign(self) -> Found | None:
+        """Return the model of another tool that was unpacked, `None` where there is none."""
+        if self.info is not None:
+            return None
+        return find_foreign(self.folder, {path: size for path, (size, _) in self.found.items()}, self.reader)
+
+    def _read_record(self, entry: Entry) -> bytes | None:
+        """Take a record; returns its text where it is another tool's, which is a file like any other."""
+        text = bytearray()
+        for piece in _pieces(entry.stream):
+            text += piece
+            if len(text) > MAX_RECORD:
+                raise self.reader.refuse(entry.path, f"it is longer than {MAX_RECORD} bytes")
+        if is_foreign_record(bytes(text), RECORD_NAME):
+            return bytes(text)
+        try:
+            self.info = read_foreign_record(bytes(text), f"{RECORD_NAME} of {self.reader.path}")
+        except RecordError as error:
+            raise self.reader.damaged(error.what, RECORD_NAME) from error
+        # What cannot be published need not be fetched.
+        self.claim(self.info)
+        self._start(self.info)
+        return None
+
+    def _start(self, info: ModelInfo | None) -> None:
+        if not self._started:
+            self._started = True
+            self.progress.start(f"Importing {info.tag}" if info else "Importing", info.size if info else None)
+
+    def finish(self) -> tuple[ModelInfo, WriteLedger]:
+        """Compare what was unpacked with the record; returns the record and the digests."""
+        if self.info is None:
+            raise DamagedArchiveError(
+                f"{self.reader.path} holds no {RECORD_NAME}",
+                why="It is not a model that Tiffin exported, nor BentoML or MLflow, or it is cut off",
+                path=self.reader.path,
+                member=RECORD_NAME,
+            )
+        for path in [path for path in self.found if path not in self.info.files and is_signature(path, self.info)]:
+            del self.found[path]
+            with open(f"{self.folder}/{path}", "rb") as stream:  # it came before the record
+                self._add_signature(Entry(path, None, stream), self.info)
+            os.unlink(f"{self.folder}/{path}")
+        for path in sorted(self.info.files.keys() - self.found.keys()):
+            raise self.reader.damaged("the file is missing", path)
+        for path, (size, sha256) in self.found.items():
+            listed = self.info.files.get(path)
+            if listed is None:
+                raise self.reader.refuse(path, "model.yaml does not list it")
+            if (listed.size, listed.sha256) != (size, sha256):
+                raise self.reader.damaged("its content is not what model.yaml says", path)
+        return self.info, self.ledger
+
+
+def _pieces(stream: Any) -> Iterator[bytes]:
+    read: Callable[[int], bytes] = stream.read
+    while piece := read(PIECE):
+        yield piece

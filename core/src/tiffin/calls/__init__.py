@@ -1,0 +1,34 @@
+"""What runner, workers and clients agree on: interfaces, those who wait for an answer, what happened to a call."""
+
+from __future__ import annotations
+
+from tiffin.calls._explanation import Explanation
+from tiffin.calls._interfaces import (
+    Backend,
+    CallOptions,
+    CallRequest,
+    CallService,
+    Deliver,
+    MethodTraits,
+    Outcome,
+    Port,
+    Worker,
+    WorkerSpec,
+)
+from tiffin.calls._waiters import Explained, ThreadWaiter
+
+__all__ = [
+    "Backend",
+    "CallOptions",
+    "CallRequest",
+    "CallService",
+    "Deliver",
+    "Explained",
+    "Explanation",
+    "MethodTraits",
+    "Outcome",
+    "Port",
+    "ThreadWaiter",
+    "Worker",
+    "WorkerSpec",
+]

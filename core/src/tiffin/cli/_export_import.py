@@ -1,0 +1,120 @@
+"""`tiffin models export` and `import`: moving models as archives."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from tiffin import models as api
+from tiffin.cli._completion import complete_tag
+from tiffin.cli._output import read_size
+from tiffin.cli._trust import hint
+
+_WORTH_A_BAR = 8 << 20
+"""Bytes from which on a transfer is shown."""
+
+
+@click.command()
+@click.argument("tag", shell_complete=complete_tag)
+@click.argument("path", default=".", metavar="[PATH|URL]")
+@click.option(
+    "--format", "output_format", metavar="FORMAT", help="tiffin, tar, tar.zst, tar.gz, tar.xz, zip or folder."
+)
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+def export(tag: str, path: str, output_format: str | None, force: bool) -> None:
+    """Write a version as one archive, to a file, a folder or any URL that fsspec opens (s3://, sftp://, ...).
+
+    The format is that of the ending; in a folder the archive is called NAME-VERSION.tiffin.
+    """
+    with progress_bar() as progress:
+        written = api.export_model(tag, path, output_format, force=force, progress=progress)
+    click.echo(f"Exported {api.get(tag).tag} to {written}")
+
+
+@click.command("import")
+@click.argument("path", metavar="PATH|URL")
+@click.option("--as", "name", metavar="NAME[:VERSION]", help="Store it under another name or version.")
+@click.option("--force", is_flag=True, help="Replace the version if it exists.")
+@click.option("--as-files", is_flag=True, help="Take another tool's model as a raw folder of files.")
+@click.option("--max-bytes", type=int, help="Refuse archives that unpack to more.  [default: 1 TiB]")
+@click.option("--max-ratio", type=float, help="Refuse archives that unpack to more times their size.  [default: 1000]")
+@click.option("--max-files", type=int, help="Refuse archives of more members.  [default: 100000]")
+def import_archive(path: str, name: str | None, force: bool, as_files: bool, **limits: float | None) -> None:
+    """Read an archive, from a file, a folder or a URL, and store it as a version.
+
+    Models that BentoML exported (.bentomodel) and models in MLflow's format are taken too, if an installed adapter reads
+    them; what of them is not kept is listed.
+    """
+    from tiffin.archives import Limits
+
+    chosen: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
+    # Warnings wait for the bar, which would be drawn over them.
+    with warnings.catch_warnings(record=True) as caught, progress_bar() as progress:
+        model = api.import_model(
+            path, name=name, force=force, as_files=as_files, limits=Limits(**chosen), progress=progress
+        )
+    click.echo(f"Imported {model.tag}")
+    for warning in caught:
+        warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
+    hint(model)
+
+
+@contextlib.contextmanager
+def progress_bar() -> Iterator[Any]:
+    """Draw a bar with size, rate and time on a terminal's standard error; nothing elsewhere. Gives what to tell it by."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text(f"{read_size(int(task.speed or 0))}/s")
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        Rate(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    try:
+        yield _Bar(bar)
+    finally:
+        bar.stop()
+
+
+class _Bar:
+    """Shows what is worth it: what is over at once would only flicker."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._task: Any = None
+        self._what = ""
+        self._unknown = 0
+
+    def start(self, what: str, total: int | None) -> None:
+        self._what, self._task, self._unknown = what, None, 0
+        if total is not None and total >= _WORTH_A_BAR:
+            self._show(total)
+
+    def _show(self, total: int | None, done: int = 0) -> None:
+        self._task = self._bar.add_task(self._what, total=total, completed=done)
+        self._bar.start()
+
+    def advance(self, count: int) -> None:
+        if self._task is not None:
+            self._bar.advance(self._task, count)
+            return
+        # Of an archive whose record comes late nobody knows the size before it is unpacked.
+        self._unknown += count
+        if self._unknown >= _WORTH_A_BAR:
+            self._show(None, self._unknown)

@@ -1,0 +1,98 @@
+"""Places: local paths and the URLs that fsspec opens, read and written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from tiffin.places._driver_errors import Told, told
+from tiffin.places._fsspec import file_system, open_remote, parts, quietly
+from tiffin.places._local_files import Unnamed, check_target, parents
+
+
+def compose(
+    path: str | os.PathLike[str],
+    *,
+    protocol: str | None = None,
+    user: str | None = None,
+    passwd: str | None = None,
+    subpath: str | None = None,
+) -> str:
+    """Return one path or URL from its parts, as BentoML's functions take them."""
+    text = os.fspath(path)
+    if protocol is not None:
+        login = ""
+        if user is not None:
+            login = quote(user, safe="") + (":" + quote(passwd, safe="") if passwd is not None else "") + "@"
+        text = f"{protocol.removesuffix('://')}://{login}{text.lstrip('/') if login else text}"
+    return f"{text.rstrip('/')}/{subpath.lstrip('/')}" if subpath else text
+
+
+def is_url(path: str) -> bool:
+    """Tell whether `path` is a URL, or a chain of them, and not a local path."""
+    return "://" in path or "::" in path
+
+
+@contextlib.contextmanager
+def open_source(path: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+    """Open a path or URL for reading, from front to back.
+
+    Args:
+        path: the path or URL.
+        params: options of the fsspec file system.
+
+    Raises:
+        ArchiveError: it is not there, may not be read, or its driver is missing; also raised by `read`.
+    """
+    with contextlib.ExitStack() as stack:
+        if is_url(path):
+            system, name = stack.enter_context(file_system(path, params, "read"))
+            with told(path, "read"):
+                file = system.open(name, "rb", **parts(system, 0))
+            stack.callback(quietly, file.close)
+        else:
+            with told(path, "read"):
+                file = stack.enter_context(Path(path).expanduser().open("rb", buffering=0))
+        yield Told(file, path, "read")
+
+
+@contextlib.contextmanager
+def open_target(
+    path: str, params: Mapping[str, Any] | None = None, *, size: int = 0, replace: bool = True
+) -> Iterator[Any]:
+    """Open a path or URL for writing; it appears when the block ends well, and an exception leaves nothing.
+
+    Remotes without uploads that appear at their end (FTP, SFTP, WebDAV) get the file under another name first.
+
+    Args:
+        path: the path or URL.
+        params: options of the fsspec file system.
+        size: about how many bytes will be written.
+        replace: whether what is there is replaced.
+
+    Raises:
+        ArchiveError: it exists and `replace` is false, it may not be written, or its driver is missing; also raised by
+            `write`.
+        StorageFullError: no space is left there.
+    """
+    if is_url(path):
+        with (
+            file_system(path, params, "write") as (system, name),
+            open_remote(system, name, path, size, replace) as file,
+        ):
+            yield Told(file, path, "write")
+        return
+    with contextlib.ExitStack() as stack:
+        with told(path, "write"):
+            # A link is followed, as other programs do; only what it leads to is replaced.
+            target = Path(os.path.realpath(os.path.expanduser(path)))
+            check_target(target, path, replace=replace)
+            stack.enter_context(parents(target))
+            file = stack.enter_context(Unnamed(target, path, replace=replace))
+        yield Told(file, path, "write")
+        with told(path, "write"):
+            file.publish()

@@ -1,0 +1,68 @@
+"""What adapters are told of a model that another tool wrote, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from tiffin.exceptions import HookError
+
+
+@attrs.frozen(kw_only=True)
+class ForeignModel:
+    """A model that another tool wrote, as its record describes it.
+
+    All of it comes from whoever made the archive. Nothing in it may name a module to import, or be run.
+
+    Attributes:
+        tool: the tool, in lower case: "bentoml" or "mlflow".
+        kind: what of the tool wrote the files: the module that a model of BentoML's names, or one of the flavors in MLflow.
+        fields: what the record says of that: a flavor's own fields, or `options` and `api_version`. Plain values.
+        files: path, with "/" → size in bytes, of all files but BentoML's own record.
+    """
+
+    tool: str
+    kind: str
+    fields: Mapping[str, Any]
+    files: Mapping[str, int]
+
+
+@attrs.frozen(kw_only=True)
+class ForeignReading:
+    """How an adapter will read a model that another tool wrote; `read_foreign` returns one, or a dict with these fields.
+
+    Attributes:
+        renames: path → path that the file gets, so that the adapter's `load` finds it and its `code_files` and `code_readers`
+            fit it. Files that are not named stay where they are.
+        options: options to record, which `load` receives.
+        versions: distribution → version that wrote the files, where the fields tell it.
+        signatures: method → signature, where the adapter knows better than the record.
+        not_kept: what is lost, each as a phrase that users read.
+    """
+
+    renames: Mapping[str, str] = attrs.field(factory=dict)
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    versions: Mapping[str, str] = attrs.field(factory=dict)
+    signatures: Mapping[str, Any] | None = None
+    not_kept: Sequence[str] = ()
+
+    @classmethod
+    def from_answer(cls, answer: Any, plugin: str) -> ForeignReading | None:
+        """Return what `read_foreign` answered as a `ForeignReading`; `None` stays `None`.
+
+        Raises:
+            HookError: it is something else.
+        """
+        if answer is None or isinstance(answer, cls):
+            return answer
+        known = [field.name for field in attrs.fields(cls)]
+        if isinstance(answer, Mapping) and all(name in known for name in answer):
+            return cls(**answer)
+        raise HookError(
+            f"The adapter {plugin!r} answers read_foreign with {answer!r}",
+            why="Known fields are " + ", ".join(known),
+            fix="Return a ForeignReading or a dict with some of its fields, or None",
+            plugin=plugin,
+        )

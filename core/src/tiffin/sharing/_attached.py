@@ -1,0 +1,373 @@
+"""An attached runner: the same calls, answered by a runner in another process."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any
+
+from tiffin.batching import Explanation
+from tiffin.calls import CallOptions, CallRequest, CallService, Explained, Outcome, Port, ThreadWaiter
+from tiffin.exceptions import CallTimeoutError, RunnerOptionError
+from tiffin.sharing._attach import AttachedService
+
+_PLAIN = CallOptions()
+
+
+class AttachedRunner:
+    """A runner in another process, with the methods of a `Runner` here. Safe for any thread and any number of loops.
+
+    Args:
+        service: The connection.
+    """
+
+    def __init__(self, service: CallService) -> None:
+        self._service = service
+        about = service.describe()
+        self.name: str = about["name"]
+        self.default_method: str | None = about["default"]
+        threads = _ThreadCalls(service)
+        loops = _LoopCalls(service)
+        self.methods: dict[str, AttachedMethod] = {
+            name: AttachedMethod(self.name, name, traits["kind"], threads, loops)
+            for name, traits in about["methods"].items()
+        }
+        for name, method in self.methods.items():
+            if not hasattr(type(self), name):
+                setattr(self, name, method)
+
+    def run(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the one obvious method; as that method's `run`."""
+        return self._default().run(*args, **kwargs)
+
+    async def async_run(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the one obvious method, from a coroutine; as that method's `async_run`."""
+        return await self._default().async_run(*args, **kwargs)
+
+    def options(self, *, timeout: float | None = None, explain: bool = False) -> AttachedMethod:
+        """Return the one obvious method with options for a call."""
+        return self._default().options(timeout=timeout, explain=explain)
+
+    def _default(self) -> AttachedMethod:
+        if self.default_method is None:
+            raise RunnerOptionError(
+                f"Runner {self.name!r} has several methods: {', '.join(self.methods)}",
+                fix=f"Say which: runner.{next(iter(self.methods))}.run(…)",
+                runner=self.name,
+            )
+        return self.methods[self.default_method]
+
+    def ready(self) -> bool:
+        """Return whether the connection stands."""
+        return bool(getattr(self._service, "connected", True))
+
+    def close(self) -> None:
+        """Close the connection; open calls are cancelled there and end with `RunnerClosedError` here. Repeatable."""
+        close = getattr(self._service, "close", None)
+        if close is not None:
+            close()
+
+    def __enter__(self) -> AttachedRunner:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> AttachedRunner:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self.close)
+
+    def __getattr__(self, name: str) -> Any:
+        methods = self.__dict__.get("methods", {})
+        if name in methods:
+            return methods[name]
+        raise AttributeError(f"Runner has no attribute or method {name!r}; its methods: {', '.join(methods)}")
+
+    def __repr__(self) -> str:
+        return f"<AttachedRunner {self.name!r}: {', '.join(self.methods)}>"
+
+
+class AttachedMethod:
+    """One method of an attached runner."""
+
+    def __init__(
+        self,
+        runner: str,
+        name: str,
+        kind: str,
+        threads: _ThreadCalls,
+        loops: _LoopCalls,
+        options: CallOptions = _PLAIN,
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self._runner = runner
+        self._threads = threads
+        self._loops = loops
+        self._options = options
+
+    @property
+    def streaming(self) -> bool:
+        """Whether it yields items."""
+        return self.kind in ("stream", "async_stream")
+
+    def options(self, *, timeout: float | None = None, explain: bool = False) -> AttachedMethod:
+        """Return the same method with options for a call.
+
+        Args:
+            timeout: Seconds after which to give up with `CallTimeoutError`; of a stream, for each item.
+            explain: Whether to return `Explained(result, explanation)` in place of the result.
+        """
+        options = CallOptions(timeout, explain)
+        return AttachedMethod(self._runner, self.name, self.kind, self._threads, self._loops, options)
+
+    def run(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method and return its result; of a streaming method, an iterator over its items.
+
+        Raises:
+            RemoteError: What the method raised there.
+            RunnerError: The call could not be taken in, sent, or was not answered.
+        """
+        if self.streaming:
+            return self._iterate(args, kwargs)
+        token, waiter = self._threads.submit(self.name, args, kwargs, self._options)
+        if not waiter.wait(self._options.timeout):
+            self._threads.cancel(token)
+            raise self._timed_out()
+        if waiter.error is not None:
+            raise waiter.error
+        return waiter.result
+
+    async def async_run(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method and return its result; of a streaming method, an async iterator over its items.
+
+        Raises:
+            RemoteError: What the method raised there.
+            RunnerError: The call could not be taken in, sent, or was not answered.
+        """
+        if self.streaming:
+            return self.async_stream(*args, **kwargs)
+        calls = self._loops.find(asyncio.get_running_loop())
+        token, future = calls.submit(self.name, args, kwargs, self._options)
+        timeout = self._options.timeout
+        timer = None
+        if timeout is not None:
+            timer = calls.loop.call_later(timeout, self._expire, calls, token, future)
+        try:
+            return await future
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if future.cancelled():
+                calls.cancel(token)
+
+    def _expire(self, calls: _OneLoop, token: Hashable, future: asyncio.Future[Any]) -> None:
+        if not future.done():
+            future.set_exception(self._timed_out())
+            calls.cancel(token)
+
+    def _iterate(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Any]:
+        events: SimpleQueue[Outcome] = SimpleQueue()
+        token = self._threads.open_stream(self.name, args, kwargs, events)
+        try:
+            while True:
+                self._threads.request_item(token)
+                try:
+                    outcome = events.get(timeout=self._options.timeout)
+                except Empty:
+                    raise self._timed_out() from None
+                if outcome.error is not None:
+                    raise outcome.error
+                if not outcome.more:
+                    return
+                yield outcome.result
+        finally:
+            self._threads.cancel(token)
+
+    async def async_stream(self, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        """Call a streaming method and yield its items.
+
+        Raises:
+            RemoteError: What the method raised there.
+            RunnerError: The call could not be taken in, or an item did not come in time.
+        """
+        calls = self._loops.find(asyncio.get_running_loop())
+        events: asyncio.Queue[Outcome] = asyncio.Queue()
+        token = calls.open_stream(self.name, args, kwargs, events)
+        try:
+            while True:
+                calls.request_item(token)
+                try:
+                    outcome = await asyncio.wait_for(events.get(), self._options.timeout)
+                except (TimeoutError, asyncio.TimeoutError):
+                    raise self._timed_out() from None
+                if outcome.error is not None:
+                    raise outcome.error
+                if not outcome.more:
+                    return
+                yield outcome.result
+        finally:
+            calls.cancel(token)
+
+    def _timed_out(self) -> CallTimeoutError:
+        timeout = self._options.timeout or 0.0
+        return CallTimeoutError(
+            f"{self.name!r} of runner {self._runner!r} did not answer within {timeout:g} s",
+            why="That is the timeout of this call; the other calls in its batch go on",
+            runner=self._runner,
+            timeout=timeout,
+        )
+
+    def __repr__(self) -> str:
+        return f"<method {self.name!r} of attached runner {self._runner!r}>"
+
+
+def _answer_of(outcome: Outcome) -> Any:
+    if outcome.explanation is None:
+        return outcome.result
+    return Explained(outcome.result, Explanation(**outcome.explanation))
+
+
+class _ThreadCalls:
+    """The open calls of plain threads."""
+
+    def __init__(self, service: CallService) -> None:
+        self._port: Port = service.open_port(self._deliver)
+        self._tokens = itertools.count()
+        self._waiters: dict[Hashable, ThreadWaiter | SimpleQueue[Outcome]] = {}
+
+    def submit(
+        self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
+    ) -> tuple[Hashable, ThreadWaiter]:
+        token, waiter = next(self._tokens), ThreadWaiter()
+        self._waiters[token] = waiter
+        # The timeout is kept here: it counts from now, and needs no timer there.
+        self._port.submit([CallRequest(token, method, args, kwargs, CallOptions(None, options.explain))])
+        return token, waiter
+
+    def open_stream(
+        self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], events: SimpleQueue[Outcome]
+    ) -> Hashable:
+        token = next(self._tokens)
+        self._waiters[token] = events
+        self._port.submit([CallRequest(token, method, args, kwargs, _PLAIN)])
+        return token
+
+    def request_item(self, token: Hashable) -> None:
+        self._port.request_items(token, 1)
+
+    def cancel(self, token: Hashable) -> None:
+        if self._waiters.pop(token, None) is not None:
+            self._port.cancel([token])
+
+    def _deliver(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            waiter = self._waiters.get(outcome.token) if outcome.more else self._waiters.pop(outcome.token, None)
+            if isinstance(waiter, ThreadWaiter):
+                waiter.answer(_answer_of(outcome), outcome.error)
+            elif waiter is not None:
+                waiter.put(outcome)
+
+
+class _LoopCalls:
+    """The open calls of every event loop."""
+
+    def __init__(self, service: CallService) -> None:
+        self._service = service
+        self._loops: dict[asyncio.AbstractEventLoop, _OneLoop] = {}
+        self._lock = threading.Lock()
+
+    def find(self, loop: asyncio.AbstractEventLoop) -> _OneLoop:
+        calls = self._loops.get(loop)
+        if calls is None:
+            with self._lock:
+                for other in [other for other in self._loops if other.is_closed()]:
+                    self._loops.pop(other).close()
+                calls = self._loops[loop] = _OneLoop(self._service, loop)
+        return calls
+
+
+class _OneLoop:
+    """The open calls of one event loop; those of one tick are sent together, and answers of one batch come together."""
+
+    def __init__(self, service: CallService, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._port: Port = service.open_port(self._deliver)
+        self._tokens = itertools.count()
+        self._waiters: dict[Hashable, asyncio.Future[Any] | asyncio.Queue[Outcome]] = {}
+        self._staged: list[CallRequest] = []
+
+    def submit(
+        self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
+    ) -> tuple[Hashable, asyncio.Future[Any]]:
+        token, future = next(self._tokens), self.loop.create_future()
+        self._waiters[token] = future
+        if options.timeout is not None:
+            options = CallOptions(None, options.explain)
+        if not self._staged:
+            self.loop.call_soon(self._flush)
+        self._staged.append(CallRequest(token, method, args, kwargs, options))
+        return token, future
+
+    def _flush(self) -> None:
+        staged, self._staged = self._staged, []
+        self._port.submit([request for request in staged if request.token in self._waiters])
+
+    def open_stream(
+        self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], events: asyncio.Queue[Outcome]
+    ) -> Hashable:
+        token = next(self._tokens)
+        self._waiters[token] = events
+        self._port.submit([CallRequest(token, method, args, kwargs, _PLAIN)])
+        return token
+
+    def request_item(self, token: Hashable) -> None:
+        self._port.request_items(token, 1)
+
+    def cancel(self, token: Hashable) -> None:
+        if self._waiters.pop(token, None) is not None:
+            self._port.cancel([token])
+
+    def close(self) -> None:
+        self._port.close()
+
+    def _deliver(self, outcomes: Sequence[Outcome]) -> None:
+        try:
+            self.loop.call_soon_threadsafe(self._resolve, outcomes)
+        except RuntimeError:
+            if not self.loop.is_closed():
+                raise
+
+    def _resolve(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            waiter = self._waiters.get(outcome.token) if outcome.more else self._waiters.pop(outcome.token, None)
+            if isinstance(waiter, asyncio.Queue):
+                waiter.put_nowait(outcome)
+            elif waiter is not None and not waiter.done():
+                if outcome.error is not None:
+                    waiter.set_exception(outcome.error)
+                else:
+                    waiter.set_result(_answer_of(outcome))
+
+
+def attach(address: str, *, timeout: float = 10.0) -> AttachedRunner:
+    """Return a runner whose calls go to one that listens in another process.
+
+    Args:
+        address: What `Runner.listen` returned, "unix:" and a path.
+        timeout: Seconds to wait for the connection.
+
+    Raises:
+        RunnerNotReadyError: Nobody listens there.
+    """
+    return AttachedRunner(AttachedService(address, timeout=timeout))

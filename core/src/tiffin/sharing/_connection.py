@@ -1,0 +1,307 @@
+"""Connections that carry many calls at once, and the thread that serves all of a listener's or client's connections.
+
+Whoever sends does so in its own thread, as far as the system takes it without waiting; the rest, and everything that is
+received, is the loop thread's. It sleeps in epoll and never polls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import socket
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from tiffin.exceptions import FrameError
+from tiffin.wire import Frame, Link, SegmentPool, close_in_forks, pass_descriptors, unsent
+
+logger = logging.getLogger("tiffin.runners")
+
+_PARTS = 256
+_FULL = 32 << 20
+"""Bytes waiting to be sent from which on nothing more is read from a peer, until it takes what it asked for."""
+
+Message = tuple[int, int, bytes, Sequence[Any]]
+"""Kind, call id, header and buffers of a frame."""
+
+
+class Loop:
+    """A thread that waits for sockets, and runs what other threads hand to it.
+
+    Args:
+        name: The thread's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._tasks: deque[Callable[[], None]] = deque()
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        os.set_blocking(self._writing, False)
+        # Open for as long as anybody can call this object: a view that outlives its connection still reports its end
+        # here, and must not write into whatever file has got the number meanwhile.
+        self._close_pipe = weakref.finalize(self, _close_all, (self._reading, self._writing))
+        self._close_pipe.atexit = False
+        self._woken = False
+        self._stopping = False
+        self._selector.register(self._reading, selectors.EVENT_READ, self._drain)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        close_in_forks(self)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def call_soon(self, task: Callable[[], None]) -> None:
+        """Run `task` in the loop's thread, soon. From any thread and at any moment, the garbage collector's too."""
+        self._tasks.append(task)
+        if not self._woken:
+            self._woken = True
+            with contextlib.suppress(BlockingIOError):  # full, so it will wake anyway
+                os.write(self._writing, b"\0")
+
+    def watch(self, sock: socket.socket, events: int, ready: Callable[[int], None]) -> None:
+        """Call `ready(events)` whenever the socket is; with no events, stop watching it. In the loop's thread only."""
+        known = sock.fileno() in self._selector.get_map()
+        if known and events:
+            self._selector.modify(sock, events, ready)
+        elif known:
+            self._selector.unregister(sock)
+        elif events:
+            self._selector.register(sock, events, ready)
+
+    def stop(self) -> None:
+        """End the thread after what has been handed to it, and wait for that (not in the thread itself). Repeatable."""
+        self.call_soon(self._stop)
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def close_after_fork(self) -> None:
+        """Close this process's copies of the loop's descriptors."""
+        self._tasks.clear()
+        # Also keeps what ends later from writing to it.
+        self._woken = True
+        self._close_pipe()
+        # epoll is shared with the parent; closing the copy takes nothing out of it.
+        self._selector.close()
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    def _drain(self, events: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._reading, 4096)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            for key, events in self._selector.select():
+                # One of the handlers before may have closed it.
+                if key.fd in self._selector.get_map():
+                    self._do(partial(key.data, events))
+            # Cleared before the tasks are taken: one that is added from here on wakes the loop again.
+            self._woken = False
+            for _ in range(len(self._tasks)):
+                self._do(self._tasks.popleft())
+        # What the last tasks have added: connections that end, and whoever waits for that.
+        while self._tasks:
+            self._do(self._tasks.popleft())
+        self._selector.close()
+
+    def _do(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except Exception:  # one client's fault, or a fault of this program: the other connections must go on
+            logger.exception("an error in the thread %s; it goes on", self._thread.name)
+
+
+class Connection:
+    """One multiplexed connection.
+
+    Args:
+        loop: The loop that serves it.
+        sock: A connected AF_UNIX stream socket; the connection owns it.
+        received: Called in the loop's thread with the frames that arrived together.
+        closed: Called once in the loop's thread, with the reason, when nothing more will arrive; `None` means that
+            the peer closed it in order.
+        shared_memory: Bytes of shared memory for what this side sends; `None` means a share of the machine's memory,
+            0 none.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        received: Callable[[list[Frame]], None],
+        closed: Callable[[BaseException | None], None],
+        *,
+        shared_memory: int | None = None,
+    ) -> None:
+        sock.setblocking(False)
+        self._loop, self._sock, self._received, self._on_closed = loop, sock, received, closed
+        pool = None if shared_memory == 0 else SegmentPool(shared_memory)
+        self._link = Link(self._releases_waiting, pool)
+        self._lock = threading.Lock()
+        self._outbox: deque[tuple[list[bytes | memoryview], list[int]]] = deque()
+        self._outbox_size = 0
+        self._watching = 0
+        self._closed = False
+        self._told = False
+        close_in_forks(self)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._closed
+
+    def start(self) -> None:
+        """Begin to receive. Once, from any thread."""
+        self._loop.call_soon(self._update)
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Send frames, in this order and together. From any thread; waits for nothing.
+
+        On a closed connection the frames are dropped: whoever awaits an answer hears of the end through `closed`.
+        """
+        parts: list[bytes | memoryview] = []
+        descriptors: list[int] = []
+        small: list[bytes] = []
+        for kind, call, header, buffers in messages:
+            more, passed = self._link.pack(kind, call, header, buffers)
+            if passed:
+                # Descriptors belong to the first byte that is sent with them, so such a frame goes by itself.
+                self._send_parts(_flush(parts, small), [])
+                self._send_parts(more, passed)
+                parts, small = [], []
+            elif len(more) == 1 and type(more[0]) is bytes:
+                small.append(more[0])
+            else:
+                parts = [*_flush(parts, small), *more]
+                small = []
+        self._send_parts(_flush(parts, small), descriptors)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Close the connection; `closed` is called in the loop's thread. From any thread, repeatable."""
+        self._closed = True
+        self._loop.call_soon(lambda: self._end(error))
+
+    def close_after_fork(self) -> None:
+        """Close this process's copy of the socket."""
+        self._closed = True
+        self._sock.close()
+
+    def _send_parts(self, parts: list[bytes | memoryview], descriptors: list[int]) -> None:
+        if not parts:
+            return
+        with self._lock:
+            if self._closed:
+                _close_all(descriptors)
+                return
+            if not self._outbox:
+                parts, descriptors = self._push(parts, descriptors)
+            if parts:
+                self._outbox.append((parts, descriptors))
+                self._outbox_size += sum(map(len, parts))
+                self._loop.call_soon(self._update)
+
+    def _push(
+        self, parts: list[bytes | memoryview], descriptors: list[int]
+    ) -> tuple[list[bytes | memoryview], list[int]]:
+        """Send what the system takes at once; return what is left of it."""
+        try:
+            while parts:
+                sent = self._sock.sendmsg(parts[:_PARTS], pass_descriptors(descriptors))
+                _close_all(descriptors)
+                descriptors = []
+                parts = [] if len(parts) == 1 and sent == len(parts[0]) else unsent(parts, sent)
+        except BlockingIOError:
+            return parts, descriptors
+        except OSError as error:
+            _close_all(descriptors)
+            self.close(error)
+            return [], []
+        return parts, descriptors
+
+    def _releases_waiting(self) -> None:
+        self._loop.call_soon(self._send_releases)
+
+    def _send_releases(self) -> None:
+        if self._link.releases and not self._closed:
+            self._send_parts([self._link.pack_releases()], [])
+
+    def _update(self) -> None:
+        """Watch for what is awaited now."""
+        if self._told:
+            return
+        events = 0
+        if self._outbox_size < _FULL:
+            events |= selectors.EVENT_READ
+        if self._outbox:
+            events |= selectors.EVENT_WRITE
+        if events != self._watching:
+            self._watching = events
+            self._loop.watch(self._sock, events, self._ready)
+
+    def _ready(self, events: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            self._send_outbox()
+        if events & selectors.EVENT_READ and not self._told:
+            try:
+                frames = self._link.receive(self._sock)
+            except BlockingIOError:
+                return
+            except EOFError:
+                self._end(None)
+                return
+            except (FrameError, OSError) as error:
+                self._end(error)
+                return
+            if frames:
+                try:
+                    self._received(frames)
+                except Exception as error:
+                    # Its calls would wait for ever.
+                    self._end(error)
+                    raise
+
+    def _send_outbox(self) -> None:
+        with self._lock:
+            while self._outbox:
+                parts, descriptors = self._outbox.popleft()
+                before = sum(map(len, parts))
+                parts, descriptors = self._push(parts, descriptors)
+                self._outbox_size -= before - sum(map(len, parts))
+                if parts:
+                    self._outbox.appendleft((parts, descriptors))
+                    break
+        self._update()
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._told:
+            return
+        self._told = self._closed = True
+        if self._watching:
+            self._loop.watch(self._sock, 0, self._ready)
+        with self._lock:
+            for _, descriptors in self._outbox:
+                _close_all(descriptors)
+            self._outbox.clear()
+            self._outbox_size = 0
+            self._sock.close()
+        self._link.close()
+        self._on_closed(error)
+
+
+def _flush(parts: list[bytes | memoryview], small: list[bytes]) -> list[bytes | memoryview]:
+    """Return the parts followed by all small ones joined."""
+    return [*parts, b"".join(small)] if small else parts
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

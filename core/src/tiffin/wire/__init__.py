@@ -1,0 +1,49 @@
+"""What crosses between processes: frames, the codec of values, shared memory, the channel, errors of the other side."""
+
+from __future__ import annotations
+
+from tiffin.wire._channel import Channel, ExpiredError, Link
+from tiffin.wire._codec import decode_call, decode_value, encode_call, encode_value
+from tiffin.wire._forks import close_in_forks
+from tiffin.wire._frames import (
+    CALL,
+    CANCEL,
+    CREDIT,
+    END,
+    ERROR,
+    EXPLAIN,
+    HELLO,
+    ITEM,
+    RESULT,
+    Frame,
+    pass_descriptors,
+    unsent,
+)
+from tiffin.wire._remote_errors import describe_error, rebuild_error
+from tiffin.wire._shared_memory import SegmentPool
+
+__all__ = [
+    "CALL",
+    "CANCEL",
+    "CREDIT",
+    "END",
+    "ERROR",
+    "EXPLAIN",
+    "HELLO",
+    "ITEM",
+    "RESULT",
+    "Channel",
+    "ExpiredError",
+    "Frame",
+    "Link",
+    "SegmentPool",
+    "close_in_forks",
+    "decode_call",
+    "decode_value",
+    "describe_error",
+    "encode_call",
+    "encode_value",
+    "pass_descriptors",
+    "rebuild_error",
+    "unsent",
+]

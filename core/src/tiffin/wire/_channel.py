@@ -1,0 +1,256 @@
+"""One end of a connection between two processes: frames, the shared memory they refer to, and sending that blocks.
+
+A `Link` knows what goes over the wire besides calls: new segments, ended leases. A `Channel` is a link on a blocking
+socket, used by one thread at a time for one call at a time, as between a runner and its worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tiffin.exceptions import FrameError
+from tiffin.wire._forks import close_in_forks
+from tiffin.wire._frames import (
+    FORGET,
+    LIMITS,
+    RELEASE,
+    SEGMENT,
+    Frame,
+    FrameReader,
+    Limits,
+    frame_parts,
+    pass_descriptors,
+    unsent,
+)
+from tiffin.wire._shared_memory import THRESHOLD, SegmentMap, SegmentPool
+
+_PARTS = 256
+"""Parts in one sendmsg at most; the system's limit is 1024."""
+
+
+class ExpiredError(Exception):
+    """The deadline passed before the peer took or sent what was awaited."""
+
+
+class Link:
+    """What a connection keeps besides its socket. Packing is safe from several threads, receiving from one at a time.
+
+    Args:
+        ended: Called when leases have ended that the peer should hear of; from any thread and at any moment, the
+            garbage collector's too, so it must not block.
+        pool: This side's shared memory; `None` sends everything through the socket.
+        limits: What to accept.
+    """
+
+    def __init__(self, ended: Callable[[], None], pool: SegmentPool | None, limits: Limits = LIMITS) -> None:
+        self._pool, self._ended = pool, ended
+        self.releases: deque[int] = deque()
+        """Leases that have ended and of which the peer has not been told."""
+        self._map = SegmentMap(self._end_lease)
+        self._reader = FrameReader(self._map.view, self._control, limits=limits)
+
+    def pack(
+        self, kind: int, call: int, header: bytes = b"", buffers: Sequence[Any] = ()
+    ) -> tuple[list[bytes | memoryview], list[int]]:
+        """Return a frame, and those that must precede it, as parts to send, and descriptors to pass with the first.
+
+        The caller closes the descriptors once they are sent.
+        """
+        parts: list[bytes | memoryview] = [self.pack_releases()] if self.releases else []
+        descriptors: list[int] = []
+        large = any(type(buffer) is not bytes and buffer.nbytes > 4096 for buffer in buffers)
+        if large or any(len(buffer) >= THRESHOLD for buffer in buffers if type(buffer) is bytes):
+            buffers = [self._place(buffer, parts, descriptors) for buffer in buffers]
+        parts += frame_parts(kind, call, header, buffers)
+        if len(parts) > 1:
+            parts = _joined(parts)
+        return parts, descriptors
+
+    def pack_releases(self) -> bytes:
+        """Return frames that tell the peer of ended leases, perhaps none."""
+        frames = []
+        with contextlib.suppress(IndexError):
+            while True:
+                frames.append(frame_parts(RELEASE, self.releases.popleft())[0])
+        return b"".join(frames)
+
+    def receive(self, sock: socket.socket) -> list[Frame]:
+        """Receive once, and return the frames that are not this class's business. Raises as `FrameReader.receive`."""
+        return self._reader.receive(sock)
+
+    def close(self) -> None:
+        """Free the shared memory of this side; views that callers hold stay valid. Repeatable."""
+        if self._pool is not None:
+            self._pool.close()
+        self._map.close()
+        self._reader.close()
+
+    def _control(self, frame: Frame) -> None:
+        if len(frame.descriptors) != (frame.kind == SEGMENT):
+            for descriptor in frame.descriptors:
+                os.close(descriptor)
+            raise FrameError(f"A frame of kind {frame.kind} came with {len(frame.descriptors)} file descriptors")
+        if frame.kind == SEGMENT:
+            self._map.add(frame.call, frame.descriptors[0])
+        elif frame.kind == FORGET:
+            self._map.forget(frame.call)
+        elif self._pool is not None:
+            self._pool.release(frame.call)
+
+    def _end_lease(self, lease: int) -> None:
+        self.releases.append(lease)
+        self._ended()
+
+    def _place(self, buffer: Any, parts: list[bytes | memoryview], descriptors: list[int]) -> Any:
+        size = len(buffer) if type(buffer) is bytes else buffer.nbytes
+        # A message carries few descriptors, so the rest of very many large arrays goes through the socket.
+        if size >= THRESHOLD and self._pool is not None and len(descriptors) < 16:
+            array = np.frombuffer(buffer, np.uint8) if type(buffer) is bytes else buffer
+            placed = self._pool.place(array)
+            if placed is not None:
+                shared, descriptor, gone = placed
+                parts += [frame_parts(FORGET, segment)[0] for segment in gone]
+                if descriptor is not None:
+                    descriptors.append(descriptor)
+                    parts += frame_parts(SEGMENT, shared.segment, descriptors=1)
+                return shared
+        return buffer if type(buffer) is bytes else np.ascontiguousarray(buffer)
+
+
+def _joined(parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
+    """Return the parts with neighbours that are `bytes` joined."""
+    joined: list[bytes | memoryview] = []
+    run: list[bytes] = []
+    for part in parts:
+        if type(part) is bytes:
+            run.append(part)
+        else:
+            joined += [b"".join(run), part]
+            run = []
+    if run:
+        joined.append(b"".join(run))
+    return joined
+
+
+class Channel:
+    """A link on a blocking socket. Sending and receiving are each for one thread at a time.
+
+    Args:
+        sock: A connected AF_UNIX stream socket, in blocking mode; the channel owns it.
+        shared_memory: Bytes of shared memory for what this side sends; `None` means a share of the machine's memory,
+            0 none.
+    """
+
+    def __init__(self, sock: socket.socket, *, shared_memory: int | None = None) -> None:
+        self._sock = sock
+        self._lock = threading.Lock()
+        pool = None if shared_memory == 0 else SegmentPool(shared_memory)
+        self._link = Link(self._tell_releases, pool)
+        self._waiting: deque[Frame] = deque()
+        self._readable = select.poll()
+        self._readable.register(sock, select.POLLIN)
+        close_in_forks(self)
+
+    def send(
+        self,
+        kind: int,
+        call: int,
+        header: bytes = b"",
+        buffers: Sequence[Any] = (),
+        deadline: float | None = None,
+    ) -> None:
+        """Send one frame; returns when the system has taken all of it.
+
+        Raises:
+            ExpiredError: The time `deadline` (of `time.monotonic`) came first; the channel cannot be used any more.
+            OSError: The connection is broken.
+        """
+        parts, descriptors = self._link.pack(kind, call, header, buffers)
+        try:
+            with self._lock:
+                self._send(parts, descriptors, deadline)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        if self._link.releases:
+            self._tell_releases()
+
+    def receive(self, deadline: float | None = None) -> Frame:
+        """Return the next frame.
+
+        Raises:
+            ExpiredError: The time `deadline` (of `time.monotonic`) came first.
+            EOFError: The peer closed the connection.
+            FrameError: What came is no frame.
+            OSError: The connection is broken.
+        """
+        while not self._waiting:
+            if deadline is not None:
+                _wait(self._readable, deadline)
+            self._waiting.extend(self._link.receive(self._sock))
+        return self._waiting.popleft()
+
+    def poll(self) -> bool:
+        """Return whether bytes or frames have arrived; does not wait."""
+        return bool(self._waiting) or bool(self._readable.poll(0))
+
+    def finish_sending(self) -> None:
+        """Let the peer read end-of-file after what was sent. Repeatable."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close the socket and free the shared memory. Repeatable."""
+        with contextlib.suppress(OSError):
+            # Wakes a thread that waits in recv; close alone does not.
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+        self._link.close()
+
+    def close_after_fork(self) -> None:
+        """Close only this process's copy of the socket, so that it does not keep the connection open."""
+        self._sock.close()
+
+    def _send(self, parts: list[bytes | memoryview], descriptors: list[int], deadline: float | None) -> None:
+        flags = 0 if deadline is None else socket.MSG_DONTWAIT
+        while parts:
+            try:
+                sent = self._sock.sendmsg(parts[:_PARTS], pass_descriptors(descriptors), flags)
+            except BlockingIOError:
+                writable = select.poll()
+                writable.register(self._sock, select.POLLOUT)
+                _wait(writable, deadline or 0.0)
+                continue
+            descriptors = []
+            if len(parts) == 1 and sent == len(parts[0]):
+                return
+            parts = unsent(parts, sent)
+
+    def _tell_releases(self) -> None:
+        # Whoever holds the lock looks for releases once more after letting go of it.
+        while self._link.releases and self._lock.acquire(blocking=False):
+            try:
+                # Some bytes, which the system takes whole or not at all.
+                self._sock.send(self._link.pack_releases(), socket.MSG_DONTWAIT)
+            except OSError:
+                # Broken, and the peer frees everything; or full: then the peer is not reading, has died or will be
+                # killed.
+                return
+            finally:
+                self._lock.release()
+
+
+def _wait(poller: select.poll, deadline: float) -> None:
+    remaining = deadline - time.monotonic()
+    if not poller.poll(max(0.0, remaining) * 1000):
+        raise ExpiredError
