@@ -8,6 +8,8 @@ import subprocess
 import pytest
 from packaging.requirements import Requirement
 
+import test_alone
+import test_pythons
 from workspace import (
     LOCKS,
     ROOT,
@@ -138,6 +140,12 @@ def test_locks_leave_out_what_not_everyone_would_install() -> None:
     for name in REQUIREMENTS:
         if name.removesuffix("-test") not in heavy():
             assert not {"torch", "tensorflow", "jax"} & set(versions(name)), name
+
+
+@pytest.mark.parametrize("name", [*test_pythons.LEFT_OUT, *test_alone.NOT_ALONE])
+def test_what_the_other_runs_leave_out_is_there(name: str) -> None:
+    """A folder that was renamed would be run again where its tests say nothing, or cannot run."""
+    assert (ROOT / "tests" / name.removeprefix("tests/")).is_dir()
 
 
 def test_what_is_heavy_is_a_plugin() -> None:
