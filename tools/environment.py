@@ -55,15 +55,8 @@ def uv() -> Path | None:
     wanted = lock.read_text(encoding="utf-8")
     if not (program.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted):
         venv.create(UV, clear=True, with_pip=True)
-        command = [
-            *pip_of(UV / "bin" / "python"),
-            "install",
-            "-qq",
-            "--only-binary=:all:",
-            "--require-hashes",
-            "-r",
-            lock,
-        ]
+        command = [*pip_of(UV / "bin" / "python"), "install", "-qq", "--only-binary=:all:"]
+        command += ["--require-hashes", f"--requirement={lock}"]
         if subprocess.run(command, check=False).returncode:
             say("uv cannot be had, pip says why above; pip installs in its place, which takes longer")
             return None
