@@ -205,9 +205,7 @@ class Model:
     def creation_time(self) -> datetime.datetime:
         """When it was saved, in UTC."""
         if self._info is None and self._row is not None:
-            return datetime.datetime.fromtimestamp(0, datetime.timezone.utc) + datetime.timedelta(
-                microseconds=self._row.created
-            )
+            return datetime.datetime.fromtimestamp(0, datetime.UTC) + datetime.timedelta(microseconds=self._row.created)
         return self.info.creation_time
 
     @property
