@@ -9,6 +9,7 @@ from tiffin.info._metadata import MAX_METADATA, check_metadata
 from tiffin.info._options import ModelOptions, options_from, options_to_dict
 from tiffin.info._plain import plain, plain_mapping
 from tiffin.info._record import RECORD_NAME, decode_cached, encode_cached, parse_record, render_record
+from tiffin.info._record_limits import check_limits
 from tiffin.info._untrusted_record import MAX_RECORD, check_yaml, read_foreign_record
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "ModelOptions",
     "ObjectEntry",
     "check_labels",
+    "check_limits",
     "check_metadata",
     "check_yaml",
     "decode_cached",

@@ -53,6 +53,8 @@ class ModelContext:
     def from_dict(cls, data: Mapping[str, Any]) -> ModelContext:
         """Return the context that a record holds; what is missing becomes empty, other fields are passed over."""
         versions = data.get("framework_versions") or {}
+        if not isinstance(versions, Mapping):
+            raise ValueError(f"framework_versions is {type(versions).__name__}, not dict")
         return cls(
             framework_name=str(data.get("framework_name", "")),
             framework_versions={str(name): str(version) for name, version in versions.items()},

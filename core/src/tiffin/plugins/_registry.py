@@ -23,6 +23,7 @@ from tiffin.plugins import _discovery
 from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._claims import nearest
 from tiffin.plugins._discovery import InstalledPlugin
+from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import HookManager, implemented_hooks
 from tiffin.plugins.hookspecs import ADAPTER_HOOKS
 
@@ -119,7 +120,7 @@ class Registry:
         if not candidates:
             raise AdapterNotFoundError(
                 f"There is no adapter {name!r} (installed: {', '.join(self.names()) or 'none'})",
-                fix=f"Try: pip install tiffin-{name.replace('_', '-')}",
+                fix=install_hint(name),
                 plugin=name,
             )
         self._refuse_conflict(name)

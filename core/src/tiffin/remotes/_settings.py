@@ -17,6 +17,7 @@ import attrs
 from tiffin.config import config_path, read_config
 from tiffin.exceptions import ConfigError, InvalidTagError
 from tiffin.places import EXTRAS, is_url, redact
+from tiffin.showing import command
 from tiffin.tags import check_part
 
 DEFAULT = "TIFFIN_REMOTE"
@@ -221,7 +222,9 @@ def unknown_remote(name: str, known: list[str]) -> ConfigError:
     elif os.path.isdir(name):
         fix = f"If the folder of this name is meant, write ./{name}"
     else:
-        fix = f"Write a URL (s3://…, file:///…), a path with a /, or: tiffin remotes add {name} URL"
+        fix = "Write a URL (s3://…, file:///…), or a path with a /"
+        if offered := command("tiffin", "remotes", "add", name, "URL"):
+            fix += f"; or name one: {offered}"
     return ConfigError(
         f"There is no remote {name!r}",
         why=f"config.toml has {', '.join(known)}" if known else "config.toml has none",

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from tiffin.trust._check import check, check_content
+from tiffin.trust._check import check, check_content, check_shown
+from tiffin.trust._reading import PartReader
 from tiffin.trust._report import FileReport, TrustReport, describe_origin, report
 from tiffin.trust._signed import keys_for
 
-__all__ = ["FileReport", "TrustReport", "check", "check_content", "describe_origin", "keys_for", "report"]
+__all__ = [
+    "FileReport",
+    "PartReader",
+    "TrustReport",
+    "check",
+    "check_content",
+    "check_shown",
+    "describe_origin",
+    "keys_for",
+    "report",
+]

@@ -6,7 +6,6 @@ a pipe on whose other end the parent holds on for as long as it lives.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import logging
@@ -18,7 +17,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin.exceptions import UnsendableError
@@ -37,6 +36,9 @@ from tiffin.wire import (
     describe_error,
     encode_value,
 )
+
+if TYPE_CHECKING:
+    import asyncio
 
 logger = logging.getLogger("tiffin.runners")
 
@@ -132,6 +134,8 @@ class _Methods:
 
     def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the shared loop to its end: what the runnable keeps between calls belongs to one loop."""
+        import asyncio  # the runnable's module has it, where it has asynchronous methods
+
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()

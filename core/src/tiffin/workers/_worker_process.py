@@ -44,6 +44,8 @@ from tiffin.wire import (
 
 logger = logging.getLogger("tiffin.runners")
 
+_SECRETS = ("TIFFIN_KEY_PASSWORD",)
+"""Environment variables that no worker inherits: it runs a model's code, and signs nothing."""
 _BOOT = (
     "import json,sys;config=json.loads(sys.argv[1]);sys.path[:]=config['path'];"
     "from tiffin.workers._worker_main import main;main(*config['descriptors'])"
@@ -264,7 +266,7 @@ class ProcessWorker:
                     [*command, f"tiffin-worker {spec.name}"],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[reading, file.fileno(), *remotes],
-                    env={**os.environ, **spec.environment},
+                    env={**{k: v for k, v in os.environ.items() if k not in _SECRETS}, **spec.environment},
                     # A group of its own: interrupts from the terminal are the parent's business, and killing it takes
                     # along the processes that the runnable started.
                     start_new_session=True,
