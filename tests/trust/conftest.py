@@ -90,7 +90,7 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def adapter(fresh_registry: Registry, monkeypatch: pytest.MonkeyPatch) -> BoxAdapter:
     """Register the toy adapter alone."""
-    monkeypatch.setattr("tiffin.plugins._discovery.installed", lambda group: {})
+    monkeypatch.setattr("tiffin.plugins._discovery.installed", lambda: {"tiffin": {}, "tiffin.plugins": {}})
     adapter = BoxAdapter()
     tiffin.register(adapter, "box")
     return adapter

@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tiffin.exceptions import ConfigError, ConfigWarning
 from tiffin.home import home
-from tiffin.showing import command
+from tiffin.showing import close_names, command
 
 TRUST_POLICY = "TIFFIN_TRUST_POLICY"
 """The environment variable that comes before `policy` in the section `[trust]`."""
@@ -123,7 +122,7 @@ def section(name: str, known: tuple[str, ...]) -> Mapping[str, Any]:
 def _check_known(where: str, found: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:
     for key in found:
         if key not in known:
-            close = get_close_matches(key, known, 1)
+            close = close_names(key, known, 1)
             raise ConfigError(
                 f"The {where} in {path} has an unknown setting {key!r}",
                 why="Known are " + ", ".join(known),

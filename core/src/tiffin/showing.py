@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 
 # Printable to Unicode, and yet without a trace on most terminals: fillers, blank symbols, selectors of variants.
 _UNSEEN = re.compile(
@@ -61,3 +62,10 @@ def _escaped(text: str, kept: str) -> str:
         character if character in kept or is_plain_text(character) else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def close_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Return up to `most` of the known names that look like `name`, the most alike first."""
+    import difflib  # only on the way to an error
+
+    return difflib.get_close_matches(name, list(known), n=most)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tiffin.info._context import ModelContext, installed_version
+from tiffin.info._context import ModelContext
+from tiffin.info._distributions import distributions, entry_points, installed_version, name_and_version
 from tiffin.info._info import FileEntry, ModelInfo, ObjectEntry
 from tiffin.info._labels import check_labels
 from tiffin.info._metadata import MAX_METADATA, check_metadata
@@ -26,8 +27,11 @@ __all__ = [
     "check_metadata",
     "check_yaml",
     "decode_cached",
+    "distributions",
     "encode_cached",
+    "entry_points",
     "installed_version",
+    "name_and_version",
     "options_from",
     "options_to_dict",
     "parse_record",

@@ -216,11 +216,15 @@ def _read_names(source: NameList, field: str, plugin: str) -> Sequence[str]:
     return cast("Sequence[str]", names)
 
 
-def _check_functions(functions: Any, field: str, plugin: str) -> None:
+def _is_maker(function: object) -> bool:
     from tiffin.building import Maker
 
+    return isinstance(function, Maker)
+
+
+def _check_functions(functions: Any, field: str, plugin: str) -> None:
     if not isinstance(functions, Mapping) or not all(
-        callable(function) or (field == "makers" and isinstance(function, Maker)) for function in functions.values()
+        callable(function) or (field == "makers" and _is_maker(function)) for function in functions.values()
     ):
         raise HookError(
             f"The adapter {plugin!r} answers context_info with {field}={functions!r}",

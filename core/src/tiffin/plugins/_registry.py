@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from importlib.machinery import PathFinder
+from pkgutil import resolve_name
 from threading import RLock
 from typing import Any
 
@@ -74,8 +75,8 @@ class Registry:
     def installed(self, group: str = _discovery.ADAPTERS) -> dict[str, list[InstalledPlugin]]:
         """Return the installed plugins of a group by name, read once per process; imports none."""
         with self._lock:
-            if group not in self._installed:
-                self._installed[group] = _discovery.installed(group)
+            if not self._installed:
+                self._installed = _discovery.installed()
             return self._installed[group]
 
     def names(self) -> list[str]:
@@ -397,7 +398,7 @@ def _refuse_reserved(name: str) -> None:
 
 def _load(plugin: InstalledPlugin) -> object:
     try:
-        return plugin.entry_point.load()
+        return resolve_name(plugin.target)
     # A plugin's module may fail in any way, and must not take others down with it; the cause is kept and shown.
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from tiffin.config import trust_policy
 from tiffin.exceptions import UntrustedModelError
-from tiffin.origin import Origin, is_local, is_trusted
+from tiffin.origin import Origin, describe_origin, is_local, is_trusted
 from tiffin.showing import shown
 from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import code_files, main_part, object_part
-from tiffin.trust._reading import PartReader
-from tiffin.trust._report import FileReport, describe_origin, inspect_part_file
 from tiffin.trust._signed import SIGNATURE_POLICIES, Signed, signed
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
     from tiffin.inspection import Inspection
+    from tiffin.trust._reading import PartReader
+    from tiffin.trust._report import FileReport
 
 _SHOWN = 10
 
@@ -65,6 +65,10 @@ def check(
         return None
     reports = []
     if policy != "never":
+        # Not at the top: what was saved here is loaded without what looks into files, and builds of them.
+        from tiffin.trust._reading import PartReader
+        from tiffin.trust._report import inspect_part_file
+
         inspections: dict[str, Inspection] = {}
         reports = [inspect_part_file(path, part, file, inspections) for file in found]
         if not any(file.not_allowed or file.problems for file in reports):
