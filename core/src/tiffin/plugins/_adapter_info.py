@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +12,7 @@ import attrs
 
 from tiffin.exceptions import EmptyAnswerError, HookError, PluginWarning
 from tiffin.info import ModelOptions
+from tiffin.showing import close_names
 
 if TYPE_CHECKING:
     from tiffin.building import Lists, Maker
@@ -100,7 +100,7 @@ class AdapterInfo:
             fields = [field.name for field in attrs.fields(cls)]
             for name in answer:
                 if name not in fields:
-                    close = get_close_matches(str(name), fields, 1)
+                    close = close_names(str(name), fields, 1)
                     raise HookError(
                         f"The adapter {plugin!r} answers context_info with an unknown field {name!r}",
                         why="Known fields are " + ", ".join(fields),

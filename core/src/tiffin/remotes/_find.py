@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import warnings
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 import attrs
 
@@ -25,7 +24,7 @@ from tiffin.places import Silent
 from tiffin.remotes._interface import Remote, RemoteVersion
 from tiffin.remotes._parallel import each
 from tiffin.remotes._streams import Stop
-from tiffin.showing import command
+from tiffin.showing import close_names, command
 from tiffin.tags import LATEST, Tag, check_part, new_version
 
 
@@ -215,7 +214,7 @@ def _not_found(remote: Remote, tag: str) -> ModelNotFoundError:
     except TransferError as error:  # nothing was ever pushed there; or a registry does not tell its names
         why, fix = error.what, "Look at the name, and whether that is the place that you mean"
     else:
-        close = get_close_matches(name, names, 1)
+        close = close_names(name, names, 1)
         if close:
             fix = f"Did you mean {close[0]!r}?"
         elif not names:
