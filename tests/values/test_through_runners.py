@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-import tiffin
 from tiffin.exceptions import BatchRowsError
 from tiffin.runners import Runnable, Runner
 
@@ -60,9 +58,9 @@ def polars_series(start: int, rows: int) -> Any:
 
 def arrow_table(start: int, rows: int) -> Any:
     arrow = pytest.importorskip("pyarrow")
-    return arrow.table({"n": range(start, start + rows), "text": [f"row {n}" for n in range(rows)]}).replace_schema_metadata(
-        {"unit": "m"}
-    )
+    return arrow.table(
+        {"n": range(start, start + rows), "text": [f"row {n}" for n in range(rows)]}
+    ).replace_schema_metadata({"unit": "m"})
 
 
 def arrow_batch(start: int, rows: int) -> Any:
@@ -88,7 +86,17 @@ def images(start: int, rows: int) -> list[Any]:
     return [module.new("RGB", (3, 2), (start, n, 0)) for n in range(rows)]
 
 
-SPARSE = ("csr_matrix", "csr_array", "csc_matrix", "coo_matrix", "coo_array", "dia_array", "lil_matrix", "dok_array", "bsr_array")
+SPARSE = (
+    "csr_matrix",
+    "csr_array",
+    "csc_matrix",
+    "coo_matrix",
+    "coo_array",
+    "dia_array",
+    "lil_matrix",
+    "dok_array",
+    "bsr_array",
+)
 MAKERS: dict[str, Callable[[int, int], Any]] = {
     "polars frame": polars_frame,
     "polars series": polars_series,
@@ -225,7 +233,7 @@ class Outputs(Runnable):
 @pytest.fixture(scope="module")
 def others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     class Both(Index, Outputs):
-        runnable_methods = {**Index.runnable_methods, **Outputs.runnable_methods}
+        runnable_methods: ClassVar[Any] = {**Index.runnable_methods, **Outputs.runnable_methods}
 
     with Runner(Both) as local, Runner(Both, backend="process") as process:
         folder = tmp_path_factory.mktemp("sockets")
@@ -244,7 +252,9 @@ INDEXES: dict[str, Any] = {
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("index", INDEXES)
-@pytest.mark.parametrize("ids", [[7, 5, 3, 9, 1], [1, 0, 2, 4, 3], [5, 5, 5, 6, 6]], ids=["ids", "like rows", "same ids"])
+@pytest.mark.parametrize(
+    "ids", [[7, 5, 3, 9, 1], [1, 0, 2, 4, 3], [5, 5, 5, 6, 6]], ids=["ids", "like rows", "same ids"]
+)
 def test_frames_come_back_with_the_index_that_they_have_alone(
     ids: list[int], index: str, place: str, others: dict[str, Any]
 ) -> None:
@@ -304,11 +314,3 @@ def test_a_caller_alone_gets_all_outputs() -> None:
         assert [part.tolist() for part in runner.several.run(x)] == [(x + 1).tolist(), (x * 2).tolist()]
     with Runner(Outputs, max_batch_size=2) as runner, pytest.raises(BatchRowsError):
         runner.several.run(np.ones((4, 3)))
-
-
-def test_kinds_are_public_under_their_room() -> None:
-    """What an author of a kind needs is in `tiffin.values`."""
-    from tiffin.values import Inseparable, Unsendable, ValueKind, find_kind, register_kind
-
-    assert all((Inseparable, Unsendable, ValueKind, find_kind, register_kind, tiffin.hookimpl))
-    assert Path

@@ -121,8 +121,7 @@ class Layout:
             slot = self.slots[0]
             return slot.kind.cut(payload, start, stop, slot.axis)
         return tuple(
-            slot.kind.cut(value, start, stop, slot.axis)
-            for slot, value in zip(self.slots, payload, strict=True)
+            slot.kind.cut(value, start, stop, slot.axis) for slot, value in zip(self.slots, payload, strict=True)
         )
 
     def split_result(
@@ -161,7 +160,9 @@ class Layout:
             return kind.separate(result, counts, self.output_axis, brought)
         except Inseparable as error:
             what = f"{self.method!r} returned a {type(result).__name__} for {len(counts)} calls together"
-            raise self._inseparable(f"{what}, and whose rows are whose is not clear. {error}", rows, received) from error
+            raise self._inseparable(
+                f"{what}, and whose rows are whose is not clear. {error}", rows, received
+            ) from error
 
     def _inseparable(self, what: str, rows: int, received: int | None) -> InseparableError:
         return InseparableError(

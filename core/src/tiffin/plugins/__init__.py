@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tiffin.plugins._adapter import Adapter
-from tiffin.plugins._adapter_info import AdapterInfo
+from tiffin.plugins._adapter_info import AdapterInfo, CodeReader
+from tiffin.plugins._foreign import find_reader
 from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
@@ -13,12 +14,14 @@ from tiffin.plugins._values import carried, restore
 __all__ = [
     "Adapter",
     "AdapterInfo",
+    "CodeReader",
     "ForeignModel",
     "ForeignReading",
     "PluginDescription",
     "Registry",
     "StoredModel",
     "carried",
+    "find_reader",
     "hookimpl",
     "register",
     "registry",

@@ -20,8 +20,7 @@ from tiffin.exceptions import (
     StoreWarning,
     TransferError,
 )
-from tiffin.info import RECORD_NAME, FileEntry, ModelInfo
-from tiffin.info._untrusted_record import read_foreign_record
+from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, read_foreign_record
 from tiffin.places import Silent
 from tiffin.remotes._interface import Remote, RemoteVersion
 from tiffin.remotes._parallel import each
@@ -187,8 +186,8 @@ def _created(version: RemoteVersion) -> datetime.datetime:
     try:
         found = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        return datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
-    return found if found.tzinfo is not None else found.replace(tzinfo=datetime.timezone.utc)
+        return datetime.datetime.fromtimestamp(0, datetime.UTC)
+    return found if found.tzinfo is not None else found.replace(tzinfo=datetime.UTC)
 
 
 def _not_found(remote: Remote, tag: str) -> ModelNotFoundError:

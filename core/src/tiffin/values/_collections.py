@@ -163,7 +163,9 @@ def _side_by_side(
 def _settled(values: Collection[Any]) -> list[Any] | None:
     """Return the values settled, or `None` if none of them changes."""
     # Asked of the classes: most lists are long, and of numbers.
-    if all(kind is None or type(kind).settle is ValueKind.settle for kind in map(registry.find, set(map(type, values)))):
+    if all(
+        kind is None or type(kind).settle is ValueKind.settle for kind in map(registry.find, set(map(type, values)))
+    ):
         return None
     after = [registry.settle(value) for value in values]
     return None if all(one is other for one, other in zip(values, after, strict=True)) else after

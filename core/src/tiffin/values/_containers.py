@@ -16,6 +16,8 @@ _INSTEAD = "containers go with the next release; write a tiffin.values.ValueKind
 class BatchContainer(ABC):
     """What batching has to know of one class of values. Deprecated: write a `ValueKind`."""
 
+    __module__ = "tiffin.values"  # pickles hold the public name, wherever the file is
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__ != __name__:

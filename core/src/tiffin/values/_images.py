@@ -46,7 +46,9 @@ class ImageKind(ValueKind):
             raise ValueError(f"there is no image of mode {str(mode)[:20]!r} and size {str(size)[:40]}")
         images = sys.modules["PIL.Image"]
         # PIL takes no pixels for an image that has none.
-        image = images.frombytes(mode, (width, height), pixels) if width and height else images.new(mode, (width, height))
+        image = (
+            images.frombytes(mode, (width, height), pixels) if width and height else images.new(mode, (width, height))
+        )
         if palette is not None:
             rawmode, colors = palette
             image.putpalette(colors, rawmode)

@@ -165,9 +165,7 @@ def _columns_called(index: Any, given: Sequence[Any]) -> list[Any] | None:
 def _plain_columns(given: Sequence[Any]) -> list[list[Any]]:
     if given[0].ndim == 1:
         return [[item for series in given for item in series.tolist()]]
-    return [
-        [item for frame in given for item in frame.iloc[:, number].tolist()] for number in range(given[0].shape[1])
-    ]
+    return [[item for frame in given for item in frame.iloc[:, number].tolist()] for number in range(given[0].shape[1])]
 
 
 def _typed(label: Any) -> Hashable:

@@ -56,7 +56,9 @@ class PolarsKind(TableKind):
         """Return an Arrow stream."""
         for name, dtype in value.schema.items():
             if dtype.is_object():
-                raise Unsendable("a column of Python objects", "Columns of dtype Object have no typed form", f"[{name!r}]")
+                raise Unsendable(
+                    "a column of Python objects", "Columns of dtype Object have no typed form", f"[{name!r}]"
+                )
         return value.write_ipc_stream(None).getvalue()
 
     def receive(self, parts: Any) -> Any:
