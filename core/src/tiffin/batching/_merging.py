@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -144,15 +145,14 @@ class Layout:
         received = None
         if kind is not None:
             result = kind.settle(result)
-            try:
+            # No such axis, or values with different numbers of rows side by side: told as what is no batch.
+            with contextlib.suppress(ValueError):
                 received = kind.count(result, self.output_axis)
-            except ValueError as error:
-                raise self._rows_error(result, rows, None) from error
         if kind is None or received != rows:
-            error = self._rows_error(result, rows, received)
+            wrong = self._rows_error(result, rows, received)
             if len(counts) > 1 and any(slot.kind.table for slot in self.slots):
-                raise self._inseparable(error.what, rows, received)
-            raise error
+                raise self._inseparable(wrong.what, rows, received)
+            raise wrong
         if by_order or len(counts) == 1 or type(kind).separate is ValueKind.separate:
             return kind.split(result, counts, self.output_axis)
         brought = [payloads] if len(self.slots) == 1 else list(zip(*payloads, strict=True))

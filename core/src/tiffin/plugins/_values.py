@@ -28,7 +28,7 @@ def known_kinds() -> list[ValueKind]:
         try:
             answers = _checked(name, ask())
         # An adapter may fail in any way, and must not take others down with it; the cause is shown.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             text = f"The plugin {name!r} cannot say its kinds of values: {type(error).__name__}: {error}"
             warnings.warn(f"{text}. They are not known here", PluginWarning, stacklevel=2)
         else:

@@ -1,8 +1,8 @@
 """Every hook that Tiffin calls.
 
-An adapter implements the first five, and `values`; each call goes to one adapter, the one recorded in the model's record or the one
-that was asked for. Any plugin of the entry-point group `tiffin.plugins` may implement the rest, and may wrap all of them
-(`hookimpl(wrapper=True)`). An implementation names only the arguments that it uses.
+An adapter implements the first five, and `values`; each call goes to one adapter, the one recorded in the model's record or
+the one that was asked for. Any plugin of the entry-point group `tiffin.plugins` may implement the rest, and may wrap all of
+them (`hookimpl(wrapper=True)`). An implementation names only the arguments that it uses.
 """
 
 from __future__ import annotations

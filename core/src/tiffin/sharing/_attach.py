@@ -9,7 +9,6 @@ import threading
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin.calls import CallRequest, Deliver, Outcome
 from tiffin.exceptions import (
     ForkedRunnerError,

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin.calls import CallOptions, CallRequest, CallService, Outcome, Port
 from tiffin.exceptions import FrameError, RunnerError, UnsendableError
 from tiffin.sharing._connection import Connection, Loop, Message

@@ -29,10 +29,10 @@ def infer_spec(value: Any, *, batch_dim: int | None = None) -> Spec:
     Raises:
         SignatureError: An array has no axis `batch_dim`.
     """
-    kind = find_kind(value)
-    said = None if kind is None else kind.spec(value, batch_dim)
-    if kind is not None and said is not None:
-        return {**said, "kind": kind.name}
+    found = find_kind(value)
+    said = None if found is None else found.spec(value, batch_dim)
+    if found is not None and said is not None:
+        return {**said, "kind": found.name}
     if is_frame(value):
         columns = zip(value.columns, value.dtypes, strict=True)
         return {

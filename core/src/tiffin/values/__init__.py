@@ -11,7 +11,7 @@ from tiffin.values._containers import (
     register_container,
 )
 from tiffin.values._kind import Inseparable, Unsendable, ValueKind
-from tiffin.values._registry import KindRegistry, find_kind, from_numpy, make_ready, register_kind, registry
+from tiffin.values._kind_registry import KindRegistry, find_kind, from_numpy, make_ready, register_kind, registry
 
 __all__ = [
     "BatchContainer",

@@ -10,7 +10,7 @@ from typing import Any
 
 from tiffin.values._items import describe_items
 from tiffin.values._kind import Inseparable, ValueKind
-from tiffin.values._registry import registry
+from tiffin.values._kind_registry import registry
 
 
 class ListKind(ValueKind):

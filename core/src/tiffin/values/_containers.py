@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from tiffin.values._kind import ValueKind
-from tiffin.values._registry import find_class, register_kind
+from tiffin.values._kind_registry import find_class, register_kind
 
 _INSTEAD = "containers go with the next release; write a tiffin.values.ValueKind, which says how values cross too"
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from tiffin.values._kind import Unsendable, ValueKind
-from tiffin.values._registry import registry
+from tiffin.values._kind_registry import registry
 
 _MODES = frozenset(
     {"1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "LA", "PA", "RGBX", "RGBa", "La"}

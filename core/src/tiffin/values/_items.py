@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy
 
-from tiffin.values._registry import registry
+from tiffin.values._kind_registry import registry
 
 _SCALARS = frozenset({bool, float, complex, str, bytes, type(None)})
 _FITS_INT64 = 1 << 63
@@ -27,7 +27,7 @@ def describe_items(items: Sequence[Any]) -> Any:
     if (
         first is int
         and all(type(item) is int for item in items)
-        and -_FITS_INT64 <= min(items)
+        and min(items) >= -_FITS_INT64
         and max(items) < _FITS_INT64
     ):
         return int

@@ -60,7 +60,7 @@ class ValueKind:
         Joining values of equal keys and cutting the result apart must give back equal values, each as if the others had
         not been there. What `join` pads is left out. `None` stands for a value that can be joined with no other.
         """
-        return type(value)
+        return f"{type(value).__module__}.{type(value).__qualname__}"
 
     def join(self, values: Sequence[Any], axis: int) -> Any:
         """Return one value with the rows of two or more, in this order. Their keys are equal. May pad."""

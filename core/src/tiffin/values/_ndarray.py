@@ -9,7 +9,7 @@ import numpy
 
 from tiffin.values._items import describe_items
 from tiffin.values._kind import Unsendable, ValueKind
-from tiffin.values._registry import registry
+from tiffin.values._kind_registry import registry
 from tiffin.values.dtypes import dtype_spec
 
 KEEP_WHOLE = 16 << 10
@@ -23,7 +23,7 @@ class ArrayKind(ValueKind):
     """Arrays of exactly `numpy.ndarray`. Matrices join differently, and are no kind of values."""
 
     name = "numpy.ndarray"
-    types = (numpy.ndarray,)
+    types: Sequence[type | str] = (numpy.ndarray,)
 
     def count(self, value: Any, axis: int) -> int | None:
         """Return the length of the axis; an array without axes is no batch."""
@@ -87,7 +87,7 @@ class MaskedKind(ArrayKind):
 
     def join(self, values: Sequence[Any], axis: int) -> Any:
         """Return the arrays joined along the axis, in new memory."""
-        joined = numpy.ma.concatenate(values, axis)
+        joined: Any = numpy.ma.concatenate(values, axis)  # type: ignore[no-untyped-call]
         first = values[0]
         # Concatenating forgets what fills the holes, and drops a mask in which nothing is masked.
         if first.mask is not numpy.ma.nomask and joined.mask is numpy.ma.nomask:

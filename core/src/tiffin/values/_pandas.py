@@ -16,7 +16,7 @@ import numpy
 from tiffin.values import _pandas_parts as parts_of
 from tiffin.values._items import describe_items
 from tiffin.values._kind import Inseparable, ValueKind
-from tiffin.values._registry import registry
+from tiffin.values._kind_registry import registry
 
 
 class PandasKind(ValueKind):
@@ -47,7 +47,7 @@ class PandasKind(ValueKind):
             tuple(map(_typed, columns.names)),
             columns.dtype,
             tuple(_describe_column(value.iloc[:, number]) for number in range(len(columns)))
-            if any(dtype == object for dtype in value.dtypes)
+            if any(map(_holds_objects, value.dtypes))
             else tuple(map(_describe_dtype, value.dtypes)),
             index,
         )
@@ -78,13 +78,14 @@ class PandasKind(ValueKind):
         if len(counts) == 1 or given is None or _is_default(index):
             return self.split(result, counts, axis)
         labels = _labels(index)
+        named = _columns_called(index, given)
+        if named is not None:
+            if named != labels:
+                raise Inseparable(f"Its index {index.name or list(index.names)!r} is not in the order of the rows")
+            return self.split(result, counts, axis)
         if _is_default(given[0].index):
             total = sum(counts)
-            named = _columns_called(index, given)
-            if named is not None:
-                if named != labels:
-                    raise Inseparable(f"Its index {index.name or list(index.names)!r} is not in the order of the rows")
-            elif _counts_up(index) and sorted(labels) == list(range(total)):
+            if _counts_up(index) and sorted(labels) == list(range(total)):
                 if any(column == labels for column in _plain_columns(given)):
                     raise Inseparable("Its index may be the numbers of the rows, or a column")
                 return self._by_owner(result, counts, list(range(total)), restart=True)
@@ -180,13 +181,17 @@ def _describe_index(index: Any) -> Hashable:
         type(index).__name__.replace("RangeIndex", "Index"),
         tuple(map(_typed, index.names)),
         _describe_dtype(index.dtype),
-        describe_items(index.tolist()) if index.dtype == object else None,
+        describe_items(index.tolist()) if _holds_objects(index.dtype) else None,
     )
 
 
 def _describe_column(column: Any) -> Hashable:
     dtype = column.dtype
-    return (dtype, describe_items(column.tolist())) if dtype == object else _describe_dtype(dtype)
+    return (dtype, describe_items(column.tolist())) if _holds_objects(dtype) else _describe_dtype(dtype)
+
+
+def _holds_objects(dtype: Any) -> bool:
+    return isinstance(dtype, numpy.dtype) and dtype.kind == "O"
 
 
 def _describe_dtype(dtype: Any) -> Hashable:

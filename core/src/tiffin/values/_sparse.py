@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 
 from tiffin.values._kind import Unsendable, ValueKind
-from tiffin.values._registry import registry
+from tiffin.values._kind_registry import registry
 from tiffin.values.dtypes import dtype_spec
 
 _COMPRESSED = frozenset({"csr", "csc", "bsr"})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy
 
 from tiffin.values._kind import Unsendable, ValueKind
-from tiffin.values._registry import registry
+from tiffin.values._kind_registry import registry
 
 
 class TableKind(ValueKind):

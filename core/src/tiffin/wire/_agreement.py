@@ -77,14 +77,7 @@ class Agreement:
 
     def hear(self, said: Any) -> None:
         """Take in what the peer said; raises `FrameError` if it is none of that."""
-        takes, sends = (said.get(part) if isinstance(said, dict) else None for part in ("takes", "sends"))
-        for names in (takes, sends):
-            if (
-                not isinstance(names, list)
-                or len(names) > _MANY
-                or not all(isinstance(name, str) and len(name) <= 1000 for name in names)
-            ):
-                raise FrameError("A peer says which kinds of values it takes and sends as two lists of names")
+        takes, sends = (_names(said, part) for part in ("takes", "sends"))
         with self._lock:
             self._theirs = frozenset(takes)
             for name in sends:
@@ -97,3 +90,14 @@ class Agreement:
                         logger.exception("values of the kind %r cannot be received", name)
                     else:
                         self.receives[name] = kind
+
+
+def _names(said: Any, part: str) -> list[str]:
+    names = said.get(part) if isinstance(said, dict) else None
+    if (
+        not isinstance(names, list)
+        or len(names) > _MANY
+        or not all(isinstance(name, str) and len(name) <= 1000 for name in names)
+    ):
+        raise FrameError("A peer says which kinds of values it takes and sends as two lists of names")
+    return names

@@ -20,7 +20,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin import plugins
 from tiffin.exceptions import UnsendableError
 from tiffin.wire import (

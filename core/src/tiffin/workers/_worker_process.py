@@ -21,7 +21,6 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin import plugins
 from tiffin.calls import Worker, WorkerSpec
 from tiffin.exceptions import FrameError, MethodTimeoutError, PicklingError, RunnerNotReadyError, WorkerDiedError
