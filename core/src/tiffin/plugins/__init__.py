@@ -10,6 +10,7 @@ from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
+from tiffin.plugins._values import carried, restore
 
 __all__ = [
     "Adapter",
@@ -20,10 +21,12 @@ __all__ = [
     "PluginDescription",
     "Registry",
     "StoredModel",
+    "carried",
     "find_reader",
     "hookimpl",
     "install_hint",
     "register",
     "registry",
+    "restore",
     "unregister",
 ]
