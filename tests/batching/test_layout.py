@@ -186,7 +186,7 @@ def test_a_result_with_the_wrong_number_of_rows_is_an_error(result: Any) -> None
     layout = take_apart(X).layout
     assert layout is not None
     with pytest.raises(BatchRowsError) as caught:
-        layout.split_result(result, [1, 2], 3)
+        layout.split_result(result, [1, 2], 3, [X[:1], X[1:]])
     assert caught.value.expected == 3
 
 

@@ -10,7 +10,7 @@ from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
-from tiffin.plugins._values import carried, restore
+from tiffin.plugins._values import carried, known_kinds, restore, waiting_packages
 
 __all__ = [
     "Adapter",
@@ -25,8 +25,10 @@ __all__ = [
     "find_reader",
     "hookimpl",
     "install_hint",
+    "known_kinds",
     "register",
     "registry",
     "restore",
     "unregister",
+    "waiting_packages",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from pkgutil import resolve_name
 from threading import RLock
@@ -28,7 +28,6 @@ from tiffin.plugins._discovery import InstalledPlugin
 from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import HookManager, implemented_hooks
 from tiffin.plugins.hookspecs import ADAPTER_HOOKS, SHARED_HOOKS
-from tiffin.values import ValueKind
 
 RUNNING = "(this program)"
 """Stands for the distribution of a plugin that was registered at run time."""
@@ -71,10 +70,8 @@ class Registry:
         self._broadcast: HookManager | None = None
         self._others: dict[str, object] = {}
         self._generation = 0
-        self._kinds_of: dict[str, list[ValueKind]] = {}
-        self._asked: set[str] = set()
-        self.changed: Callable[[Iterable[ValueKind]], None] = lambda gone: None
-        """Called when plugins come or go, with the kinds of values that go."""
+        self.changed: Callable[[str], None] = lambda name: None
+        """Called with its name when a plugin comes or goes."""
 
     # -- adapters ------------------------------------------------------------------------------------------------------
 
@@ -267,40 +264,13 @@ class Registry:
             assert self._broadcast is not None
             return self._generation, [(name, plugin) for name, plugin in self._broadcast.list_name_plugin() if plugin]
 
-    # -- kinds of values -----------------------------------------------------------------------------------------------
+    def others(self) -> list[tuple[str, object]]:
+        """Return the plugins that are no adapters, by name.
 
-    def unasked(self, modules: Container[str]) -> list[tuple[str, Callable[[], Sequence[Any]]]]:
-        """Return plugins to be asked for their kinds of values now, each once: name, and the call.
-
-        Args:
-            modules: what is imported; an adapter is asked once a package that its types name is among it.
+        Raises:
+            PluginError: one of them cannot be used.
         """
-        found: list[tuple[str, Callable[[], Sequence[Any]]]] = []
-        with self._lock:
-            try:
-                self.broadcast()
-            except PluginError as error:
-                warnings.warn(f"Looked for kinds of values without plugins: {error}", PluginWarning, stacklevel=2)
-            others = [] if self._broadcast is None else self._broadcast.list_name_plugin()
-            for name, plugin in others:
-                if plugin is not None and name not in self._asked:
-                    self._asked.add(name)
-                    if implemented_hooks(plugin, name).get("values") is False:
-                        manager = HookManager()
-                        manager.add(plugin, name)
-                        found.append((name, manager.hook.values))
-            for name, adapter in self.usable()[0].items():
-                packages = {dotted.partition(".")[0] for dotted in adapter.info.types}
-                if name not in self._asked and any(package in modules for package in packages):
-                    self._asked.add(name)
-                    if "values" in adapter.hooks:
-                        found.append((name, adapter.values))
-        return found
-
-    def keep_kinds(self, name: str, kinds: Sequence[ValueKind]) -> None:
-        """Remember whose kinds these are, so that they go with their plugin."""
-        with self._lock:
-            self._kinds_of[name] = list(kinds)
+        return self._wrappers()[1]
 
     def at_run_time(self) -> dict[str, object]:
         """Return the plugins that were registered in this program, by name."""
@@ -344,7 +314,7 @@ class Registry:
                 self._add_other(self._broadcast, name, plugin)
                 self._others[name] = plugin
             self._generation += 1
-        self.changed(())
+        self.changed(name)
 
     def _owners(self, name: str) -> list[str]:
         return [plugin.distribution for group in _GROUPS for plugin in self.installed(group).get(name, [])]
@@ -394,9 +364,7 @@ class Registry:
                     plugin=name,
                 )
             self._generation += 1
-            self._asked.discard(name)
-            gone = self._kinds_of.pop(name, [])
-        self.changed(gone)
+        self.changed(name)
 
     # -- report --------------------------------------------------------------------------------------------------------
 

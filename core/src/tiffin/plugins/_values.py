@@ -6,15 +6,71 @@ import logging
 import pickle
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from threading import RLock
 from typing import Any
 
 from tiffin.exceptions import HookError, PluginError, PluginWarning
-from tiffin.plugins._registry import Registry, registry
+from tiffin.plugins._manager import HookManager, implemented_hooks
+from tiffin.plugins._registry import registry
 from tiffin.values import ValueKind, register_kind
 from tiffin.values import registry as kinds
 
 logger = logging.getLogger("tiffin.plugins")
+
+
+class _Asking:
+    """Which plugins have been asked for their kinds, and what they answered. Safe from several threads."""
+
+    def __init__(self) -> None:
+        self._asked: set[str] = set()
+        self._kinds_of: dict[str, list[ValueKind]] = {}
+        self._lock = RLock()
+
+    def changed(self, name: str) -> None:
+        """Let a plugin that came or went be asked anew; its kinds go with it."""
+        with self._lock:
+            self._asked.discard(name)
+            gone = self._kinds_of.pop(name, [])
+        kinds.forget(gone)
+
+    def keep(self, name: str, found: Iterable[ValueKind]) -> None:
+        """Remember whose kinds these are."""
+        with self._lock:
+            self._kinds_of[name] = list(found)
+
+    def next(self, *, imported: bool) -> list[tuple[str, list[str], Callable[[], Iterable[Any]]]]:
+        """Return who brings kinds and was not asked yet: name, an adapter's packages, and the call.
+
+        Args:
+            imported: whether those are taken whose turn it is, and count as asked from now on: plugins, and adapters with a
+                package that is imported. Else, adapters that wait for that.
+        """
+        try:
+            others = registry().others()
+        except PluginError as error:
+            warnings.warn(f"Looked for kinds of values without plugins: {error}", PluginWarning, stacklevel=3)
+            others = []
+        asked: list[tuple[str, list[str], Callable[[], Iterable[Any]]]] = []
+        with self._lock:
+            for name, plugin in others:
+                if imported and name not in self._asked:
+                    self._asked.add(name)
+                    if implemented_hooks(plugin, name).get("values") is False:
+                        manager = HookManager()
+                        manager.add(plugin, name)
+                        asked.append((name, [], manager.hook.values))
+            for name, adapter in registry().usable()[0].items():
+                packages = sorted({dotted.partition(".")[0] for dotted in adapter.info.types})
+                there = any(package in sys.modules for package in packages)
+                if name not in self._asked and there is imported and "values" in adapter.hooks:
+                    if imported:
+                        self._asked.add(name)
+                    asked.append((name, packages, adapter.values))
+        return asked
+
+
+_asking = _Asking()
 
 
 def known_kinds() -> list[ValueKind]:
@@ -24,7 +80,7 @@ def known_kinds() -> list[ValueKind]:
     values are unknown: the calls that bring others go on.
     """
     found = []
-    for name, ask in registry().unasked(sys.modules):
+    for name, _, ask in _asking.next(imported=True):
         try:
             answers = _checked(name, ask())
         # An adapter may fail in any way, and must not take others down with it; the cause is shown.
@@ -32,9 +88,14 @@ def known_kinds() -> list[ValueKind]:
             text = f"The plugin {name!r} cannot say its kinds of values: {type(error).__name__}: {error}"
             warnings.warn(f"{text}. They are not known here", PluginWarning, stacklevel=2)
         else:
-            registry().keep_kinds(name, answers)
+            _asking.keep(name, answers)
             found += answers
     return found
+
+
+def waiting_packages() -> list[str]:
+    """Return the packages whose import makes an adapter bring kinds of values; a worker process watches for them."""
+    return sorted({package for _, packages, _ in _asking.next(imported=False) for package in packages})
 
 
 def _checked(name: str, answers: Iterable[Any]) -> list[ValueKind]:
@@ -91,10 +152,5 @@ def restore(taken: Mapping[str, Mapping[str, bytes]]) -> None:
         register_kind(pickle.loads(data))  # noqa: S301 - as above
 
 
-def listen(plugins: Registry) -> None:
-    """Let whoever meets an unknown class ask the plugins."""
-    plugins.changed = lambda gone: kinds.forget(gone)
-    kinds.sources.append(known_kinds)
-
-
-listen(registry())
+registry().changed = _asking.changed
+kinds.sources.append(known_kinds)

@@ -123,8 +123,7 @@ class KindRegistry:
         return value if kind is None else kind.settle(value)
 
     def takes(self) -> list[str]:
-        """Return the names of the kinds of which this process can receive values, asking plugins before."""
-        self.ask()
+        """Return the names of the kinds of which this process can receive values, of those known by now."""
         return [name for name, kind in list(self.named.items()) if _overrides(kind, "receive") and _available(kind)]
 
 

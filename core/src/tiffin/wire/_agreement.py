@@ -28,7 +28,7 @@ class Agreement:
         self.receives: dict[str, ValueKind] = {}
         """The kinds that the peer announced, and this end takes, by name."""
         self._offered: set[str] = set()
-        self._theirs: frozenset[str] = frozenset()
+        self._theirs: frozenset[str] | None = None
         self._announced: set[str] = set()
         self._told = (-1, 0)
         self._lock = threading.RLock()
@@ -42,7 +42,7 @@ class Agreement:
         name = kind.name
         if name in self._announced:
             return
-        if name not in self._theirs:
+        if name not in (self._theirs or ()):
             raise Unsendable(
                 f"a value of the kind {name!r}",
                 "The process at the other end does not know this kind: install there what brings it, and import its "
@@ -51,8 +51,12 @@ class Agreement:
         self._announced.add(name)
 
     def greeting(self) -> dict[str, Any]:
-        """Return what to say at first."""
+        """Return what to say at first. Who speaks first asks the plugins before; who has heard the other, in `hear`."""
+        import tiffin.values.kinds  # noqa: F401 - registers them; a worker process makes its model without
+
         with self._lock:
+            if self._theirs is None:
+                registry.ask()
             self._told = self._state()
             return self._news()
 
@@ -77,9 +81,13 @@ class Agreement:
 
     def hear(self, said: Any) -> None:
         """Take in what the peer said; raises `FrameError` if it is none of that."""
+        import tiffin.values.kinds  # noqa: F401 - as in `greeting`
+
         takes, sends = (_names(said, part) for part in ("takes", "sends"))
         with self._lock:
             self._theirs = frozenset(takes)
+            if not self._theirs <= registry.named.keys():
+                registry.ask()
             for name in sends:
                 kind = registry.named.get(name)
                 # What was not offered is not prepared for: only values of it will be refused.

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin.exceptions import FrameError, UnsendableError
 from tiffin.values import Unsendable, ValueKind, registry
 from tiffin.values.dtypes import Cache, dtype_from, dtype_spec, shape_from

@@ -19,8 +19,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tiffin import plugins
 from tiffin.exceptions import UnsendableError
+from tiffin.values import ValueKind, registry
 from tiffin.wire import (
     CALL,
     CANCEL,
@@ -67,7 +67,11 @@ def main(life_line: int, spec: int, sockets: Sequence[int]) -> None:
     limit = started["shared_memory"]
     channels = [Channel(socket.socket(fileno=descriptor), shared_memory=limit) for descriptor in sockets]
     try:
-        plugins.restore(started["plugins"])
+        registry.sources.append(_kinds_of_plugins)
+        if any(started["plugins"].values()):
+            from tiffin.plugins import restore
+
+            restore(started["plugins"])
         runnable = pickle.loads(started["make"])()  # noqa: S301 - as above
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent hears of it
         channels[0].send(ERROR, 0, *encode_value(describe_error(error)))
@@ -85,6 +89,8 @@ def main(life_line: int, spec: int, sockets: Sequence[int]) -> None:
         )
         for slot, channel in enumerate(channels[1:], 1)
     ]
+    if any(package in sys.modules for package in started["unasked"]):
+        registry.ask()
     for channel in channels:
         channel.agreement.hear(started["values"])
         greeting = channel.agreement.greeting()
@@ -95,6 +101,13 @@ def main(life_line: int, spec: int, sockets: Sequence[int]) -> None:
     for thread in others:
         thread.join()
     methods.close()
+
+
+def _kinds_of_plugins() -> Sequence[ValueKind]:
+    """Return the kinds that plugins bring; they are imported for the first value that needs one, not at each start."""
+    from tiffin.plugins import known_kinds
+
+    return known_kinds()
 
 
 def _die_with_parent(life_line: int) -> None:

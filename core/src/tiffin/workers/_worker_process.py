@@ -450,6 +450,7 @@ def _pickled(spec: WorkerSpec, shared_memory: int | None, values: Mapping[str, A
             "shared_memory": shared_memory,
             "make": make,
             "plugins": plugins.carried(),
+            "unasked": plugins.waiting_packages(),
             "values": values,
         }
     )
