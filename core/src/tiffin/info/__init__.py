@@ -5,11 +5,15 @@ from __future__ import annotations
 from tiffin.info._context import ModelContext, installed_version
 from tiffin.info._info import FileEntry, ModelInfo, ObjectEntry
 from tiffin.info._labels import check_labels
+from tiffin.info._metadata import MAX_METADATA, check_metadata
 from tiffin.info._options import ModelOptions, options_from, options_to_dict
 from tiffin.info._plain import plain, plain_mapping
 from tiffin.info._record import RECORD_NAME, decode_cached, encode_cached, parse_record, render_record
+from tiffin.info._untrusted_record import MAX_RECORD, check_yaml, read_foreign_record
 
 __all__ = [
+    "MAX_METADATA",
+    "MAX_RECORD",
     "RECORD_NAME",
     "FileEntry",
     "ModelContext",
@@ -17,6 +21,8 @@ __all__ = [
     "ModelOptions",
     "ObjectEntry",
     "check_labels",
+    "check_metadata",
+    "check_yaml",
     "decode_cached",
     "encode_cached",
     "installed_version",
@@ -25,5 +31,6 @@ __all__ = [
     "parse_record",
     "plain",
     "plain_mapping",
+    "read_foreign_record",
     "render_record",
 ]

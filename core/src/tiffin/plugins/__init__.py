@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tiffin.plugins._adapter import Adapter
-from tiffin.plugins._adapter_info import AdapterInfo
+from tiffin.plugins._adapter_info import AdapterInfo, CodeReader
+from tiffin.plugins._foreign import find_reader
 from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
@@ -12,11 +13,13 @@ from tiffin.plugins._registry import PluginDescription, Registry, register, regi
 __all__ = [
     "Adapter",
     "AdapterInfo",
+    "CodeReader",
     "ForeignModel",
     "ForeignReading",
     "PluginDescription",
     "Registry",
     "StoredModel",
+    "find_reader",
     "hookimpl",
     "register",
     "registry",

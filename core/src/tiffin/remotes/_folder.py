@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreachableError, TransferError
-from tiffin.info._untrusted_record import MAX_RECORD, read_foreign_record
+from tiffin.info import MAX_RECORD, read_foreign_record
 from tiffin.places import is_url
 from tiffin.remotes._folder_files import LocalPlace, Place, RemotePlace
 from tiffin.remotes._interface import Content, Opener, RemoteVersion, Source

@@ -20,7 +20,7 @@ from tiffin.trust._signed import SIGNATURE_POLICIES, Signed, signed
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
-    from tiffin.plugins._adapter_info import CodeReader
+    from tiffin.plugins import CodeReader
     from tiffin.signing import SignatureCheck
 
 
