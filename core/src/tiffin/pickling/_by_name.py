@@ -12,6 +12,7 @@ import os
 import pickle
 import sys
 import weakref
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -52,7 +53,7 @@ def is_module_by_name(module: ModuleType) -> bool:
     name = module.__name__
     # Some stand for a module of their name that is imported when something of it is used.
     known = sys.modules.get(name)
-    if known is None or name in MAIN or is_by_value(name):
+    if known is None or name in MAIN or is_by_value(name) or (type(module) is ModuleType and known is not module):
         return False
     return not isinstance(known, ModuleType) or imports(known)
 
@@ -109,25 +110,34 @@ def _find(name: str, path: Any) -> Any:
     return None
 
 
-def imported_by_value(name: str, items: tuple[str, ...], level: int, package: str | None) -> str | None:
-    """Return the module that an import statement needs and other programs do not find, `None` if there is none.
+def imported_by_value(
+    name: str, items: tuple[str, ...], level: int, package: str | None, given: Mapping[str, ModuleType]
+) -> dict[str, ModuleType | None]:
+    """Return the modules that an import statement needs and other programs do not find; `None` for one not imported yet.
 
     Args:
         name: what the statement imports from, without dots in front.
         items: the names that it takes from it.
         level: number of dots in front.
         package: the package of the module that the statement is in.
+        given: modules by value that the statement finds because its function came with them.
     """
     if level:
         try:
             name = importlib.util.resolve_name("." * level + name, package)
         except ImportError:
-            return None  # it fails here, too
+            return {}  # it fails here, too
     parts = name.split(".")
     wanted = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
-    wanted += [f"{name}.{item}" for item in items if f"{name}.{item}" in sys.modules]
+    wanted += [each for item in items if (each := f"{name}.{item}") in sys.modules or each in given]
+    found: dict[str, ModuleType | None] = {}
     for each in wanted:
-        module = sys.modules.get(each)
-        if each in MAIN or is_by_value(each) or (isinstance(module, ModuleType) and not imports(module)):
-            return each
-    return None
+        module = given.get(each) or sys.modules.get(each)
+        if (
+            each in given
+            or each in MAIN
+            or is_by_value(each)
+            or (isinstance(module, ModuleType) and not imports(module))
+        ):
+            found[each] = module
+    return found

@@ -80,19 +80,12 @@ class FunctionReducers:
         """Return the recipe of a function by value.
 
         Raises:
-            Unloadable: it imports, when called, a module that is not there where it is loaded.
+            Unloadable: it imports, when called, a module that goes by value and is not here yet.
         """
         code = function.__code__
         uses = _uses_of(code)
         names = function.__globals__
-        for imported in uses.imports:
-            missing = imported_by_value(*imported, names.get("__package__"))
-            if missing is not None:
-                raise Unloadable(
-                    f"it imports {missing!r} when it is called, which nobody can import where it is loaded",
-                    "Move the import out of the function, to the top of its module; or install the module there, and save "
-                    "it by name",
-                )
+        modules = self._imported(uses, names)
         used = {name: names[name] for name in uses.names if name in names}
         cells = function.__closure__ or ()
         contents = [(cell, content) for cell in cells for content in _content(cell)]
@@ -101,12 +94,25 @@ class FunctionReducers:
         special = {name: getattr(function, name) for name in _SPECIAL if hasattr(function, name)}
         return (
             rebuild.function,
-            (code, self.namespace(names), function.__name__, function.__closure__),
-            (special, dict(function.__dict__), used, contents, submodules),
+            (code, self.namespace(names), function.__name__, function.__closure__, bool(modules)),
+            (special, dict(function.__dict__), used, contents, submodules, modules),
             None,
             None,
             rebuild.fill_function,
         )
+
+    def _imported(self, uses: _Uses, names: dict[str, Any]) -> dict[str, types.ModuleType]:
+        modules: dict[str, types.ModuleType] = {}
+        given = rebuild.imports_of(names)
+        for name, items, level in uses.imports:
+            for each, module in imported_by_value(name, items, level, names.get("__package__"), given).items():
+                if module is None:
+                    raise Unloadable(
+                        f"it imports {each!r} when it is called, which is to go by value and is not imported yet",
+                        f"Import {each} before saving, so that it can be stored",
+                    )
+                modules[each] = module
+        return modules
 
     def namespace(self, names: dict[str, Any]) -> Namespace:
         """Return what stands for these global names, the same for all functions of one module."""

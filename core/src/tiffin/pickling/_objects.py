@@ -121,10 +121,11 @@ def reduce_mapping_proxy(obj: Any) -> Any:
 
 
 def reduce_exception(obj: BaseException) -> Any:
-    """Return the recipe of an exception whose class has an `__init__` of its own."""
+    """Return the recipe of an exception whose class has an `__init__` or `__new__` of its own."""
     _, arguments, *state = obj.__reduce__()
     kind = type(obj)
-    return (rebuild.exception, (kind, rebuild.static_base(kind), arguments), *state)
+    first = (obj.message, list(obj.exceptions)) if isinstance(obj, BaseExceptionGroup) else None
+    return (rebuild.exception, (kind, rebuild.static_base(kind), arguments, first), *state)
 
 
 def split_state(recipe: Any) -> tuple[Any, bool]:

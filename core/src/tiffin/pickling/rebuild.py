@@ -18,6 +18,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import resolve_name
 from typing import Any
 
 from tiffin.exceptions import PicklingError
@@ -82,10 +83,60 @@ def fill_cell(made: types.CellType, content: tuple[Any]) -> None:
     made.cell_contents = content[0]
 
 
+class Imports:
+    """Stands for `__import__` in code by value that imports modules by value while it runs.
+
+    Attributes:
+        modules: those modules, by name. They are in no table of the program's.
+    """
+
+    def __init__(self) -> None:
+        self.modules: dict[str, types.ModuleType] = {}
+
+    def __call__(
+        self,
+        name: str,
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Sequence[str] = (),
+        level: int = 0,
+    ) -> Any:
+        """Return the module, or its first package where nothing is taken from it; others are imported as usual."""
+        full = resolve_name("." * level + name, (globals or {}).get("__package__")) if level else name
+        if full not in self.modules:
+            return builtins.__import__(name, globals, locals, fromlist, level)
+        for child, module in self.modules.items():
+            package, _, attribute = child.rpartition(".")
+            if package in self.modules:
+                setattr(self.modules[package], attribute, module)
+        return self.modules[full if fromlist else full.partition(".")[0]]
+
+
+def imports_of(names: Mapping[str, Any]) -> Mapping[str, types.ModuleType]:
+    """Return the modules by value that code with these global names can import."""
+    own = names.get("__builtins__")
+    importer = own.get("__import__") if isinstance(own, dict) else None
+    return importer.modules if isinstance(importer, Imports) else {}
+
+
 def function(
-    body: types.CodeType, names: types.ModuleType, name: str, cells: tuple[types.CellType, ...] | None
+    body: types.CodeType,
+    names: types.ModuleType,
+    name: str,
+    cells: tuple[types.CellType, ...] | None,
+    imports: bool = False,
 ) -> types.FunctionType:
-    """Return a function that lacks all but its code; `fill_function` adds the rest."""
+    """Return a function that lacks all but its code; `fill_function` adds the rest.
+
+    Args:
+        body: its code.
+        names: holds its global names.
+        name: its name.
+        cells: the variables that it shares with others.
+        imports: whether it imports modules by value when it is called.
+    """
+    if imports and not isinstance(vars(names)["__builtins__"], dict):
+        vars(names)["__builtins__"] = {**vars(builtins), "__import__": Imports()}
     return types.FunctionType(body, vars(names), name, None, cells)
 
 
@@ -95,10 +146,12 @@ def fill_function(made: types.FunctionType, state: tuple[Any, ...]) -> None:
     Args:
         made: the function.
         state: its special attributes, its other attributes, global variables, pairs of shared variables and contents,
-            and modules that had to be imported.
+            modules that had to be imported, and modules by value by the name that it imports them by.
     """
-    special, attributes, names, cells, _ = state
+    special, attributes, names, cells, _, modules = state
     made.__globals__.update(names)
+    if modules:
+        made.__globals__["__builtins__"]["__import__"].modules.update(modules)
     for variable, content in cells:
         variable.cell_contents = content
     for name, value in special.items():
@@ -198,15 +251,18 @@ def fill_dict(made: Any, attributes: Mapping[str, Any]) -> None:
     vars(made).update(attributes)
 
 
-def exception(kind: type[BaseException], base: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
+def exception(
+    kind: type[BaseException], base: type[BaseException], arguments: tuple[Any, ...], first: tuple[Any, ...] | None = None
+) -> BaseException:
     """Return an exception, made without its own `__init__`, which may take other arguments than those that it passed on.
 
     Args:
         kind: its class.
         base: the nearest ancestor that is implemented in C.
         arguments: its `args`.
+        first: what that ancestor's `__new__` takes, if that is something else.
     """
-    made = base.__new__(kind, *arguments)
+    made = base.__new__(kind, *(arguments if first is None else first))
     base.__init__(made, *arguments)
     return made
 
