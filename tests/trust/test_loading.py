@@ -85,9 +85,11 @@ def test_names_that_an_adapter_allows_load(from_elsewhere: Bring, adapter: Any, 
     assert canary.exists()
 
 
-@pytest.mark.parametrize("wrong", ["posix", "cloudpickle.cloudpickle._make_function", "posix.*", ""])
+@pytest.mark.parametrize(
+    "wrong", ["posix", "cloudpickle.cloudpickle._make_function", "tiffin.pickling.rebuild:code", "posix.*", ""]
+)
 def test_an_allow_list_holds_exact_names_only(wrong: str, adapter: Any) -> None:
-    """Packages, patterns and cloudpickle are refused with the adapter's name."""
+    """Packages, patterns and what makes code by value are refused with the adapter's name."""
     from tiffin.exceptions import HookError
 
     with pytest.raises(HookError, match="allowed_globals"):

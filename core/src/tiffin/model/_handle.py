@@ -241,6 +241,7 @@ class Model:
             VersionMismatchWarning: the framework is installed in another version than the recorded one.
             EditedRecordWarning: the record was edited by hand.
         """
+        from tiffin import pickling
         from tiffin.info import options_from
         from tiffin.plugins import registry
 
@@ -248,7 +249,8 @@ class Model:
 
         def read(info: ModelInfo) -> Any:
             self._check_trust(trust=trust)
-            return adapter.load(self.path, options_from(adapter.info.options, info.options))
+            with pickling.saved_by(info.context.python_version):
+                return adapter.load(self.path, options_from(adapter.info.options, info.options))
 
         loaded = self._settled(read, "load it")
         self._warn()
@@ -350,11 +352,12 @@ class Model:
             self._check_trust(name)
             entry = info.custom_objects[name]
             folder = self.path / entry.path
-            if not entry.framework:
-                item = entry.options.get("item")
-                return pickling.load(folder) if item is None else pickling.load_item(folder, item)
-            adapter = registry().adapter(entry.framework)
-            return adapter.load(folder, options_from(adapter.info.options, entry.options))
+            with pickling.saved_by(info.context.python_version):
+                if not entry.framework:
+                    item = entry.options.get("item")
+                    return pickling.load(folder) if item is None else pickling.load_item(folder, item)
+                adapter = registry().adapter(entry.framework)
+                return adapter.load(folder, options_from(adapter.info.options, entry.options))
 
         return self._settled(read, f"load its custom object {name!r}")
 

@@ -78,7 +78,8 @@ def reduce_member(value: Enum) -> Any:
         Unloadable: the type of its data has a way of its own to be pickled.
     """
     kind = type(value)
-    function, arguments, *_ = object.__reduce_ex__(value, 4)
+    recipe: Any = object.__reduce_ex__(value, 4)
+    function, arguments, *_ = recipe
     if function is copyreg.__newobj__:  # type: ignore[attr-defined]
         arguments = arguments[1:]
     elif function is not kind:

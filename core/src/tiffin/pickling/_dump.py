@@ -45,7 +45,7 @@ def dump(
         name: what the files are called after.
         reducers: how to pickle objects of some classes, and of their subclasses: class → a function that takes the object
             and returns what `__reduce_ex__` would, or `NotImplemented`. An array or a `pickle.PickleBuffer` in it lies
-            beside the stream and is mapped at load. These come before those of plugins.
+            beside the stream and is mapped at load.
 
     Raises:
         PicklingError: the object, or something in it, cannot be pickled: the message says what, and where if that can

@@ -122,7 +122,8 @@ def reduce_mapping_proxy(obj: Any) -> Any:
 
 def reduce_exception(obj: BaseException) -> Any:
     """Return the recipe of an exception whose class has an `__init__` or `__new__` of its own."""
-    _, arguments, *state = obj.__reduce__()
+    recipe: Any = obj.__reduce__()
+    _, arguments, *state = recipe
     kind = type(obj)
     first = (obj.message, list(obj.exceptions)) if isinstance(obj, BaseExceptionGroup) else None
     return (rebuild.exception, (kind, rebuild.static_base(kind), arguments, first), *state)

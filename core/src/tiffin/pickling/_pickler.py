@@ -91,14 +91,15 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return self._given[base]
         if issubclass(kind, type):
             return reduce_class
-        own = {
+        table: dict[type, Reducer] = {
             types.FunctionType: self._reduce_function,
             types.CodeType: reduce_code,
             types.CellType: self._functions.reduce_cell,
             Namespace: Namespace.reduce,
             memoryview: reduce_memoryview,
             **_objects.TYPES,
-        }.get(kind)
+        }
+        own = table.get(kind)
         if own is not None:
             return own
         if _array_buffers.is_plain_array_type(kind):

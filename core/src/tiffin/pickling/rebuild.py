@@ -161,7 +161,7 @@ def fill_function(made: types.FunctionType, state: tuple[Any, ...]) -> None:
 
 def make_class(meta: type, name: str, bases: tuple[type, ...], names: Mapping[str, Any]) -> type:
     """Return a class that lacks all but its shape; `fill_class` adds the rest. Runs no code of its relations."""
-    made = _shape(meta, name, bases, names)
+    made: type = _shape(meta, name, bases, names)
     if isinstance(made, abc.ABCMeta):
         # What ABCMeta.__new__ does besides calling the next __new__; it has no public name.
         abc._abc_init(made)  # type: ignore[attr-defined]
@@ -252,7 +252,10 @@ def fill_dict(made: Any, attributes: Mapping[str, Any]) -> None:
 
 
 def exception(
-    kind: type[BaseException], base: type[BaseException], arguments: tuple[Any, ...], first: tuple[Any, ...] | None = None
+    kind: type[BaseException],
+    base: type[BaseException],
+    arguments: tuple[Any, ...],
+    first: tuple[Any, ...] | None = None,
 ) -> BaseException:
     """Return an exception, made without its own `__init__`, which may take other arguments than those that it passed on.
 
@@ -287,7 +290,7 @@ def cached(wrapped: Callable[..., Any], maxsize: int | None, typed: bool) -> Any
 
 def cached_property(kind: type, attributes: Mapping[str, Any]) -> Any:
     """Return a `functools.cached_property` with the lock that it has before Python 3.12."""
-    made = kind.__new__(kind)
+    made: Any = object.__new__(kind)
     vars(made).update(attributes)
     if sys.version_info < (3, 12):
         from threading import RLock

@@ -6,10 +6,12 @@ MLflow (pickle, cloudpickle, skops) wrote are read as they are, once imported.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 from tiffin import AdapterInfo, hookimpl, pickling
+from tiffin.exceptions import UnfittedModelWarning
 from tiffin.plugins import ForeignModel, ForeignReading
 
 from . import _foreign, _skops
@@ -32,7 +34,8 @@ def context_info() -> AdapterInfo:
 
 @hookimpl
 def save(model: Any, path: Path) -> None:
-    """Pickle the estimator."""
+    """Pickle the estimator; warns of one that is not fitted."""
+    _warn_if_unfitted(model)
     pickling.dump(model, path)
 
 
@@ -52,6 +55,20 @@ def load(path: Path) -> Any:
 def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
     """Take estimators that BentoML's module and MLflow's flavor wrote."""
     return _foreign.read(foreign)
+
+
+def _warn_if_unfitted(model: Any) -> None:
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(model)
+    except TypeError:  # it, or a part of it, cannot be fitted at all
+        return
+    except NotFittedError as error:
+        warnings.warn(
+            f"The estimator {type(model).__name__} is saved unfitted: {error}", UnfittedModelWarning, stacklevel=2
+        )
 
 
 def default_signatures(model: Any) -> dict[str, dict[str, bool]]:
