@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import inspect
 import warnings
 from pathlib import Path
@@ -25,9 +24,8 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 import tiffin
-from tiffin.exceptions import UnfittedModelWarning
 import tiffin_sklearn
-from tiffin.exceptions import ModelTypeError, SignatureError
+from tiffin.exceptions import ModelTypeError, SignatureError, UnfittedModelWarning
 
 IRIS = load_iris()
 X, y = IRIS.data, IRIS.target
