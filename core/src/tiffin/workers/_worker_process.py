@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any
 
 import tiffin.values.kinds  # noqa: F401 - registers them
+from tiffin import pickling
 from tiffin.calls import Worker, WorkerSpec
 from tiffin.exceptions import FrameError, MethodTimeoutError, PicklingError, RunnerNotReadyError, WorkerDiedError
 from tiffin.wire import (
@@ -426,11 +427,9 @@ def _describe_end(code: int | None) -> str:
 
 def _pickled(spec: WorkerSpec, shared_memory: int | None) -> bytes:
     """Return what the worker reads at its start: plain values, and inside them the runnable's class, pickled."""
-    import cloudpickle  # type: ignore[import-untyped]
-
     try:
-        make = cloudpickle.dumps(partial(spec.runnable_class, **spec.init_params))
-    except Exception as error:  # a class's own reduction may raise anything
+        make = pickling.dumps(partial(spec.runnable_class, **spec.init_params))
+    except PicklingError as error:
         raise PicklingError(
             f"The runnable {spec.runnable_class.__qualname__} cannot be sent to a worker process: {error}",
             why="Its class and the parameters to make it with are pickled for the new process",
