@@ -92,7 +92,7 @@ def test_a_worker_process_imports_little_before_its_model(tmp_path: Path, monkey
 def test_saying_which_kinds_of_values_are_taken_imports_no_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each worker says it at each start, and so does each client: neither plugins nor numpy's slow parts are needed for it."""
+    """Each worker says it at each start, and each client: neither plugins nor numpy's slow parts are needed for it."""
     program = "from tiffin.wire import Channel; import socket\n"
     program += "agreement = Channel(socket.socketpair()[0]).agreement\n"
     program += "agreement.hear({'takes': [], 'sends': []}); assert 'pandas.DataFrame' in agreement.greeting()['takes']"

@@ -372,6 +372,10 @@ class EditedRecordWarning(TiffinWarning):
     """A model's record was edited by hand, or is damaged."""
 
 
+class UnfittedModelWarning(TiffinWarning):
+    """A model is saved that has not learned anything yet."""
+
+
 class StoreWarning(TiffinWarning):
     """A folder in the store is not a readable model, and was passed over."""
 

@@ -104,7 +104,7 @@ def _only_objects(found: TrustReport) -> bool:
 
 
 def _show(found: TrustReport, *, names: bool) -> None:
-    from tiffin.origin import describe_origin
+    from tiffin.trust import describe_origin
 
     show_table(["FIELD", "VALUE"], [
         ["tag", found.tag],

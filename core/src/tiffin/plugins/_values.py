@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import RLock
 from typing import Any
 
-from tiffin.exceptions import HookError, PluginError, PluginWarning
+from tiffin import pickling
+from tiffin.exceptions import HookError, PicklingError, PluginError, PluginWarning
 from tiffin.plugins._manager import HookManager, implemented_hooks
 from tiffin.plugins._registry import registry
 from tiffin.values import ValueKind, register_kind
@@ -123,14 +124,13 @@ def carried() -> dict[str, Any]:
 
     What cannot be pickled is left out; a worker that needs it says so.
     """
-    import cloudpickle  # type: ignore[import-untyped]
 
     def pickled(things: Mapping[str, Any]) -> dict[str, bytes]:
         data = {}
         for name, thing in things.items():
             try:
-                data[name] = cloudpickle.dumps(thing)
-            except Exception as error:  # noqa: BLE001 - an object's own reduction may raise anything
+                data[name] = pickling.dumps(thing)
+            except PicklingError as error:
                 logger.info("%r is not taken along to worker processes: %s", name, error)
         return data
 

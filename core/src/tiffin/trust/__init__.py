@@ -10,7 +10,7 @@ from tiffin.trust._signed import keys_for
 
 if TYPE_CHECKING:
     from tiffin.trust._reading import PartReader
-    from tiffin.trust._report import FileReport, TrustReport, report
+    from tiffin.trust._report import FileReport, TrustReport, describe_origin, report
 
 __all__ = [
     "FileReport",
@@ -19,6 +19,7 @@ __all__ = [
     "check",
     "check_content",
     "check_shown",
+    "describe_origin",
     "keys_for",
     "report",
 ]
@@ -27,6 +28,7 @@ _MODULES = {
     "FileReport": "tiffin.trust._report",
     "PartReader": "tiffin.trust._reading",
     "TrustReport": "tiffin.trust._report",
+    "describe_origin": "tiffin.trust._report",
     "report": "tiffin.trust._report",
 }
 """Where each name is that brings what looks into files and builds of them, which loading what was saved here does without."""

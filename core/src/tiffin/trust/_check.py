@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tiffin.config import trust_policy
 from tiffin.exceptions import UntrustedModelError
-from tiffin.origin import Origin, describe_origin, is_local, is_trusted
+from tiffin.origin import Origin, is_local, is_trusted
 from tiffin.showing import shown
 from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import code_files, main_part, object_part
@@ -124,6 +124,8 @@ def _check_files(source: TrustSource, path: Path, info: ModelInfo, found: list[s
 def _error(
     info: ModelInfo, origin: Origin | None, doubt: str, reports: list[FileReport], policy: str, vouched: Signed
 ) -> UntrustedModelError:
+    from tiffin.trust._report import describe_origin
+
     names = tuple(sorted({name for file in reports for name in file.not_allowed}))
     problems = tuple(f"{file.path}: {problem}" for file in reports for problem in file.problems)
     parts = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,3 +213,10 @@ def inspect_part_file(
 
 def _size(path: Path) -> int:
     return path.lstat().st_size
+
+
+def describe_origin(origin: Mapping[str, Any] | None) -> str:
+    """Return an origin record as people read it."""
+    if origin is None:
+        return "not known: it was copied into the store by other means"
+    return f"{origin['how']}, {origin.get('time', '')}".rstrip(", ")

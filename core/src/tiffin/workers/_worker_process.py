@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from tiffin import plugins
+from tiffin import pickling, plugins
 from tiffin.calls import Worker, WorkerSpec
 from tiffin.exceptions import FrameError, MethodTimeoutError, PicklingError, RunnerNotReadyError, WorkerDiedError
 from tiffin.wire import (
@@ -430,11 +430,9 @@ def _describe_end(code: int | None) -> str:
 
 def _pickled(spec: WorkerSpec, shared_memory: int | None, values: Mapping[str, Any]) -> bytes:
     """Return what the worker reads at its start: plain values, and inside them the runnable's class, pickled."""
-    import cloudpickle  # type: ignore[import-untyped]
-
     try:
-        make = cloudpickle.dumps(partial(spec.runnable_class, **spec.init_params))
-    except Exception as error:  # a class's own reduction may raise anything
+        make = pickling.dumps(partial(spec.runnable_class, **spec.init_params))
+    except PicklingError as error:
         raise PicklingError(
             f"The runnable {spec.runnable_class.__qualname__} cannot be sent to a worker process: {error}",
             why="Its class and the parameters to make it with are pickled for the new process",
