@@ -10,6 +10,7 @@ from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
+from tiffin.plugins._saved import NotMine, Saved
 from tiffin.plugins._values import carried, known_kinds, restore, waiting_packages
 
 __all__ = [
@@ -18,8 +19,10 @@ __all__ = [
     "CodeReader",
     "ForeignModel",
     "ForeignReading",
+    "NotMine",
     "PluginDescription",
     "Registry",
+    "Saved",
     "StoredModel",
     "carried",
     "find_reader",
