@@ -308,6 +308,13 @@ class BatchRowsError(BatchError, ValueError):
     received: int | None
 
 
+class InseparableError(BatchRowsError):
+    """A method answered several calls together, and whose rows are whose cannot be told.
+
+    Such calls run once more, one by one; an error is it only where the method may not run again.
+    """
+
+
 class UndecidedError(BatchError):
     """A batch failed, and whether this call is to blame is not known.
 

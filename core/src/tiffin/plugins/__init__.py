@@ -10,6 +10,7 @@ from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
+from tiffin.plugins._values import carried, known_kinds, restore, waiting_packages
 
 __all__ = [
     "Adapter",
@@ -20,10 +21,14 @@ __all__ = [
     "PluginDescription",
     "Registry",
     "StoredModel",
+    "carried",
     "find_reader",
     "hookimpl",
     "install_hint",
+    "known_kinds",
     "register",
     "registry",
+    "restore",
     "unregister",
+    "waiting_packages",
 ]

@@ -1,13 +1,13 @@
 """Every hook that Tiffin calls.
 
-An adapter implements the first five; each call goes to one adapter, the one recorded in the model's record or the one
-that was asked for. Any plugin of the entry-point group `tiffin.plugins` may implement the rest, and may wrap all of them
-(`hookimpl(wrapper=True)`). An implementation names only the arguments that it uses.
+An adapter implements the first five, and `values`; each call goes to one adapter, the one recorded in the model's record or
+the one that was asked for. Any plugin of the entry-point group `tiffin.plugins` may implement the rest, and may wrap all of
+them (`hookimpl(wrapper=True)`). An implementation names only the arguments that it uses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from tiffin.info import ModelOptions
     from tiffin.plugins._adapter_info import AdapterInfo
     from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
-    from tiffin.plugins._protocols import Backend, BatchContainer, Connector, StoredModel
+    from tiffin.plugins._protocols import Backend, Connector, StoredModel
     from tiffin.tags import Tag
+    from tiffin.values import BatchContainer, ValueKind
 
 hookspec = pluggy.HookspecMarker("tiffin")
 
 ADAPTER_HOOKS = ("context_info", "save", "load", "get_runnable", "read_foreign")
 """Hooks that are addressed to one adapter; all others are broadcast."""
+
+SHARED_HOOKS = ("values",)
+"""Hooks that adapters and other plugins implement."""
 
 
 @hookspec(firstresult=True)
@@ -154,8 +158,23 @@ def model_deleted(tag: Tag) -> None:
 
 
 @hookspec
+def values() -> Sequence[ValueKind] | None:
+    """Add kinds of values: tensors, matrices, tables, the outputs of a framework's models.
+
+    Called once in each process that meets a value of a class that is not known: in callers, workers, attached clients and
+    at save. An adapter is called as soon as a package that its `types` name is imported, and may import what it needs. Any
+    other plugin is called at the first such value, whatever is imported, and must not import the package of its values:
+    kinds name their classes by dotted names.
+
+    Returns:
+        Objects of subclasses of `tiffin.values.ValueKind`. `None` adds nothing. Of several kinds for one class the one
+        asked for last counts.
+    """
+
+
+@hookspec
 def batch_containers() -> Mapping[type | str, BatchContainer] | None:
-    """Add kinds of values that batching can cut into rows and join.
+    """Add kinds of values that batching can cut into rows and join. Deprecated, and gone with the next release: `values`.
 
     Called when a runner is made, in the process that makes it.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tiffin.calls import Worker, WorkerSpec
 from tiffin.exceptions import MethodTimeoutError, RunnerNotReadyError
+from tiffin.values import registry
 
 
 class LocalWorker:
@@ -39,7 +40,7 @@ class LocalWorker:
         if self._spec.methods[method].kind == "async":
             future = asyncio.run_coroutine_threadsafe(bound(*args, **kwargs), self._own_loop())
             try:
-                return future.result(timeout)
+                return registry.settle(future.result(timeout))
             except TimeoutError:
                 if future.done():
                     raise  # the method's own
@@ -71,8 +72,8 @@ class LocalWorker:
         """Call a generator method and yield its items."""
         bound = self.bind(method)
         if self._spec.methods[method].kind == "async_stream":
-            return self._step(bound(*args, **kwargs))
-        return iter(bound(*args, **kwargs))
+            return _settled(self._step(bound(*args, **kwargs)))
+        return _settled(iter(bound(*args, **kwargs)))
 
     def _step(self, items: AsyncIterator[Any]) -> Iterator[Any]:
         # A coroutine that ends with StopAsyncIteration carries it through a future; StopIteration could not be.
@@ -113,6 +114,17 @@ class LocalWorker:
     def kill(self) -> None:
         """Let go of the runnable. A thread that hangs in it cannot be ended."""
         self.close()
+
+
+def _settled(items: Iterator[Any]) -> Iterator[Any]:
+    """Yield the items as callers get them; closing closes the items too."""
+    try:
+        for item in items:
+            yield registry.settle(item)
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
 
 
 async def _next(items: AsyncIterator[Any]) -> Any:

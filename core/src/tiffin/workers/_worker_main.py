@@ -19,8 +19,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin.exceptions import UnsendableError
+from tiffin.values import ValueKind, registry
 from tiffin.wire import (
     CALL,
     CANCEL,
@@ -67,6 +67,11 @@ def main(life_line: int, spec: int, sockets: Sequence[int]) -> None:
     limit = started["shared_memory"]
     channels = [Channel(socket.socket(fileno=descriptor), shared_memory=limit) for descriptor in sockets]
     try:
+        registry.sources.append(_kinds_of_plugins)
+        if any(started["plugins"].values()):
+            from tiffin.plugins import restore
+
+            restore(started["plugins"])
         runnable = pickle.loads(started["make"])()  # noqa: S301 - as above
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent hears of it
         channels[0].send(ERROR, 0, *encode_value(describe_error(error)))
@@ -84,13 +89,25 @@ def main(life_line: int, spec: int, sockets: Sequence[int]) -> None:
         )
         for slot, channel in enumerate(channels[1:], 1)
     ]
+    if any(package in sys.modules for package in started["unasked"]):
+        registry.ask()
+    for channel in channels:
+        channel.agreement.hear(started["values"])
+        greeting = channel.agreement.greeting()
     for thread in others:
         thread.start()
-    channels[0].send(HELLO, 0, *encode_value({"process": os.getpid()}))
+    channels[0].send(HELLO, 0, *encode_value({"process": os.getpid(), "values": greeting}))
     _serve(channels[0], methods, turns[0])
     for thread in others:
         thread.join()
     methods.close()
+
+
+def _kinds_of_plugins() -> Sequence[ValueKind]:
+    """Return the kinds that plugins bring; they are imported for the first value that needs one, not at each start."""
+    from tiffin.plugins import known_kinds
+
+    return known_kinds()
 
 
 def _die_with_parent(life_line: int) -> None:
@@ -189,7 +206,7 @@ def _answer(channel: Channel, methods: _Methods, turn: Turn, handed: list[Frame]
     frame = handed.pop()
     call = frame.call
     try:
-        name, args, kwargs, _ = decode_call(frame.header, frame.buffers)
+        name, args, kwargs, _ = decode_call(frame.header, frame.buffers, kinds=channel.agreement.receives)
         del frame
         method, kind = methods.find(name)
         if kind in ("stream", "async_stream"):
@@ -201,7 +218,7 @@ def _answer(channel: Channel, methods: _Methods, turn: Turn, handed: list[Frame]
             result = methods.wait_for(result)
         # So that the leases on what came in end before the answer goes out, and their memory serves the next call.
         del args, kwargs
-        header, buffers = encode_value(result)
+        header, buffers = encode_value(result, peer=channel.agreement)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: it fails the call, and does not end the worker
         _send_error(channel, call, error)
     else:
@@ -229,7 +246,7 @@ def _stream(channel: Channel, methods: _Methods, call: int, items: Any, kind: st
                 item = next(iterator)
             except StopIteration:
                 break
-            channel.send(ITEM, call, *encode_value(item, "item"))
+            channel.send(ITEM, call, *encode_value(item, "item", peer=channel.agreement))
             credit = granted - 1
             del item
     channel.send(END, call)

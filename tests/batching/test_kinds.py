@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiffin.batching import BatchContainer, ContainerRegistry, find_container, registry
+from tiffin.values import KindRegistry, ValueKind, find_kind
 
 
 def equal(left: Any, right: Any) -> bool:
@@ -67,15 +66,15 @@ MAKERS = {
 @pytest.mark.parametrize("kind", MAKERS)
 @given(counts=st.lists(st.integers(1, 5), min_size=1, max_size=6))
 def test_what_is_joined_comes_apart_again(kind: str, counts: list[int]) -> None:
-    """Concatenating calls and splitting the whole gives back every call, of every kind of container."""
+    """Concatenating calls and splitting the whole gives back every call, of every kind of kind_of."""
     values = [MAKERS[kind](count) for count in counts]
-    container = find_container(values[0])
-    assert container is not None
-    assert [container.count_rows(value, 0) for value in values] == counts
-    assert len({container.compatibility_key(value, 0) for value in values}) == 1
-    whole = container.concatenate(values, 0)
-    assert container.count_rows(whole, 0) == sum(counts)
-    parts = container.split(whole, counts, 0)
+    kind_of = find_kind(values[0])
+    assert kind_of is not None
+    assert [kind_of.count(value, 0) for value in values] == counts
+    assert len({kind_of.key(value, 0) for value in values}) == 1
+    whole = kind_of.join(values, 0)
+    assert kind_of.count(whole, 0) == sum(counts)
+    parts = kind_of.split(whole, counts, 0)
     assert len(parts) == len(values)
     for part, value in zip(parts, values, strict=True):
         assert equal(part, value)
@@ -86,10 +85,10 @@ def test_what_is_joined_comes_apart_again(kind: str, counts: list[int]) -> None:
 def test_arrays_join_along_any_axis(axis: int, counts: list[int]) -> None:
     """Also negative ones."""
     values = [array(count, axis) for count in counts]
-    container = find_container(values[0])
-    assert container is not None
-    whole = container.concatenate(values, axis)
-    for part, value in zip(container.split(whole, counts, axis), values, strict=True):
+    kind_of = find_kind(values[0])
+    assert kind_of is not None
+    whole = kind_of.join(values, axis)
+    for part, value in zip(kind_of.split(whole, counts, axis), values, strict=True):
         assert equal(part, value)
 
 
@@ -120,9 +119,9 @@ DIFFERENT = {
 def test_values_that_differ_in_kind_are_not_joined(what: str) -> None:
     """Their compatibility keys differ."""
     left, right = DIFFERENT[what]
-    container = find_container(left)
-    assert container is not None
-    assert container.compatibility_key(left, 0) != container.compatibility_key(right, 0)
+    kind_of = find_kind(left)
+    assert kind_of is not None
+    assert kind_of.key(left, 0) != kind_of.key(right, 0)
 
 
 def test_what_pandas_would_lose_by_joining_travels_alone() -> None:
@@ -132,45 +131,46 @@ def test_what_pandas_would_lose_by_joining_travels_alone() -> None:
     levels = frame(2).set_index(["a", "b"])
     times = frame(2).set_index(pandas.date_range("2026-01-01", periods=2))
     for value in (noted, levels, times):
-        container = find_container(value)
-        assert container is not None
-        assert container.compatibility_key(value, 0) is None
+        kind_of = find_kind(value)
+        assert kind_of is not None
+        assert kind_of.key(value, 0) is None
 
 
 @pytest.mark.parametrize("value", [1, 2.5, "text", b"bytes", None, {1, 2}, object(), numpy.float64(3)])
 def test_plain_values_are_no_batches(value: Any) -> None:
-    """They have no container."""
-    assert find_container(value) is None
+    """They have no kind_of."""
+    assert find_kind(value) is None
 
 
 def test_collections_that_hold_something_else_are_no_batches() -> None:
     """A tuple of numbers, a dict of options, an array without axes: no rows to count."""
     for value in ((1, 2), {"a": 1}, {"x": array(2), "option": 1}, (), {}, numpy.array(5)):
-        container = find_container(value)
-        assert container is not None
-        assert container.count_rows(value, 0) is None
+        kind_of = find_kind(value)
+        assert kind_of is not None
+        assert kind_of.count(value, 0) is None
 
 
 def test_different_numbers_of_rows_side_by_side_are_refused() -> None:
     """A tuple or dict has as many rows as each of its values."""
-    container = find_container(())
-    assert container is not None
+    kind_of = find_kind(())
+    assert kind_of is not None
     with pytest.raises(ValueError, match="2 and with 3 rows"):
-        container.count_rows((array(2), array(3)), 0)
+        kind_of.count((array(2), array(3)), 0)
 
 
 @pytest.mark.parametrize("value", [[1], frame(1), array(1)])
 def test_an_axis_that_is_not_there_is_refused(value: Any) -> None:
     """With the axis in the message."""
-    container = find_container(value)
-    assert container is not None
+    kind_of = find_kind(value)
+    assert kind_of is not None
     with pytest.raises(ValueError, match="3"):
-        container.count_rows(value, 3)
+        kind_of.count(value, 3)
 
 
 def test_subclasses_are_left_alone() -> None:
-    """Masked arrays and matrices join by other rules."""
-    assert find_container(numpy.ma.masked_array([1, 2])) is None
+    """Matrices, records and named tuples join by other rules."""
+    assert find_kind(numpy.matrix([[1, 2]])) is None
+    assert find_kind(numpy.rec.array([(1, 2)])) is None
 
 
 def base_bytes(part: Any) -> int:
@@ -186,87 +186,58 @@ def test_a_part_never_keeps_a_much_larger_whole_alive(counts: list[int], axis: i
     shape = [1000, 1000]
     shape[axis] = sum(counts)
     whole = numpy.ones(shape)
-    container = find_container(whole)
-    assert container is not None
-    for part in container.split(whole, counts, axis):
+    kind_of = find_kind(whole)
+    assert kind_of is not None
+    for part in kind_of.split(whole, counts, axis):
         assert base_bytes(part) <= 4 * part.nbytes
 
 
 def test_parts_of_a_frame_do_not_keep_the_whole_alive() -> None:
     """They are copies."""
     whole = pandas.DataFrame(numpy.ones((1000, 4)))
-    container = find_container(whole)
-    assert container is not None
-    for part in container.split(whole, [1] * 1000, 0):
+    kind_of = find_kind(whole)
+    assert kind_of is not None
+    for part in kind_of.split(whole, [1] * 1000, 0):
         assert not numpy.shares_memory(part.to_numpy(), whole.to_numpy())
 
 
-class PolarsContainer(BatchContainer):
-    """What a plugin would bring for polars."""
+class Tables(ValueKind):
+    """A kind for a class that only its name is known of."""
 
-    def count_rows(self, value: Any, axis: int) -> int | None:
-        return len(value)
-
-    def compatibility_key(self, value: Any, axis: int) -> Hashable:
-        return tuple(value.schema.items())
-
-    def concatenate(self, values: Sequence[Any], axis: int) -> Any:
-        import polars
-
-        return polars.concat(values)
-
-    def slice_rows(self, value: Any, start: int, stop: int, axis: int) -> Any:
-        return value[start:stop]
-
-    def detach(self, part: Any) -> Any:
-        return part.clone()
+    name = "tables"
+    types = ("tables_of_the_test.Table",)
 
 
-@pytest.fixture
-def own_registry() -> Iterator[ContainerRegistry]:
-    yield ContainerRegistry()
-    for kind in [kind for kind in registry._by_class if kind.__module__.startswith("polars")]:
-        del registry._by_class[kind]
-    registry._by_name.pop("polars", None)
-
-
-def test_other_containers_are_registered_by_name(own_registry: ContainerRegistry) -> None:
-    """polars, through what the batch_containers hook answers; frames of polars merge from then on."""
-    polars = pytest.importorskip("polars")
-    first = polars.DataFrame({"a": [1, 2], "b": ["x", "y"]})
-    assert find_container(first) is None
-    registry.register_all({"polars.DataFrame": PolarsContainer()})
-    container = find_container(first)
-    assert isinstance(container, PolarsContainer)
-    second = polars.DataFrame({"a": [3], "b": ["z"]})
-    assert container.compatibility_key(first, 0) == container.compatibility_key(second, 0)
-    parts = container.split(container.concatenate([first, second], 0), [2, 1], 0)
-    assert parts[0].equals(first)
-    assert parts[1].equals(second)
+class OtherTables(Tables):
+    name = "other tables"
 
 
 def test_a_later_registration_counts() -> None:
-    """Also for a name under which the class has been found already."""
+    """Also for a class that has been found already."""
 
     class Table:
         pass
 
-    Table.__module__ = Table.__qualname__ = "tables_of_the_test"
+    Table.__module__ = "tables_of_the_test"
+    Table.__qualname__ = "Table"
     module = type(sys)("tables_of_the_test")
     module.Table = Table  # type: ignore[attr-defined]
     sys.modules["tables_of_the_test"] = module
     try:
-        own = ContainerRegistry()
-        first, second = PolarsContainer(), PolarsContainer()
-        own.register("tables_of_the_test.Table", first)
+        own = KindRegistry()
+        first, second = Tables(), OtherTables()
+        own.register(first)
         assert own.find(Table) is first
-        own.register("tables_of_the_test.Table", second)
+        own.register(second)
         assert own.find(Table) is second
+        own.forget([second])
+        assert own.find(Table) is first
     finally:
         del sys.modules["tables_of_the_test"]
 
 
 def test_batching_imports_no_library_of_frames() -> None:
-    """Pandas is found only when a caller has imported it."""
-    code = "import sys, tiffin.batching; sys.exit('pandas' in sys.modules or 'polars' in sys.modules)"
+    """They are found only when a caller has imported them."""
+    names = "{'pandas', 'polars', 'pyarrow', 'scipy', 'PIL'}"
+    code = f"import sys, tiffin.batching, tiffin.runners; sys.exit(len({names} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
