@@ -79,7 +79,7 @@ class MaskedKind(ArrayKind):
     """Masked arrays: the mask is cut and joined with the data."""
 
     name = "numpy.ma.MaskedArray"
-    types = (numpy.ma.MaskedArray,)
+    types = ("numpy.ma.MaskedArray",)  # by name: numpy.ma takes 50 ms to import, and few need it
 
     def key(self, value: Any, axis: int) -> Hashable:
         """Return an array's key, what fills the holes, and whether there is a mask at all."""
