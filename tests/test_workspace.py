@@ -102,7 +102,7 @@ def test_the_lock_leaves_out_what_everyone_would_not_install() -> None:
 
 def test_every_package_has_one_version_and_plugins_take_this_core() -> None:
     """The packages are released together, and a plugin's floor for core is not above the core beside it."""
-    version = re.search(r'__version__ = "(.+)"', (CORE.folder / "src/tiffin/_version.py").read_text(encoding="utf-8"))
+    version = re.search(r'__version__ = "(.+)"', (CORE.folder / "src/tiffin/version.py").read_text(encoding="utf-8"))
     assert version
     for plugin in PLUGINS:
         assert plugin.pyproject["project"]["version"] == version[1], plugin.name

@@ -17,6 +17,7 @@ MOVED = {
     "tiffin.runners._attached": "tiffin.sharing",
     "tiffin.runners._interfaces": "tiffin.calls",
     "tiffin.runners._worker_process": "tiffin.workers",
+    "tiffin.signing": "tiffin_signing",
     "tiffin.transfer": "tiffin.archives",
 }
 """Old name → the module that has its public names now. Pickles of earlier versions hold them: they stand here for good."""

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from tiffin.info._attestation_bounds import (
+    ATTESTATION_NAMES,
+    MAX_ATTESTATION,
+    MAX_ATTESTATIONS,
+    attestation_names,
+    max_attestation_size,
+)
 from tiffin.info._context import ModelContext, installed_version
 from tiffin.info._info import FileEntry, ModelInfo, ObjectEntry
 from tiffin.info._labels import check_labels
@@ -10,16 +17,21 @@ from tiffin.info._plain import plain, plain_mapping
 from tiffin.info._record import RECORD_NAME, decode_cached, encode_cached, parse_record, render_record
 
 __all__ = [
+    "ATTESTATION_NAMES",
+    "MAX_ATTESTATION",
+    "MAX_ATTESTATIONS",
     "RECORD_NAME",
     "FileEntry",
     "ModelContext",
     "ModelInfo",
     "ModelOptions",
     "ObjectEntry",
+    "attestation_names",
     "check_labels",
     "decode_cached",
     "encode_cached",
     "installed_version",
+    "max_attestation_size",
     "options_from",
     "options_to_dict",
     "parse_record",

@@ -8,6 +8,7 @@ from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
+from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers
 
 __all__ = [
     "Adapter",
@@ -17,6 +18,10 @@ __all__ = [
     "PluginDescription",
     "Registry",
     "StoredModel",
+    "Voucher",
+    "ask_vouchers",
+    "check_attestation",
+    "has_vouchers",
     "hookimpl",
     "register",
     "registry",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from tiffin.exceptions import ReadOnlyStoreError, StorageFullError
+from tiffin.exceptions import PluginWarning, ReadOnlyStoreError, StorageFullError
 from tiffin.origin import signer
 from tiffin.store._finding import Finder
 
@@ -46,20 +47,20 @@ class Trusting(Finder):
         """Return the path of the blob with this digest; it need not exist."""
         return self.layout.blob(sha256)
 
-    def signatures(self, content_digest: str) -> list[bytes]:
-        """Return the signatures of a content, as bundles, always in the same order. Verifies none of them."""
-        from tiffin.store import _attestations as _signatures
+    def attestations(self, content_digest: str) -> list[bytes]:
+        """Return the attestations of a content, always in the same order. What they prove is not looked at."""
+        from tiffin.store import _attestations
 
-        return _signatures.read_all(self.layout, content_digest)
+        return _attestations.read_all(self.layout, content_digest)
 
-    # -- signatures ----------------------------------------------------------------------------------------------------
+    # -- attestations --------------------------------------------------------------------------------------------------
 
-    def add_signature(self, info: ModelInfo, bundle: bytes, *, path: str = "This") -> bool:
-        """Keep a signature of a model's content. Verifies nothing but that it is about this content.
+    def add_attestation(self, info: ModelInfo, data: bytes, *, path: str = "This") -> bool:
+        """Keep an attestation of a model's content. What it proves is not looked at, but that it is about this content.
 
         Args:
             info: the model's record; the version need not be in the store yet.
-            bundle: the signature, a Sigstore bundle.
+            data: the attestation, in a format that an installed plugin knows, or in any.
             path: where it is from, for errors.
 
         Returns:
@@ -67,15 +68,31 @@ class Trusting(Finder):
 
         Raises:
             BadSignatureError: it is malformed, or is about other content.
-            TooManySignaturesError: the content has as many signatures as are kept (`tiffin.signing.MAX_SIGNATURES`).
+            TooManySignaturesError: the content has as many attestations as are kept (`tiffin.info.MAX_ATTESTATIONS`).
             ReadOnlyStoreError, StorageFullError: it cannot be kept.
-        """
-        from tiffin.signing import check_fits
-        from tiffin.store import _attestations as _signatures
 
-        check_fits(info, bundle, path)
+        Warns:
+            PluginWarning: no installed plugin can tell what it is about; it is kept all the same.
+        """
+        from tiffin.plugins import check_attestation
+        from tiffin.store import _attestations
+
+        checked = check_attestation(info, data, path)
         with self.changing() as folder:
-            return _signatures.add(self.layout, folder, info.compute_digest(), bundle)
+            new = _attestations.add(self.layout, folder, info.compute_digest(), data)
+        if not checked:
+            warnings.warn(
+                f"{path} was kept unchecked: no installed plugin can tell whether it vouches for model '{info.tag}'. "
+                "Signatures are checked by the extra: pip install 'tiffin[signing]'",
+                PluginWarning,
+                stacklevel=4,
+            )
+        return new
+
+    signatures = attestations
+    """The name that `attestations` had before."""
+    add_signature = add_attestation
+    """The name that `add_attestation` had before."""
 
     # -- trust ---------------------------------------------------------------------------------------------------------
 

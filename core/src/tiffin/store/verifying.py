@@ -12,8 +12,7 @@ from tiffin.exceptions import ModelNotFoundError, RecordError, StoreError, Tiffi
 from tiffin.files import digest_file
 from tiffin.info import RECORD_NAME, ModelInfo, encode_cached
 from tiffin.origin import is_local
-from tiffin.store import _aliases, _blobs, _changes, _origins, _records
-from tiffin.store import _attestations as _signatures
+from tiffin.store import _aliases, _attestations, _blobs, _changes, _origins, _records
 from tiffin.store._layout import FORMAT, step
 from tiffin.store._scan import make_entry
 from tiffin.store._store import ModelStore
@@ -95,7 +94,7 @@ class _Checker:
                 self._blob(path, status)
             elif not os.path.basename(path).startswith("."):
                 self._add("", path, "It is not a blob", "Move it elsewhere, or delete it", "foreign")
-        for path in _signatures.foreign(layout):
+        for path in _attestations.foreign(layout):
             self._add("", path, "It is not the folder of signatures", "Move it elsewhere, or delete it", "foreign")
         for name in _aliases.names(layout):
             for alias in _aliases.entries(layout, name):
@@ -160,7 +159,7 @@ class _Checker:
                 "edited",
             )
         self._origin(tag, info)
-        for path in _signatures.damaged(self.layout, info.compute_digest()):
+        for path in _attestations.damaged(self.layout, info.compute_digest()):
             what = "It is not a signature, or is damaged; it counts for nothing"
             self._add(tag, path, what, "Delete it, and get the signature again", "damaged")
 

@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from tiffin.trust._check import check, check_content
 from tiffin.trust._report import FileReport, TrustReport, describe_origin, report
-from tiffin.trust._signed import keys_for
 
-__all__ = ["FileReport", "TrustReport", "check", "check_content", "describe_origin", "keys_for", "report"]
+__all__ = ["FileReport", "TrustReport", "check", "check_content", "describe_origin", "report"]

@@ -9,10 +9,9 @@ from pathlib import Path
 import click
 
 from tiffin import models as api
-from tiffin.cli._completion import complete_tag
-from tiffin.cli._output import output_option, show_data
-from tiffin.cli._trust import plain, show_signatures
-from tiffin.models._signing import PASSWORD
+from tiffin.cli import complete_tag, output_option, printable, show_data, show_vouchers
+from tiffin_signing._keys import needs_password
+from tiffin_signing._library import PASSWORD
 
 _FILE = click.Path(dir_okay=False)
 
@@ -56,17 +55,15 @@ def verify_signature(tag: str, keys: tuple[str, ...], signature: str | None, out
     if output != "table":
         show_data([check.to_dict() for check in checks], output)
         return
-    show_signatures(checks)
+    show_vouchers(checks)
     first = checks[0]
     if first.result == "good":
-        click.echo(f"\n{model.tag} is what {plain(first.key_path)} signed")
+        click.echo(f"\n{model.tag} is what {printable(first.key_path)} signed")
     else:
-        click.echo(f"\nThe files of {model.tag} are those that {plain(first.key_path)} signed. {first.problem}.")
+        click.echo(f"\nThe files of {model.tag} are those that {printable(first.key_path)} signed. {first.problem}.")
 
 
 def _password(key: str, password_file: str | None) -> str | None:
-    from tiffin.signing import needs_password
-
     if password_file is not None:
         try:
             return Path(password_file).read_text(encoding="utf-8").partition("\n")[0]
