@@ -20,9 +20,17 @@ ERRORS = [name for name, kind in vars(exceptions).items() if inspect.isclass(kin
 # What only core itself uses, or what the page of another module has.
 LEFT_OUT = {
     "pickling": {"load_item", "restore_memoryview"},
-    "plugins": {"Adapter", "hookimpl", "register", "unregister"},
+    "plugins": {"Adapter", "CodeReader", "find_reader", "hookimpl", "register", "unregister", "ask_vouchers", "check_attestation", "has_vouchers"},
     "remotes": {"Pushed"},
-    "signatures": {"BatchDim", "BatchDimLike", "InputBatchDim", "PartialKwargs", "SignatureLike", "Spec"},
+    "signatures": {
+        "BatchDim",
+        "BatchDimLike",
+        "InputBatchDim",
+        "PartialKwargs",
+        "SignatureLike",
+        "Spec",
+        "describe_spec",
+    },
 }
 
 

@@ -188,9 +188,9 @@ def test_specs_are_inferred_from_an_example(table: Any) -> None:
     assert signature.batchable
 
 
-def test_an_example_of_none_is_an_example(table: Any) -> None:
-    """`None` may be a method's input."""
-    assert tiffin.save("x", table, input_example=None).info.signatures["lookup"].input_spec is not None
+def test_an_example_of_none_is_none(table: Any) -> None:
+    """Whoever hands on an example that he may not have got saves the model without one."""
+    assert tiffin.save("x", table, input_example=None).info.signatures["lookup"].input_spec is None
     assert tiffin.save("x", table).info.signatures["lookup"].input_spec is None
 
 

@@ -27,7 +27,6 @@ from tiffin.remotes._push import push
 from tiffin.remotes._settings import add_remote, named_remotes
 from tiffin.remotes._streams import Stop
 from tiffin.store import ModelStore
-from tiffin.store._downloads import path_of
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_what_is_in_the_place_of_a_partial_content_is_left_alone(
 ) -> None:
     """A pull does without what it cannot go on from."""
     push(store, large, FolderRemote(folder))
-    place = Path(path_of(other.layout, large.info.files["part0"].sha256))
+    place = Path(other.downloads.path_of(large.info.files["part0"].sha256))
     place.parent.mkdir(parents=True)
     made(place)
     assert pull(other, "large:v1", FolderRemote(folder)).info.files == large.info.files

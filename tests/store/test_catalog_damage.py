@@ -101,8 +101,8 @@ DAMAGES = [
 
 def close(store: ModelStore) -> None:
     """Write all to the file itself and close it, as at the end of a process."""
-    store._catalog._read("PRAGMA wal_checkpoint(TRUNCATE)")
-    store._catalog._local.held = None
+    store.finder.catalog._read("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.finder.catalog._local.held = None
 
 
 @pytest.mark.parametrize("is_open", [False, True], ids=["closed", "open"])
@@ -193,7 +193,7 @@ def test_a_model_that_was_deleted_before_it_was_ever_listed_is_not_listed(store:
 def test_what_is_noted_late_is_not_taken_for_what_is_there(store: ModelStore) -> None:
     """A process that notes its edit after another's later one was noted does not bring the older labels back."""
     save(store, "x:1", 1)
-    old = store._catalog
+    old = store.finder.catalog
     first = store.edit("x:1", labels={"stage": "first"})
     noted = old.entry("x", "1")
     store.edit("x:1", labels={"stage": "second"})

@@ -41,7 +41,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for store in (*self.stores, self.elsewhere):
-            store._catalog._local.held = None
+            store.finder.catalog._local.held = None
         shutil.rmtree(self.folder)
 
     @property
@@ -128,7 +128,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def keep_catalog(self) -> None:
-        self.stores[0]._catalog._read("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.stores[0].finder.catalog._read("PRAGMA wal_checkpoint(TRUNCATE)")
         with contextlib.suppress(FileNotFoundError):
             self.kept_catalog = Path(self.stores[0].layout.catalog).read_bytes()
 

@@ -182,8 +182,8 @@ def test_a_flipped_bit_anywhere_in_the_catalog_never_changes_a_record(filled: Mo
     """A model's record is right whatever happened to the catalog, and after verify so are the lists."""
     expected = [(str(m.tag), m.labels, m.size, m.creation_time, m.framework) for m in filled.list()]
     infos = {str(m.tag): m.info for m in ModelStore(filled.path).list()}
-    filled._catalog._read("PRAGMA wal_checkpoint(TRUNCATE)")
-    filled._catalog._local.held = None
+    filled.finder.catalog._read("PRAGMA wal_checkpoint(TRUNCATE)")
+    filled.finder.catalog._local.held = None
     path = Path(filled.layout.catalog)
     good = path.read_bytes()
     used = [at for at in range(len(good)) if good[at]]
@@ -200,7 +200,7 @@ def test_a_flipped_bit_anywhere_in_the_catalog_never_changes_a_record(filled: Mo
         assert all((problem.path, problem.state) == (str(path), "repaired") for problem in found)
         named += bool(found)
         assert [(str(m.tag), m.labels, m.size, m.creation_time, m.framework) for m in store.list()] == expected
-        store._catalog._local.held = None
+        store.finder.catalog._local.held = None
     assert named > 0
 
 

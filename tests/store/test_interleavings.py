@@ -156,7 +156,7 @@ def test_latest_is_the_next_newest_when_the_newest_is_deleted_just_then(
     """There is always a latest version as long as there is any."""
     save(store, "x:1", 1)
     save(store, "x:2", 2)
-    once(monkeypatch, store, "read_record", lambda: shutil.rmtree(Path(store.layout.models, "x", "2")))
+    once(monkeypatch, store.finder, "read_record", lambda: shutil.rmtree(Path(store.layout.models, "x", "2")))
     assert store.get("x").version == "1"
 
 
@@ -172,7 +172,7 @@ def test_an_alias_that_moves_just_then_means_one_version_or_the_other(
         store.set_alias("x:2", "prod")
         store.delete("x:1")
 
-    once(monkeypatch, _aliases, "read", move, after=True)
+    once(monkeypatch, store.finder.aliases, "read", move, after=True)
     assert store.get("x:prod").version == "2"
 
 

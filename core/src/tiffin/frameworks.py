@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from tiffin import models
 from tiffin.exceptions import AdapterNotFoundError, WrongFrameworkError
@@ -20,7 +21,22 @@ from tiffin.plugins import Adapter, registry
 from tiffin.tags import Tag
 
 _PREFIX = "tiffin."
-_MISSING: Any = object()
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _with_arguments_of(function: Callable[..., Any], *, without: Sequence[str]) -> Callable[[F], F]:
+    """Show a method's keyword arguments as another function's, which it hands them to, but for some."""
+
+    def decorate(method: F) -> F:
+        own, other = inspect.signature(method), inspect.signature(function)
+        taken = [parameter for name, parameter in other.parameters.items() if name not in without]
+        shown = own.replace(parameters=[own.parameters["self"], *taken])
+        method.__signature__ = shown  # type: ignore[attr-defined]
+        types = {name: kind for name, kind in function.__annotations__.items() if name not in without}
+        method.__annotations__ = types
+        return method
+
+    return decorate
 
 
 class Framework(ModuleType):
@@ -38,41 +54,14 @@ class Framework(ModuleType):
     def _adapter(self) -> Adapter:
         return registry().adapter(self._name)
 
-    def save_model(
-        self,
-        name: str | Tag,
-        model: object,
-        *,
-        signatures: Mapping[str, Any] | None = None,
-        labels: Mapping[str, str] | None = None,
-        custom_objects: Mapping[str, Any] | None = None,
-        external_modules: Iterable[ModuleType] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        input_example: Any = _MISSING,
-        partial_kwargs: Mapping[str, Mapping[str, Any]] | None = None,
-        overwrite: bool = False,
-        **options: Any,
-    ) -> Model:
+    @_with_arguments_of(models.save, without=("framework", "store"))
+    def save_model(self, name: str | Tag, model: object, **arguments: Any) -> Model:
         """Save an object of this framework as a new version; see `tiffin.save` for the arguments.
 
         Raises:
             ModelTypeError: the object is not one that this framework's adapter stores.
         """
-        example = {} if input_example is _MISSING else {"input_example": input_example}
-        return models.save(
-            name,
-            model,
-            framework=self._adapter().name,
-            signatures=signatures,
-            labels=labels,
-            metadata=metadata,
-            custom_objects=custom_objects,
-            external_modules=external_modules,
-            partial_kwargs=partial_kwargs,
-            overwrite=overwrite,
-            **example,
-            **options,
-        )
+        return models.save(name, model, framework=self._adapter().name, **arguments)
 
     def get(self, tag: str | Tag | Model) -> Model:
         """Return the handle on one version of this framework.

@@ -6,5 +6,12 @@ from tiffin.archives._export import export_model
 from tiffin.archives._formats import FORMATS
 from tiffin.archives._import import import_model
 from tiffin.archives._limits import Limits
+from tiffin.archives._reader import Reader
 
-__all__ = ["FORMATS", "Limits", "export_model", "import_model"]
+__all__ = [
+    "FORMATS",
+    "Limits",
+    "Reader",
+    "export_model",
+    "import_model",
+]

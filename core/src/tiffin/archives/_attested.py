@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiffin.archives._reader import Reader
-from tiffin.archives._writer import PIECE, Member
+from tiffin.archives._writer import Member
 from tiffin.exceptions import BadSignatureError
 from tiffin.info import ModelInfo, attestation_names, max_attestation_size
+from tiffin.places import PIECE
 from tiffin.plugins import check_attestation
 from tiffin.store import ModelStore
 

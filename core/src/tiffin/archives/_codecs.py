@@ -11,7 +11,8 @@ import sys
 import zlib
 from typing import IO, Any
 
-from tiffin.archives._rules import PIECE, Checks
+from tiffin.archives._rules import Checks
+from tiffin.places import PIECE
 
 if sys.version_info >= (3, 14):
     from compression import zstd

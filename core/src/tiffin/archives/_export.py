@@ -15,11 +15,23 @@ from typing import Any
 from tiffin.archives._attested import attestation_members
 from tiffin.archives._formats import FORMATS, NOT_WRITTEN, check_format, format_of_name
 from tiffin.archives._paths import Paths
-from tiffin.archives._writer import PIECE, Member, write_archive
+from tiffin.archives._writer import Member, write_archive
 from tiffin.exceptions import ArchiveError
 from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, render_record
 from tiffin.model import Model, accepted_info
-from tiffin.places import Digest, Progress, Silent, compose, exists_error, is_url, open_target, parents, redact, told
+from tiffin.places import (
+    PIECE,
+    Digest,
+    Progress,
+    Silent,
+    compose,
+    exists_error,
+    is_url,
+    open_target,
+    parents,
+    redact,
+    told,
+)
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
 

@@ -18,13 +18,11 @@ from tiffin.archives._placing import place
 from tiffin.archives._reader import Reader
 from tiffin.archives._recognising import Found, find_foreign, is_foreign_record
 from tiffin.archives._rules import Entry
-from tiffin.archives._writer import PIECE
 from tiffin.exceptions import ArchiveError, DamagedArchiveError, ModelExistsError, NotKeptWarning, RecordError
 from tiffin.files import WriteLedger, start_writeback
-from tiffin.info import RECORD_NAME, ModelInfo
-from tiffin.info._untrusted_record import MAX_RECORD, read_foreign_record
+from tiffin.info import MAX_RECORD, RECORD_NAME, ModelInfo, read_foreign_record
 from tiffin.model import Model
-from tiffin.places import WRITEBACK, Digest, Progress, Silent, compose, is_url, open_source, redact, write_all
+from tiffin.places import PIECE, WRITEBACK, Digest, Progress, Silent, compose, is_url, open_source, redact, write_all
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
 

@@ -18,12 +18,10 @@ from tiffin.archives._recognising import Found
 from tiffin.archives._rules import Checks
 from tiffin.exceptions import ForeignModelError, InvalidTagError
 from tiffin.files import WriteLedger
-from tiffin.info import RECORD_NAME, ModelContext, ModelInfo, ObjectEntry, options_from, options_to_dict
+from tiffin.info import RECORD_NAME, ModelContext, ModelInfo, ObjectEntry, check_metadata, options_from, options_to_dict
 from tiffin.inspection import pickled_keys
-from tiffin.plugins import Adapter, ForeignModel, ForeignReading, registry
-from tiffin.plugins._foreign import find_reader
+from tiffin.plugins import Adapter, ForeignModel, ForeignReading, find_reader, registry
 from tiffin.signatures import normalise_signatures
-from tiffin.store._saving import check_metadata
 from tiffin.tags import Tag, new_version
 
 _OBJECTS = "custom_objects"

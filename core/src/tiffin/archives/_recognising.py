@@ -12,7 +12,7 @@ from tiffin.archives import _bentoml, _mlflow
 from tiffin.archives._description import Description
 from tiffin.archives._rules import Checks
 from tiffin.exceptions import RecordError
-from tiffin.info._untrusted_record import MAX_RECORD, check_yaml
+from tiffin.info import MAX_RECORD, check_yaml
 
 _EXPANDED = 16 << 20
 """Characters that a record may stand for: PyYAML writes what stands in it twice as a reference."""

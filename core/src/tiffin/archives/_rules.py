@@ -8,9 +8,6 @@ from tiffin.archives._limits import FREE, Limits
 from tiffin.archives._paths import Paths
 from tiffin.exceptions import DamagedArchiveError, UnsafeArchiveError
 
-PIECE = 1 << 18
-"""Bytes that are read of an archive at a time, and that are unpacked of it at a time."""
-
 _OVERHEAD = 256 << 20
 """Bytes of headers and filling that are borne beside the files."""
 

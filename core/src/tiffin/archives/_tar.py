@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from tiffin.archives._rules import PIECE, Checks, Entry
+from tiffin.archives._rules import Checks, Entry
+from tiffin.places import PIECE
 
 BLOCK = 512
 _ZEROS = bytes(BLOCK)

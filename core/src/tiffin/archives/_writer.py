@@ -12,10 +12,7 @@ from typing import Any, NamedTuple
 from tiffin.archives._codecs import open_writer
 from tiffin.archives._formats import COMPRESSION
 from tiffin.archives._tar import BLOCK
-
-PIECE = 1 << 18
-"""Bytes that are read, hashed and written at a time. The memory of larger pieces goes back to the system after each use, and
-to get it again costs more than to copy them."""
+from tiffin.places import PIECE
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest time that zip can hold."""

@@ -14,7 +14,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tiffin.archives._rules import PIECE, Checks, Entry
+from tiffin.archives._rules import Checks, Entry
+from tiffin.places import PIECE
 
 _LOCAL, _CENTRAL, _DESCRIPTOR = b"PK\x03\x04", b"PK\x01\x02", b"PK\x07\x08"
 _END, _END64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"

@@ -11,7 +11,6 @@ from tiffin.cli._commands import Commands
 from tiffin.cli._completion import complete_name, complete_tag
 from tiffin.cli._output import count, output_option, read_labels, read_size, read_time, show_data, show_table
 from tiffin.model import Model
-from tiffin.store import _aliases
 from tiffin.tags import Tag
 
 _HERE = "tiffin.cli._models:"
@@ -55,7 +54,7 @@ def list_models(name: str | None, labels: tuple[str, ...], framework: str | None
     """List the models in the store, by name, newest first."""
     wanted = {key: value if found else None for key, found, value in (label.partition("=") for label in labels)}
     found = api.list(name, labels=wanted, framework=framework)
-    by_version = _aliases_by_version()
+    by_version = api.default_store().all_aliases()
     if output != "table":
         show_data([_summary(model, by_version) for model in found], output)
         return
@@ -80,15 +79,6 @@ def list_models(name: str | None, labels: tuple[str, ...], framework: str | None
             ]
         )
     show_table(headers, rows, right=[2])
-
-
-def _aliases_by_version() -> dict[tuple[str, str], list[str]]:
-    layout = api.default_store().layout
-    found: dict[tuple[str, str], list[str]] = {}
-    for name in _aliases.names(layout):
-        for alias, version in _aliases.of_name(layout, name).items():
-            found.setdefault((name, version), []).append(alias)
-    return found
 
 
 def _summary(model: Model, by_version: dict[tuple[str, str], list[str]]) -> dict[str, Any]:
@@ -139,7 +129,7 @@ def get(tag: str, output: str) -> None:
 
 
 def _signature(signature: Any) -> str:
-    from tiffin.signatures._spec_form import describe_spec
+    from tiffin.signatures import describe_spec
 
     text = "batchable" if signature.batchable else "not batchable"
     if signature.batchable and signature.batch_dim != (0, 0):
@@ -176,7 +166,7 @@ def delete(tags: tuple[str, ...], keep: int | None, yes: bool) -> None:
     if not chosen:
         click.echo("Nothing to delete.", err=True)
         return
-    by_version = _aliases_by_version()
+    by_version = api.default_store().all_aliases()
     if not yes:
         for tag in chosen:
             aliases = by_version.get((tag.name, tag.version or ""), [])

@@ -81,8 +81,7 @@ def add(name: str, url: str, options: tuple[str, ...], default: bool, force: boo
 
     Credentials are better left to where the driver looks for them (environment variables, ~/.aws, docker login, ...).
     """
-    from tiffin.remotes import add_remote
-    from tiffin.remotes._settings import default_remote
+    from tiffin.remotes import add_remote, default_remote
 
     remote = add_remote(name, url, _options(options), default=default, force=force)
     click.echo(f"Added {remote.name}: {_shown(remote.url)}")
@@ -94,8 +93,7 @@ def add(name: str, url: str, options: tuple[str, ...], default: bool, force: boo
 @output_option("table", "json", "yaml")
 def list_remotes(output: str) -> None:
     """List the remotes of config.toml."""
-    from tiffin.remotes import named_remotes
-    from tiffin.remotes._settings import default_remote
+    from tiffin.remotes import default_remote, named_remotes
 
     found = named_remotes()
     default = default_remote()

@@ -15,5 +15,8 @@ def show_vouchers(vouchers: Sequence[Voucher]) -> None:
     """Print what each attestation of a model proves."""
     show_table(
         ["SIGNATURE", "KEY", "SIGNED AS", "WHY"],
-        [[found.result, found.key_path or found.key[:16] or "-", found.signed_as[:80], found.problem] for found in vouchers],
+        [
+            [found.result, found.key_path or found.key[:16] or "-", found.signed_as[:80], found.problem]
+            for found in vouchers
+        ],
     )

@@ -12,14 +12,18 @@ from tiffin.info._attestation_bounds import (
 from tiffin.info._context import ModelContext, installed_version
 from tiffin.info._info import FileEntry, ModelInfo, ObjectEntry
 from tiffin.info._labels import check_labels
+from tiffin.info._metadata import MAX_METADATA, check_metadata
 from tiffin.info._options import ModelOptions, options_from, options_to_dict
 from tiffin.info._plain import plain, plain_mapping
 from tiffin.info._record import RECORD_NAME, decode_cached, encode_cached, parse_record, render_record
+from tiffin.info._untrusted_record import MAX_RECORD, check_yaml, read_foreign_record
 
 __all__ = [
     "ATTESTATION_NAMES",
     "MAX_ATTESTATION",
     "MAX_ATTESTATIONS",
+    "MAX_METADATA",
+    "MAX_RECORD",
     "RECORD_NAME",
     "FileEntry",
     "ModelContext",
@@ -28,6 +32,8 @@ __all__ = [
     "ObjectEntry",
     "attestation_names",
     "check_labels",
+    "check_metadata",
+    "check_yaml",
     "decode_cached",
     "encode_cached",
     "installed_version",
@@ -37,5 +43,6 @@ __all__ = [
     "parse_record",
     "plain",
     "plain_mapping",
+    "read_foreign_record",
     "render_record",
 ]

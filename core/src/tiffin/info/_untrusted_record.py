@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from tiffin.exceptions import RecordError
-from tiffin.info import ModelInfo, parse_record
+from tiffin.info._info import ModelInfo
+from tiffin.info._record import parse_record
 
 MAX_RECORD = 16 << 20
 """Bytes that a record may have: some 100,000 files."""

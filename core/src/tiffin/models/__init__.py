@@ -5,27 +5,38 @@ Every function works on the store below $TIFFIN_HOME (default ~/.tiffin), or on 
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tiffin.model import Model
+from tiffin.models._aliasing import aliases, remove_alias, set_alias
 from tiffin.models._attesting import sign, verify_signature
 from tiffin.models._default import default_store
+from tiffin.models._library import (
+    create,
+    delete,
+    edit,
+    get,
+    inspect,
+    label,
+    list,
+    load,
+    prune,
+    save,
+    trust,
+    untrust,
+)
 from tiffin.models._moving import export_model, import_model, list_remote, pull, push
-from tiffin.store import ModelStore, NewFolder
+from tiffin.models._upkeep import gc, usage, verify
+from tiffin.store import ModelStore
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
     from tiffin.info import ModelContext, ModelInfo, ModelOptions
-    from tiffin.signatures import ModelSignature
     from tiffin.plugins import Voucher as SignatureCheck
+    from tiffin.signatures import ModelSignature
     from tiffin.store.gc import Garbage
     from tiffin.store.usage import StoreUsage, Usage
     from tiffin.store.verifying import Problem
-    from tiffin.trust import TrustReport
 
 __all__ = [
     "Garbage",
@@ -68,7 +79,6 @@ __all__ = [
     "verify_signature",
 ]
 
-_MISSING: Any = object()
 _LATER = {
     "Garbage": "tiffin.store.gc",
     "ModelContext": "tiffin.info",
@@ -92,273 +102,3 @@ def __getattr__(name: str) -> Any:
 
         return Voucher
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def save(
-    name: str | Tag,
-    model: object,
-    *,
-    framework: str | None = None,
-    signatures: Mapping[str, Any] | None = None,
-    labels: Mapping[str, str] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    custom_objects: Mapping[str, Any] | None = None,
-    external_modules: Iterable[ModuleType] | None = None,
-    input_example: Any = _MISSING,
-    partial_kwargs: Mapping[str, Mapping[str, Any]] | None = None,
-    overwrite: bool = False,
-    store: ModelStore | None = None,
-    **options: Any,
-) -> Model:
-    """Save an object as a new version of a model.
-
-    The adapter is the installed one that claims the object's class most closely. When this returns, the version is on
-    disk and visible to others, whole; when it raises, nothing is.
-
-    Args:
-        name: the model's name, or `name:version`; without a version one is made that sorts by time.
-        model: the object. Not changed.
-        framework: the adapter's name, instead of looking for it.
-        signatures: method → `ModelSignature`, or a dict with its fields; default: what the adapter says.
-        labels: strings to search by.
-        metadata: numbers, strings, dates, numpy values, and lists and dicts of these; kept as plain values.
-        custom_objects: name → any object to keep with the model, each stored by the adapter that claims it.
-        external_modules: modules whose classes and functions are stored by value, so that loading needs no install of them.
-        input_example: one input of the methods in the signatures. Each method is run on it once, and its input and
-            output specs are taken from what went in and came out, or checked if given.
-        partial_kwargs: method → keyword arguments that every call of the runnable gets unless it gives its own.
-        overwrite: whether an existing version is replaced, in one step.
-        store: another store than the default one.
-        options: options of the adapter.
-
-    Returns:
-        A handle on the new version.
-
-    Raises:
-        InvalidTagError: the name or version breaks the naming rules.
-        ModelExistsError: the version exists.
-        AdapterNotFoundError: no adapter stores such objects.
-        ModelTypeError: the named adapter does not store such objects, or `model` is `None`.
-        SignatureError, PartialKwargsError, LabelError, MetadataError: what was given does not fit the object.
-        PicklingError: a part of the object cannot be stored.
-        StorageFullError, ReadOnlyStoreError: the store's disk refused.
-    """
-    example = {} if input_example is _MISSING else {"input_example": input_example}
-    return (store or default_store()).save(
-        name,
-        model,
-        framework=framework,
-        signatures=signatures,
-        labels=labels,
-        metadata=metadata,
-        custom_objects=custom_objects,
-        external_modules=external_modules,
-        partial_kwargs=partial_kwargs,
-        overwrite=overwrite,
-        **example,
-        **options,
-    )
-
-
-def load(tag: str | Tag, *, trust: bool = False, store: ModelStore | None = None) -> Any:
-    """Load a model with the adapter that saved it, and return the object; see `Model.load`.
-
-    Loading can run code that is stored in the model's files. A model from elsewhere that has such files is refused, unless
-    it is trusted or all that it would import is allowed by the installed adapters.
-
-    Args:
-        tag, store: as for `get`.
-        trust: whether you trust who made it, where it comes from elsewhere; this is noted in the store.
-
-    Raises:
-        UntrustedModelError: it comes from elsewhere, could run code, and is not trusted. Nothing of it was loaded.
-        ModelNotFoundError: there is no such model.
-        AdapterNotFoundError: its adapter is not installed.
-    """
-    return get(tag, store=store).load(trust=trust)
-
-
-def get(tag: str | Tag, *, store: ModelStore | None = None) -> Model:
-    """Return the handle on one version.
-
-    Args:
-        tag: `name` or `name:latest` for the newest; `name:version`, `name:alias`, or a unique beginning of a version.
-        store: another store than the default one.
-
-    Raises:
-        InvalidTagError, ModelNotFoundError, AmbiguousTagError, RecordError: the tag means no valid version.
-    """
-    return (store or default_store()).get(tag)
-
-
-def list(
-    tag: str | Tag | None = None,
-    *,
-    labels: Mapping[str, str | None] | None = None,
-    framework: str | None = None,
-    store: ModelStore | None = None,
-) -> builtins.list[Model]:
-    """Return handles on versions, by name, newest first.
-
-    Args:
-        tag: only this name's; with a version, only what it means.
-        labels: only those with all these labels; a value of `None` stands for any value.
-        framework: only those that this adapter saved.
-        store: another store than the default one.
-
-    Warns:
-        StoreWarning: something in the store is not a model; it is passed over.
-    """
-    return (store or default_store()).list(str(tag) if tag is not None else None, labels=labels, framework=framework)
-
-
-def create(
-    name: str | Tag,
-    *,
-    labels: Mapping[str, str] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-    store: ModelStore | None = None,
-) -> AbstractContextManager[NewFolder]:
-    """Make a version of a raw folder of files: `with tiffin.models.create("bert") as new: ...` writes below `new.path`.
-
-    At the end of the block the version is published; an exception publishes nothing.
-
-    Args:
-        name: the model's name, or `name:version`.
-        labels, metadata: as for `save`; may be changed on `new` within the block.
-        overwrite: whether an existing version is replaced, in one step.
-        store: another store than the default one.
-
-    Raises:
-        ModelExistsError: the version exists.
-    """
-    return (store or default_store()).create(name, labels=labels, metadata=metadata, overwrite=overwrite)
-
-
-def delete(tag: str | Tag, *, store: ModelStore | None = None) -> Tag:
-    """Delete one version and the aliases that mean it; returns its full tag.
-
-    Raises:
-        ModelNotFoundError, AmbiguousTagError: the tag means no version, or several.
-    """
-    return (store or default_store()).delete(tag)
-
-
-def prune(name: str, keep: int, *, dry_run: bool = False, store: ModelStore | None = None) -> builtins.list[Tag]:
-    """Delete all but the `keep` newest versions of a name; versions with an alias stay. Returns the deleted tags.
-
-    Raises:
-        ModelNotFoundError: there is no model of the name.
-    """
-    return (store or default_store()).prune(name, keep, dry_run=dry_run)
-
-
-def edit(
-    tag: str | Tag,
-    *,
-    labels: Mapping[str, str | None] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    replace: bool = False,
-    store: ModelStore | None = None,
-) -> Model:
-    """Change a version's labels and metadata; a value of `None` removes one.
-
-    Args:
-        tag: which version.
-        labels, metadata: what to set.
-        replace: whether those that are not named are removed.
-        store: another store than the default one.
-
-    Raises:
-        ModelNotFoundError: there is no such version.
-        LabelError, MetadataError: a value is not allowed.
-    """
-    return (store or default_store()).edit(tag, labels=labels, metadata=metadata, replace=replace)
-
-
-def label(tag: str | Tag, *, store: ModelStore | None = None, **labels: str | None) -> Model:
-    """Set labels of a version, as keywords; `None` removes one. See `edit` for keys that are no Python names."""
-    return edit(tag, labels=labels, store=store)
-
-
-def set_alias(tag: str | Tag, alias: str, *, store: ModelStore | None = None) -> Model:
-    """Let `name:alias` mean the version that `tag` means now.
-
-    Raises:
-        InvalidTagError: the alias is not allowed, or is a version.
-        ModelNotFoundError: there is no such version.
-    """
-    return (store or default_store()).set_alias(tag, alias)
-
-
-def remove_alias(name: str, alias: str, *, store: ModelStore | None = None) -> None:
-    """Remove an alias; the version stays.
-
-    Raises:
-        ModelNotFoundError: the name has no such alias.
-    """
-    (store or default_store()).remove_alias(name, alias)
-
-
-def aliases(name: str, *, store: ModelStore | None = None) -> dict[str, str]:
-    """Return alias → version of a name."""
-    return (store or default_store()).aliases(name)
-
-
-def verify(
-    tag: str | Tag | None = None, *, accept: bool = False, store: ModelStore | None = None
-) -> builtins.list[Problem]:
-    """Read a version, or the whole store, again, and return what is not as it was saved.
-
-    Args:
-        tag: which version; `None` stands for everything.
-        accept: whether a record that was edited by hand becomes the record.
-        store: another store than the default one.
-    """
-    from tiffin.store.verifying import verify
-
-    return verify(store or default_store(), tag, accept=accept)
-
-
-def gc(*, dry_run: bool = False, store: ModelStore | None = None) -> Garbage:
-    """Remove what no version needs: abandoned work, unused contents, dangling aliases. See `tiffin models gc`."""
-    from tiffin.store.gc import gc
-
-    return gc(store or default_store(), dry_run=dry_run)
-
-
-def usage(name: str | None = None, *, store: ModelStore | None = None) -> StoreUsage:
-    """Return which bytes the versions have for themselves, and which they share."""
-    from tiffin.store.usage import usage
-
-    return usage(store or default_store(), name)
-
-
-def inspect(tag: str | Tag, *, store: ModelStore | None = None) -> TrustReport:
-    """Return what a version's files would import when they are loaded, and whether they may be. Loads and runs nothing.
-
-    Raises:
-        ModelNotFoundError: there is no such version.
-    """
-    return (store or default_store()).inspect(tag)
-
-
-def trust(tag: str | Tag, *, store: ModelStore | None = None) -> Model:
-    """Let a version from elsewhere be loaded, whatever code it runs. Holds for its content, under every tag.
-
-    Raises:
-        ModelNotFoundError: there is no such version.
-        UntrustedModelError: its files are not those that its record lists.
-        ReadOnlyStoreError: the store may not be written to.
-    """
-    return (store or default_store()).trust(tag)
-
-
-def untrust(tag: str | Tag, *, store: ModelStore | None = None) -> Model:
-    """Take back what `trust` gave; what was saved here is trusted all the same.
-
-    Raises:
-        ModelNotFoundError: there is no such version.
-    """
-    return (store or default_store()).untrust(tag)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiffin.places._digest import Digest
+from tiffin.places._digest import PIECE, Digest
 from tiffin.places._driver_errors import EXTRAS, exists_error, lacks_credentials, redact, told
 from tiffin.places._fsspec import file_system, open_remote, parts, quietly, uploads
 from tiffin.places._local_files import WRITEBACK, Unnamed, parents, write_all
@@ -11,6 +11,7 @@ from tiffin.places._progress import Progress, Silent
 
 __all__ = [
     "EXTRAS",
+    "PIECE",
     "WRITEBACK",
     "Digest",
     "Progress",

@@ -12,6 +12,10 @@ _WORTH_A_THREAD = 4 << 20
 _IN_FLIGHT = 8
 """Pieces that may wait to be hashed; with the one that is hashed, all that is held in memory."""
 
+PIECE = 1 << 18
+"""Bytes that are read, hashed and written at a time. The memory of larger pieces goes back to the system after each use, and
+to get it again costs more than to copy them."""
+
 
 class Digest:
     """The sha256 of a stream, within a `with` block.

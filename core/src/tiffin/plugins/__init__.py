@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tiffin.plugins._adapter import Adapter
-from tiffin.plugins._adapter_info import AdapterInfo
+from tiffin.plugins._adapter_info import AdapterInfo, CodeReader
+from tiffin.plugins._foreign import find_reader
 from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
@@ -13,6 +14,7 @@ from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, ha
 __all__ = [
     "Adapter",
     "AdapterInfo",
+    "CodeReader",
     "ForeignModel",
     "ForeignReading",
     "PluginDescription",
@@ -21,6 +23,7 @@ __all__ = [
     "Voucher",
     "ask_vouchers",
     "check_attestation",
+    "find_reader",
     "has_vouchers",
     "hookimpl",
     "register",

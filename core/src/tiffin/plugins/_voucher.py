@@ -58,7 +58,7 @@ def ask_vouchers(info: ModelInfo, path: Path, attestations: Sequence[bytes]) -> 
     Raises:
         HookError: a plugin answers with something else.
     """
-    found = []
+    found: list[Voucher] = []
     for answer in registry().broadcast().vouch(info=info, path=path, attestations=attestations):
         if not isinstance(answer, Sequence) or not all(isinstance(voucher, Voucher) for voucher in answer):
             raise HookError(

@@ -8,7 +8,7 @@ from tiffin.remotes._folder import FolderRemote
 from tiffin.remotes._interface import Connector, Content, Opener, Remote, RemoteVersion, Source
 from tiffin.remotes._pull import pull
 from tiffin.remotes._push import Pushed, push
-from tiffin.remotes._settings import NamedRemote, add_remote, named_remotes, remove_remote
+from tiffin.remotes._settings import NamedRemote, add_remote, default_remote, named_remotes, remove_remote
 
 __all__ = [
     "Connector",
@@ -22,6 +22,7 @@ __all__ = [
     "Source",
     "add_remote",
     "connected",
+    "default_remote",
     "list_remote",
     "locate",
     "named_remotes",

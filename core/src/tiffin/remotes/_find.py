@@ -20,8 +20,7 @@ from tiffin.exceptions import (
     StoreWarning,
     TransferError,
 )
-from tiffin.info import RECORD_NAME, FileEntry, ModelInfo
-from tiffin.info._untrusted_record import read_foreign_record
+from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, read_foreign_record
 from tiffin.places import Silent
 from tiffin.remotes._interface import Remote, RemoteVersion
 from tiffin.remotes._parallel import each

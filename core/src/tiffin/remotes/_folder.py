@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreachableError, TransferError
-from tiffin.info._untrusted_record import MAX_RECORD, read_foreign_record
+from tiffin.info import MAX_ATTESTATION, MAX_RECORD, read_foreign_record
 from tiffin.places import is_url
 from tiffin.remotes._folder_files import LocalPlace, Place, RemotePlace
 from tiffin.remotes._interface import Content, Opener, RemoteVersion, Source
@@ -163,7 +163,9 @@ class FolderRemote:
         names = sorted(name for name in self._place.list(folder) if name.endswith(".json"))[:_MAX_ATTESTATIONS]
         paths = [f"{folder}/{name}" for name in names]
         # What is too large is no attestation, and must keep nobody from pulling.
-        found = (self._read(path, MAX_ATTESTATION) for path in paths if 0 < (self._place.size(path) or 0) <= MAX_ATTESTATION)
+        found = (
+            self._read(path, MAX_ATTESTATION) for path in paths if 0 < (self._place.size(path) or 0) <= MAX_ATTESTATION
+        )
         return [data for data in found if data is not None]
 
     def add_attestation(self, version: RemoteVersion, data: bytes) -> None:

@@ -10,9 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tiffin.archives._limits import Limits
-from tiffin.archives._reader import Reader
-from tiffin.archives._rules import PIECE
+from tiffin.archives import Limits, Reader
 from tiffin.exceptions import (
     BadSignatureError,
     InvalidTagError,
@@ -25,13 +23,11 @@ from tiffin.exceptions import (
 from tiffin.files import CHUNK, WriteLedger, digest_file, start_writeback
 from tiffin.info import RECORD_NAME, ModelInfo
 from tiffin.model import Model
-from tiffin.places import WRITEBACK, Digest, Progress, Silent, write_all
+from tiffin.places import PIECE, WRITEBACK, Digest, Progress, Silent, write_all
 from tiffin.remotes._find import find
 from tiffin.remotes._interface import Content, Remote, RemoteVersion
 from tiffin.remotes._parallel import each
 from tiffin.remotes._streams import Receiving, Stop, shown, stopping
-from tiffin.store import _blobs
-from tiffin.store import _downloads as _partial
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
@@ -86,7 +82,7 @@ def pull(
         except ModelExistsError as error:
             raise _taken(info) from error
         with store.changing() as folder:
-            _partial.sweep(store.layout, older=_partial.KEPT)
+            store.downloads.sweep(older=store.downloads.KEPT)
             stop = Stop(progress)
             pulling = _Pulling(store, remote, version, folder, stop, limits or Limits())
             with stopping(stop), pulling.tidying():
@@ -187,25 +183,25 @@ class _Pulling:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                _partial.sweep(self.store.layout, self._kept)
+                self.store.downloads.sweep(self._kept)
             raise
 
     def _take(self, content: Content) -> bool:
         """Take a file from the store, if its content is there as it was saved."""
         path = f"{self.folder}/{content.path}"
-        if not _blobs.take(self.store.layout, content.sha256, content.size, path):
+        if not self.store.blobs.take(content.sha256, content.size, path):
             return False
         if digest_file(path).sha256 == content.sha256:
             self.ledger.record(path, content.sha256, synced=True)
             return True
         # Else what comes instead would be replaced by a link to it when it is published. `verify` tells of it.
-        _blobs.put_aside(self.store.layout, self.store.blob(content.sha256))
+        self.store.blobs.put_aside(self.store.blob(content.sha256))
         os.unlink(path)
         return False
 
     def _copy(self, source: Content, content: Content) -> None:
         path = f"{self.folder}/{content.path}"
-        if not _blobs.take(self.store.layout, content.sha256, content.size, path):
+        if not self.store.blobs.take(content.sha256, content.size, path):
             import shutil
 
             shutil.copyfile(f"{self.folder}/{source.path}", path)
@@ -216,13 +212,13 @@ class _Pulling:
             with open(path, "xb", buffering=0) as file:
                 self._receive(content, file.fileno(), 0)
         else:
-            with _partial.partial(self.store.layout, content.sha256) as descriptor:
+            with self.store.downloads.open(content.sha256) as descriptor:
                 if descriptor is None:  # another process fetches the same content: it is not worth waiting for
                     with open(path, "xb", buffering=0) as file:
                         self._receive(content, file.fileno(), 0)
                 else:
                     self._go_on(content, descriptor)
-                    os.rename(_partial.path_of(self.store.layout, content.sha256), path)
+                    os.rename(self.store.downloads.path_of(content.sha256), path)
         self.ledger.record(path, content.sha256, synced=True)
 
     def _go_on(self, content: Content, descriptor: int) -> None:
@@ -237,7 +233,7 @@ class _Pulling:
                 # What was kept may be at fault, after a power failure say.
                 self._receive(content, descriptor, 0)
         except RemoteDamagedError:
-            _partial.discard(self.store.layout, content.sha256)
+            self.store.downloads.discard(content.sha256)
             raise
 
     def _receive(self, content: Content, descriptor: int, start: int) -> None:

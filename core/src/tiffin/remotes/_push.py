@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from tiffin.exceptions import RecordError, StoreError
-from tiffin.info import RECORD_NAME, ModelInfo, render_record
-from tiffin.info._untrusted_record import read_foreign_record
+from tiffin.info import RECORD_NAME, ModelInfo, read_foreign_record, render_record
 from tiffin.model import Model, accepted_info
 from tiffin.places import Digest, Progress, Silent
 from tiffin.remotes._folder import exists_error

@@ -8,7 +8,7 @@ from tiffin.signatures._partial import PartialKwargs, bind_partial, check_partia
 from tiffin.signatures._signature import ModelSignature
 from tiffin.signatures._spec import infer_spec
 from tiffin.signatures._spec_check import check_spec
-from tiffin.signatures._spec_form import Spec, plain_spec
+from tiffin.signatures._spec_form import Spec, describe_spec, plain_spec
 
 __all__ = [
     "BatchDim",
@@ -22,6 +22,7 @@ __all__ = [
     "check_partial_kwargs",
     "check_signatures",
     "check_spec",
+    "describe_spec",
     "find_method",
     "infer_signature_specs",
     "infer_spec",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from tiffin.store._store import ModelStore, NewFolder
+from tiffin.store._store import ModelStore
+from tiffin.store._writing import NewFolder
 
 __all__ = ["ModelStore", "NewFolder"]

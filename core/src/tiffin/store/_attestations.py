@@ -20,92 +20,96 @@ _CONTENT = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9a-f]{64}\.json")
 
 
-def folder_of(layout: Layout, content_digest: str) -> str:
-    """Return the folder of a content's attestations; need not exist."""
-    return f"{layout.signatures}/{content_digest.removeprefix('sha256:')}"
-
-
-def read_all(layout: Layout, content_digest: str) -> list[bytes]:
-    """Return the attestations of a content that are as they were written, always in the same order."""
-    found = []
-    for name in _names(layout, content_digest)[:MAX_ATTESTATIONS]:
-        data = _read(f"{folder_of(layout, content_digest)}/{name}")
-        if data is not None:
-            found.append(data)
-    return found
-
-
-def damaged(layout: Layout, content_digest: str) -> list[str]:
-    """Return the paths of what is no attestation, or not as it was written, in the folder of a content's attestations."""
-    folder = folder_of(layout, content_digest)
-    with contextlib.suppress(FileNotFoundError):
-        return [
-            f"{folder}/{name}"
-            for name in sorted(os.listdir(folder))
-            if not name.startswith(".") and (not _NAME.fullmatch(name) or _read(f"{folder}/{name}") is None)
-        ]
-    return []
-
-
-def foreign(layout: Layout) -> list[str]:
-    """Return the paths of what belongs to no content, where attestations are kept."""
-    with contextlib.suppress(FileNotFoundError), os.scandir(layout.signatures) as entries:
-        return sorted(
-            entry.path
-            for entry in entries
-            if not entry.name.startswith(".")
-            and not (_CONTENT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False))
-        )
-    return []
-
-
-def add(layout: Layout, staging: str, content_digest: str, data: bytes) -> bool:
-    """Keep an attestation.
+class Attestations:
+    """Who vouches for the contents of a store.
 
     Args:
-        layout: the store.
-        staging: a staging folder, for the unfinished file.
-        content_digest: of what it is.
-        data: the attestation.
-
-    Returns:
-        Whether it is new here.
-
-    Raises:
-        TooManySignaturesError: the content has as many attestations as are kept.
+        layout: where the store has what.
     """
-    name = f"{hashlib.sha256(data).hexdigest()}.json"
-    folder = folder_of(layout, content_digest)
-    path = f"{folder}/{name}"
-    if _read(path) is not None:
-        return False
-    if len([other for other in _names(layout, content_digest) if other != name]) >= MAX_ATTESTATIONS:
-        raise TooManySignaturesError(
-            f"The content {content_digest} has {MAX_ATTESTATIONS} signatures already",
-            why="No more are kept of one content",
-            fix=f"Delete those that nobody needs, in {folder}",
-            path=folder,
-        )
-    temporary = staging + ".signature"
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    step("sign", "written")
-    os.makedirs(folder, exist_ok=True)
-    os.replace(temporary, path)
-    step("sign", "renamed")
-    for parent in (folder, layout.signatures, layout.root):
-        sync_file(parent)
-    step("sign", "synced")
-    return True
 
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
 
-def _names(layout: Layout, content_digest: str) -> list[str]:
-    try:
-        return sorted(name for name in os.listdir(folder_of(layout, content_digest)) if _NAME.fullmatch(name))
-    except (FileNotFoundError, NotADirectoryError):
+    def folder_of(self, content_digest: str) -> str:
+        """Return the folder of a content's attestations; need not exist."""
+        return f"{self._layout.signatures}/{content_digest.removeprefix('sha256:')}"
+
+    def read_all(self, content_digest: str) -> list[bytes]:
+        """Return the attestations of a content that are as they were written, always in the same order."""
+        found = []
+        for name in self._names(content_digest)[:MAX_ATTESTATIONS]:
+            data = _read(f"{self.folder_of(content_digest)}/{name}")
+            if data is not None:
+                found.append(data)
+        return found
+
+    def damaged(self, content_digest: str) -> list[str]:
+        """Return the paths of what is no attestation, or not as it was written, in the folder of a content's attestations."""
+        folder = self.folder_of(content_digest)
+        with contextlib.suppress(FileNotFoundError):
+            return [
+                f"{folder}/{name}"
+                for name in sorted(os.listdir(folder))
+                if not name.startswith(".") and (not _NAME.fullmatch(name) or _read(f"{folder}/{name}") is None)
+            ]
         return []
+
+    def foreign(self) -> list[str]:
+        """Return the paths of what belongs to no content, where attestations are kept."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._layout.signatures) as entries:
+            return sorted(
+                entry.path
+                for entry in entries
+                if not entry.name.startswith(".")
+                and not (_CONTENT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False))
+            )
+        return []
+
+    def add(self, staging: str, content_digest: str, data: bytes) -> bool:
+        """Keep an attestation.
+
+        Args:
+            staging: a staging folder, for the unfinished file.
+            content_digest: of what it is.
+            data: the attestation.
+
+        Returns:
+            Whether it is new here.
+
+        Raises:
+            TooManySignaturesError: the content has as many attestations as are kept.
+        """
+        name = f"{hashlib.sha256(data).hexdigest()}.json"
+        folder = self.folder_of(content_digest)
+        path = f"{folder}/{name}"
+        if _read(path) is not None:
+            return False
+        if len([other for other in self._names(content_digest) if other != name]) >= MAX_ATTESTATIONS:
+            raise TooManySignaturesError(
+                f"The content {content_digest} has {MAX_ATTESTATIONS} signatures already",
+                why="No more are kept of one content",
+                fix=f"Delete those that nobody needs, in {folder}",
+                path=folder,
+            )
+        temporary = staging + ".signature"
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        step("sign", "written")
+        os.makedirs(folder, exist_ok=True)
+        os.replace(temporary, path)
+        step("sign", "renamed")
+        for parent in (folder, self._layout.signatures, self._layout.root):
+            sync_file(parent)
+        step("sign", "synced")
+        return True
+
+    def _names(self, content_digest: str) -> list[str]:
+        try:
+            return sorted(name for name in os.listdir(self.folder_of(content_digest)) if _NAME.fullmatch(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
 
 def _read(path: str) -> bytes | None:

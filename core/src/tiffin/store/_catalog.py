@@ -124,6 +124,17 @@ class Catalog:
         stamp = self.stamps(name).get(version)
         return rows[0] if rows else None, stamp, self.record(name, version, stamp) if stamp is not None else None
 
+    def mend(self, entry: Entry) -> bool:
+        """Compare what is held of a version with what its record says, and put it right; returns whether it was damaged.
+
+        It may well be of before a change by hand.
+        """
+        row, stamp, record = self.entry(entry.row.name, entry.row.version)
+        if row == entry.row and stamp == entry.stamp and record == entry.record:
+            return False
+        self.put([entry])
+        return row is not None and stamp == entry.stamp
+
     def is_sound(self) -> bool:
         """Tell whether SQLite finds its file in order; one that is not is removed, and made again when it is needed."""
         self._local.damaged = False

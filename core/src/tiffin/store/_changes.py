@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from tiffin.exceptions import ModelNotFoundError
 from tiffin.files import sync_file
 from tiffin.model import Stamp
-from tiffin.store import _blobs, _records
+from tiffin.store import _records
+from tiffin.store._blobs import Blobs
 from tiffin.store._layout import Layout, step
 from tiffin.store._staging import discard, staged, version_lock
 from tiffin.tags import new_version
@@ -87,7 +88,7 @@ def delete(layout: Layout, name: str, version: str) -> None:
             digests = _records.digests_below(gone)
         discard(gone)
     step("delete", "removed")
-    _blobs.release(layout, digests)
+    Blobs(layout).release(digests)
     step("delete", "blobs-released")
     with contextlib.suppress(OSError):  # other versions are left, or somebody saves one right now
         os.rmdir(parent)

@@ -6,15 +6,14 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from difflib import get_close_matches
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tiffin.exceptions import AmbiguousTagError, ModelNotFoundError, StoreWarning
-from tiffin.home import home
-from tiffin.model import RETRIES, Model, Row, Stamp
-from tiffin.store import _aliases, _records
+from tiffin.model import RETRIES, Row, Stamp
+from tiffin.store import _records
+from tiffin.store._aliases import Aliases
 from tiffin.store._catalog import Catalog
 from tiffin.store._layout import Layout
 from tiffin.store._scan import entry_of, refresh, refresh_name
@@ -31,19 +30,16 @@ List = list  # within the class below, `list` is a method
 
 
 class Finder:
-    """The reading half of a store; see `ModelStore`."""
+    """The part of a store that reads: rows and records, and what tags mean.
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self.path = Path(path).absolute() if path is not None else home() / "store"
-        self.layout = Layout(str(self.path))
-        self._catalog = Catalog(self.layout)
+    Args:
+        layout: where the store has what.
+    """
 
-    # -- what handles ask ----------------------------------------------------------------------------------------------
-
-    @property
-    def models_folder(self) -> str:
-        """The folder that holds `<name>/<version>/`."""
-        return self.layout.models
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.catalog = Catalog(layout)
+        self.aliases = Aliases(layout)
 
     def stamp(self, name: str, version: str) -> Stamp | None:
         """Return by what a version's record is known to be unchanged; `None` where there is none."""
@@ -60,58 +56,32 @@ class Finder:
         stamp = self.stamp(name, version)
         if stamp is None and self._is_there(name, version):
             stamp = self.stamp(name, version)
-        cached = self._catalog.record(name, version, stamp) if stamp is not None else None
+        cached = self.catalog.record(name, version, stamp) if stamp is not None else None
         if cached is not None and stamp is not None:
             return decode_cached(cached), stamp
         entry = entry_of(self.layout, name, version)
-        self._catalog.put([entry])
+        self.catalog.put([entry])
         return decode_cached(entry.record), entry.stamp
 
     # -- finding -------------------------------------------------------------------------------------------------------
 
-    def list(
-        self,
-        name: str | None = None,
-        *,
-        labels: Mapping[str, str | None] | None = None,
-        framework: str | None = None,
-    ) -> List[Model]:
-        """Return handles on the versions in the store, by name, newest first.
-
-        Args:
-            name: only this name's; a name that is not in the store has none. May be a tag: then what it resolves to.
-            labels: only those that have all these labels; a value of `None` stands for any value.
-            framework: only those that this adapter saved.
-
-        Raises:
-            ModelNotFoundError: `name` is a tag with a version that is not there.
+    def rows(self, name: str | None) -> List[Row]:
+        """Return what a list needs to know of the versions of one name, or of all; by name, newest first.
 
         Warns:
             StoreWarning: something in the store is not a model; it is passed over.
         """
-        self.layout.check_format()
-        if name is not None and ":" in str(name):
-            found = [self.get(str(name))]
-        else:
-            checked = check_part(str(name), "model name") if name is not None else None
-            source: Any = self
-            rows = self._ask(checked, lambda catalog: catalog.rows(checked))
-            found = [Model(source, row[0], row[1], row=Row._make(row)) for row in rows]
-        if framework is not None:
-            found = [model for model in found if model.framework == framework]
-        if labels:
-            wanted = labels.items()
-            found = [model for model in found if _has_labels(model.labels, wanted)]
-        return found
+        checked = check_part(name, "model name") if name is not None else None
+        return [Row._make(row) for row in self.ask(checked, lambda catalog: catalog.rows(checked))]
 
-    def _ask(
+    def ask(
         self, name: str | None, question: Callable[[Catalog], T], *, versions_only: bool = False, warn: bool = True
     ) -> T:
         """Return what the catalog answers, once it is up to date with one name, or all."""
         self.layout.check_format()
         # A damaged one is removed when that shows, and the second attempt makes a new one. One that cannot be written to
         # (locked, full disk) is of no use for what has changed: then all is read again, in memory.
-        catalog, attempts = self._catalog, 2
+        catalog, attempts = self.catalog, 2
         while True:
             catalog.failed = False
             if name is None:
@@ -120,7 +90,7 @@ class Finder:
                 notes = refresh_name(self.layout, catalog, name, versions_only=versions_only)
             answer = question(catalog)
             attempts -= 1
-            if not catalog.failed or catalog is not self._catalog:
+            if not catalog.failed or catalog is not self.catalog:
                 break
             if attempts == 0 or not catalog.worth_another_try:
                 catalog = Catalog(self.layout, in_memory=True)
@@ -128,25 +98,14 @@ class Finder:
             warnings.warn(note, StoreWarning, _callers_level())
         return answer
 
-    def get(self, tag: str | Tag) -> Model:
-        """Return the handle on one version.
-
-        Args:
-            tag: `name` or `name:latest` for the newest; `name:version`, `name:alias`, or a unique beginning of a version.
-
-        Raises:
-            InvalidTagError: `tag` breaks the naming rules.
-            ModelNotFoundError: there is no such model.
-            AmbiguousTagError: several versions begin so.
-            RecordError: the version's record is not valid.
-        """
+    def find(self, tag: str | Tag) -> tuple[str, str, tuple[ModelInfo, Stamp]]:
+        """Return name, version and record of what a tag means; see `ModelStore.get`."""
         tag = Tag.parse(tag)
         self.layout.check_format()
         for attempt in range(RETRIES):
             version = self.resolve(tag)
             try:
-                source: Any = self  # the whole store, of which this is a part
-                return Model(source, tag.name, version, record=self.read_record(tag.name, version))
+                return tag.name, version, self.read_record(tag.name, version)
             except ModelNotFoundError:
                 # Deleted since the tag was resolved: `latest`, an alias or a prefix may mean another version now.
                 if attempt == RETRIES - 1:
@@ -162,17 +121,17 @@ class Finder:
         tag = Tag.parse(tag)
         name, wanted = tag.name, tag.version
         if wanted is None or wanted == LATEST:
-            newest = self._ask(name, lambda catalog: catalog.newest(name), versions_only=True)
+            newest = self.ask(name, lambda catalog: catalog.newest(name), versions_only=True)
             if newest is None:
-                raise self._not_found(tag)
+                raise self.not_found(tag)
             return newest
         if self._is_there(name, wanted):
             return wanted
-        alias = _aliases.read(self.layout, name, wanted)
+        alias = self.aliases.read(name, wanted)
         while alias is not None:
             if self._is_there(name, alias):
                 return alias
-            before, alias = alias, _aliases.read(self.layout, name, wanted)
+            before, alias = alias, self.aliases.read(name, wanted)
             if alias == before:
                 break  # else it was moved, and then the old version deleted
         versions = self.versions(name)
@@ -188,7 +147,7 @@ class Finder:
             )
         if os.path.isdir(self.layout.version(name, wanted)):
             return wanted  # not a model; whoever reads its record says why
-        raise self._not_found(tag)
+        raise self.not_found(tag)
 
     def _is_there(self, name: str, version: str) -> bool:
         record = self.layout.record(name, version)
@@ -207,16 +166,17 @@ class Finder:
 
     def versions(self, name: str) -> List[str]:
         """Return the versions of a name, newest first; none where the name is not in the store."""
-        return [row[1] for row in self._ask(name, lambda catalog: catalog.rows(name))]
+        return [row[1] for row in self.ask(name, lambda catalog: catalog.rows(name))]
 
     def names(self) -> List[str]:
         """Return the names of the models in the store."""
-        return sorted({row[0] for row in self._ask(None, lambda catalog: catalog.rows())})
+        return sorted({row[0] for row in self.ask(None, lambda catalog: catalog.rows())})
 
-    def _not_found(self, tag: Tag) -> ModelNotFoundError:
+    def not_found(self, tag: Tag) -> ModelNotFoundError:
+        """Return the error for a tag that means no version, with what there is instead."""
         versions = self.versions(tag.name)
         if versions:
-            aliases = self.aliases(tag.name)
+            aliases = self.aliases_of(tag.name)
             known = ", ".join([*aliases, *versions][:6]) + (", …" if len(aliases) + len(versions) > 6 else "")
             fix = f"'{tag.name}' has {known}"
         else:
@@ -228,12 +188,23 @@ class Finder:
                 else "Try: tiffin models list"
             )
         return ModelNotFoundError(
-            f"Model '{tag}' was not found", why=f"The store is {self.path}", fix=fix, tag=str(tag)
+            f"Model '{tag}' was not found", why=f"The store is {self.layout.root}", fix=fix, tag=str(tag)
         )
 
-    def aliases(self, name: str) -> dict[str, str]:
+    def check_catalog(self) -> bool:
+        """Tell whether the catalog is sound or not there; a damaged one is removed. See `ModelStore.check_catalog`."""
+        # `verify` itself names what is no model.
+        if self.catalog.is_sound() and all(
+            os.path.lexists(self.layout.version(row[0], row[1]))
+            for row in self.ask(None, lambda catalog: catalog.rows(), warn=False)
+        ):
+            return True
+        self.catalog.delete()
+        return False
+
+    def aliases_of(self, name: str) -> dict[str, str]:
         """Return alias → version of a name; aliases whose version is gone are left out."""
-        found = _aliases.of_name(self.layout, check_part(name, "model name"))
+        found = self.aliases.of_name(check_part(name, "model name"))
         return {alias: version for alias, version in found.items() if os.path.exists(self.layout.record(name, version))}
 
 
@@ -244,7 +215,3 @@ def _callers_level() -> int:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         level, frame = level + 1, frame.f_back
     return level
-
-
-def _has_labels(labels: Mapping[str, str], wanted: Iterable[tuple[str, str | None]]) -> bool:
-    return all(key in labels and (value is None or labels[key] == value) for key, value in wanted)

@@ -18,90 +18,93 @@ from tiffin.origin import LOCAL
 from tiffin.store._layout import Layout
 
 
-def path_of(layout: Layout, content_digest: str) -> str:
-    """Return the path of a content's origin record."""
-    return f"{layout.origins}/{content_digest.removeprefix('sha256:')}"
-
-
-def write(layout: Layout, folder: str, content_digest: str, how: str) -> None:
-    """Note how the store got a content.
-
-    What was noted before stays, unless it is damaged, or says that a content came from elsewhere which was made here now.
-
-    The note's folder is not synced, to save time: where a file system forgets it in a power failure, the content is taken
-    for a stranger's, which is safe.
+class Origins:
+    """The notes of how a store got its contents.
 
     Args:
-        layout: the store.
-        folder: a staging folder, for the unfinished file.
-        content_digest: as the record holds it.
-        how: "saved here", or another short text.
+        layout: where the store has what.
     """
-    old = _read_or_none(layout, content_digest)
-    if old is not None and (how not in LOCAL or old["how"] in LOCAL):
-        return
-    _replace(layout, folder, content_digest, {"how": how, "time": _now()})
 
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
 
-def set_trust(layout: Layout, folder: str, content_digest: str, trusted: Mapping[str, str] | None) -> None:
-    """Note that a content is trusted, or no longer.
+    def path_of(self, content_digest: str) -> str:
+        """Return the path of a content's origin record."""
+        return f"{self._layout.origins}/{content_digest.removeprefix('sha256:')}"
 
-    Args:
-        layout: the store.
-        folder: a staging folder, for the unfinished file.
-        content_digest: the digest of what is in the version now.
-        trusted: `kind` ("hand"), `by` and `how`; the time is added. `None` takes trust back.
-    """
-    origin = _read_or_none(layout, content_digest) or {"how": "unknown", "time": _now()}
-    origin.pop("trusted", None)
-    if trusted is not None:
-        origin["trusted"] = {**trusted, "time": _now()}
-    _replace(layout, folder, content_digest, origin)
+    def write(self, folder: str, content_digest: str, how: str) -> None:
+        """Note how the store got a content.
 
+        What was noted before stays, unless it is damaged, or says that a content came from elsewhere which was made here now.
 
-def _read_or_none(layout: Layout, content_digest: str) -> dict[str, Any] | None:
-    try:
-        return read(layout, content_digest)
-    except StoreError:
-        return None  # damaged: what is known now replaces it
+        The note's folder is not synced, to save time: where a file system forgets it in a power failure, the content is taken
+        for a stranger's, which is safe.
 
+        Args:
+            folder: a staging folder, for the unfinished file.
+            content_digest: as the record holds it.
+            how: "saved here", or another short text.
+        """
+        old = self._read_or_none(content_digest)
+        if old is not None and (how not in LOCAL or old["how"] in LOCAL):
+            return
+        self._replace(folder, content_digest, {"how": how, "time": _now()})
 
-def _replace(layout: Layout, folder: str, content_digest: str, origin: dict[str, Any]) -> None:
-    origin["content"] = content_digest
-    temporary = folder + ".origin"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(json.dumps({**origin, "digest": _digest(origin)}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path_of(layout, content_digest))
+    def set_trust(self, folder: str, content_digest: str, trusted: Mapping[str, str] | None) -> None:
+        """Note that a content is trusted, or no longer.
+
+        Args:
+            folder: a staging folder, for the unfinished file.
+            content_digest: the digest of what is in the version now.
+            trusted: `kind` ("hand"), `by` and `how`; the time is added. `None` takes trust back.
+        """
+        origin = self._read_or_none(content_digest) or {"how": "unknown", "time": _now()}
+        origin.pop("trusted", None)
+        if trusted is not None:
+            origin["trusted"] = {**trusted, "time": _now()}
+        self._replace(folder, content_digest, origin)
+
+    def _read_or_none(self, content_digest: str) -> dict[str, Any] | None:
+        try:
+            return self.read(content_digest)
+        except StoreError:
+            return None  # damaged: what is known now replaces it
+
+    def _replace(self, folder: str, content_digest: str, origin: dict[str, Any]) -> None:
+        origin["content"] = content_digest
+        temporary = folder + ".origin"
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(json.dumps({**origin, "digest": _digest(origin)}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self.path_of(content_digest))
+
+    def read(self, content_digest: str) -> dict[str, Any] | None:
+        """Return what was noted of a content, `None` where nothing was.
+
+        Raises:
+            StoreError: the note is damaged.
+        """
+        path = self.path_of(content_digest)
+        try:
+            with open(path, encoding="utf-8") as file:
+                origin = json.loads(file.read())
+        except FileNotFoundError:
+            return None
+        except (ValueError, RecursionError, OSError) as error:
+            raise _damaged(path, f": {error}") from error
+        if (
+            not isinstance(origin, dict)
+            or not isinstance(origin.get("how"), str)
+            or origin.pop("digest", "") != _digest(origin)
+            or origin.get("content") != content_digest
+        ):
+            raise _damaged(path)
+        return origin
 
 
 def _now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-
-
-def read(layout: Layout, content_digest: str) -> dict[str, Any] | None:
-    """Return what was noted of a content, `None` where nothing was.
-
-    Raises:
-        StoreError: the note is damaged.
-    """
-    path = path_of(layout, content_digest)
-    try:
-        with open(path, encoding="utf-8") as file:
-            origin = json.loads(file.read())
-    except FileNotFoundError:
-        return None
-    except (ValueError, RecursionError, OSError) as error:
-        raise _damaged(path, f": {error}") from error
-    if (
-        not isinstance(origin, dict)
-        or not isinstance(origin.get("how"), str)
-        or origin.pop("digest", "") != _digest(origin)
-        or origin.get("content") != content_digest
-    ):
-        raise _damaged(path)
-    return origin
 
 
 def _digest(origin: dict[str, Any]) -> str:

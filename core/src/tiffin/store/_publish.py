@@ -15,8 +15,10 @@ from tiffin.exceptions import ModelExistsError, StoreError
 from tiffin.files import WriteLedger, WrittenFile, digest_file, sync_file
 from tiffin.info import RECORD_NAME, FileEntry, ModelInfo
 from tiffin.model import Stamp
-from tiffin.store import _blobs, _origins, _records
+from tiffin.store import _records
+from tiffin.store._blobs import Blobs
 from tiffin.store._layout import Layout, step
+from tiffin.store._origins import Origins
 from tiffin.store._rename import exchange, rename_new
 from tiffin.store._staging import version_lock
 
@@ -62,11 +64,11 @@ def publish(
         os.chmod(f"{folder}/{path}", 0o444 & mode)
     step(operation, "synced")
     for path, written in known.items():
-        _blobs.share(layout, f"{folder}/{path}", written.sha256, f"{folder}.link")
+        Blobs(layout).share(f"{folder}/{path}", written.sha256, f"{folder}.link")
     step(operation, "linked")
     info = attrs.evolve(info, files={path: FileEntry(w.size, w.sha256) for path, w in sorted(known.items())})
     info = attrs.evolve(info, content_digest=info.compute_digest())
-    _origins.write(layout, folder, info.content_digest, origin)
+    Origins(layout).write(folder, info.content_digest, origin)
     step(operation, "origin")
     record = f"{folder}/{RECORD_NAME}"
     stamp = _records.write(record, info)
@@ -87,7 +89,7 @@ def publish(
     if replaced:
         old = _records.digests_below(folder)
         shutil.rmtree(folder, ignore_errors=True)
-        _blobs.release(layout, old)
+        Blobs(layout).release(old)
         step(operation, "old-removed")
     return info, stamp
 
@@ -173,7 +175,7 @@ def _own(layout: Layout, path: str, temporary: str, ledger: WriteLedger) -> None
 
     Unless they are the store's own.
     """
-    if os.stat(path).st_nlink > 1 and not _blobs.is_linked(layout, path, ledger.lookup(path)):
+    if os.stat(path).st_nlink > 1 and not Blobs(layout).is_linked(path, ledger.lookup(path)):
         shutil.copyfile(path, temporary)
         os.replace(temporary, path)
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 
 from tiffin.files import sync_file
-from tiffin.store._layout import Layout, step
+from tiffin.store._layout import Layout, disk_errors, step
 from tiffin.store._rename import rename_new, split_aside
 from tiffin.tags import new_version
 
@@ -105,6 +105,15 @@ def staged(layout: Layout, operation: str) -> Iterator[str]:
             for suffix in ("", ".gone", ".link", ".origin"):
                 discard(folder + suffix)
             lock.release()
+
+
+@contextlib.contextmanager
+def changing(layout: Layout) -> Iterator[None]:
+    """Make the store ready for a change in the block: folders made, abandoned work swept, disk errors told."""
+    layout.prepare()
+    with disk_errors(layout.root):
+        sweep(layout)
+        yield
 
 
 @contextlib.contextmanager

@@ -3,63 +3,50 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiffin.exceptions import (
-    InvalidTagError,
-    ModelExistsError,
-    ModelNotFoundError,
-    ModelTypeError,
-    RecordError,
-)
-from tiffin.model import Model
-from tiffin.store import _aliases, _changes
+from tiffin.exceptions import ModelNotFoundError, PluginWarning, ReadOnlyStoreError, StorageFullError
+from tiffin.home import home
+from tiffin.model import Model, Stamp
+from tiffin.origin import signer
+from tiffin.store._blobs import Blobs
 from tiffin.store._catalog import Entry
-from tiffin.store._layout import disk_errors, step
-from tiffin.store._scan import make_entry
-from tiffin.store._staging import staged, sweep
-from tiffin.store._trusting import Trusting
-from tiffin.tags import LATEST, Tag, check_part
+from tiffin.store._downloads import Downloads
+from tiffin.store._finding import Finder
+from tiffin.store._layout import Layout
+from tiffin.store._staging import changing, staged
+from tiffin.store._writing import NewFolder, Writer, check_alias
+from tiffin.tags import Tag, check_part
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from tiffin.files import WriteLedger
     from tiffin.info import ModelInfo
+    from tiffin.store.request import SaveRequest
+    from tiffin.trust import TrustReport
 
-_MISSING: Any = object()
 List = list  # within the class below, `list` is a method
 
 
-class NewFolder:
-    """A raw folder of files that is being made; see `ModelStore.create`.
-
-    Attributes:
-        path: the folder to write to.
-        tag: the tag that the version will have.
-        labels: may be changed until the end of the block.
-        metadata: may be changed until the end of the block.
-        model: the handle on the version, once it is published.
-    """
-
-    def __init__(self, path: Path, tag: Tag, labels: dict[str, str], metadata: dict[str, Any]) -> None:
-        self.path = path
-        self.tag = tag
-        self.labels = labels
-        self.metadata = metadata
-        self.model: Model | None = None
-
-
-class ModelStore(Trusting):
+class ModelStore:
     """A store of models in one folder. Several processes and threads may use it at once.
+
+    Its parts do the work, and this class makes handles of what they answer.
 
     Args:
         path: the store's folder; `None` stands for `store` below $TIFFIN_HOME (default ~/.tiffin). Made by the first save.
     """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self.path = Path(path).absolute() if path is not None else home() / "store"
+        self.layout = Layout(str(self.path))
+        self.finder = Finder(self.layout)
+        self.writer = Writer(self.finder)
+        self.blobs = Blobs(self.layout)
+        self.downloads = Downloads(self.layout)
 
     def __reduce__(self) -> Any:
         return ModelStore, (str(self.path),)
@@ -67,55 +54,120 @@ class ModelStore(Trusting):
     def __repr__(self) -> str:
         return f"ModelStore({str(self.path)!r})"
 
-    # -- saving --------------------------------------------------------------------------------------------------------
+    # -- what handles ask ----------------------------------------------------------------------------------------------
 
-    def save(
+    @property
+    def models_folder(self) -> str:
+        """The folder that holds `<name>/<version>/`."""
+        return self.layout.models
+
+    def stamp(self, name: str, version: str) -> Stamp | None:
+        """Return by what a version's record is known to be unchanged; `None` where there is none."""
+        return self.finder.stamp(name, version)
+
+    def read_record(self, name: str, version: str) -> tuple[ModelInfo, Stamp]:
+        """Return a version's record and its stamp, from the catalog where that holds it as it is on disk.
+
+        Raises:
+            ModelNotFoundError, RecordError: there is no valid record.
+        """
+        return self.finder.read_record(name, version)
+
+    def origin(self, content_digest: str) -> Mapping[str, Any] | None:
+        """Return how the store got a content, `None` where that is not known.
+
+        Raises:
+            StoreError: the note is damaged.
+        """
+        from tiffin.store._origins import Origins
+
+        return Origins(self.layout).read(content_digest)
+
+    def record_trust(self, content_digest: str, how: str) -> None:
+        """Note that a content is trusted by who runs this program; a store that may not be written to notes nothing."""
+        with contextlib.suppress(ReadOnlyStoreError, StorageFullError):
+            self.set_trust(content_digest, {"kind": "hand", "by": signer(), "how": how})
+
+    def blob(self, sha256: str) -> str:
+        """Return the path of the blob with this digest; it need not exist."""
+        return self.layout.blob(sha256)
+
+    # -- finding -------------------------------------------------------------------------------------------------------
+
+    def list(
         self,
-        name: str | Tag,
-        model: object,
+        name: str | None = None,
         *,
+        labels: Mapping[str, str | None] | None = None,
         framework: str | None = None,
-        signatures: Mapping[str, Any] | None = None,
-        labels: Mapping[str, str] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        custom_objects: Mapping[str, Any] | None = None,
-        external_modules: Iterable[ModuleType] | None = None,
-        input_example: Any = _MISSING,
-        partial_kwargs: Mapping[str, Mapping[str, Any]] | None = None,
-        overwrite: bool = False,
-        **options: Any,
-    ) -> Model:
-        """Save an object as a new version; see `tiffin.save`."""
-        from tiffin.info import encode_cached
-        from tiffin.plugins import registry
-        from tiffin.store import _saving
+    ) -> List[Model]:
+        """Return handles on the versions in the store, by name, newest first.
 
-        if model is None:
-            raise ModelTypeError(
-                "There is nothing to save: the model is None", framework=framework or "", type_name="builtins.NoneType"
-            )
-        description = self._describe(name, labels, metadata, overwrite=overwrite)
-        if partial_kwargs is not None:
-            options["partial_kwargs"] = {method: dict(values) for method, values in partial_kwargs.items()}
-        with self._changing():
-            example = {} if input_example is _MISSING else {"input_example": input_example}
-            info, stamp = _saving.save_object(
-                self.layout,
-                description,
-                model,
-                framework=framework,
-                signatures=signatures,
-                options=options,
-                custom_objects=custom_objects,
-                external_modules=external_modules or (),
-                overwrite=overwrite,
-                **example,
-            )
-            self._catalog.put([make_entry(info, stamp, encode_cached(info))])
-            step("save", "cataloged")
-        saved = Model(self, info.name, info.version, record=(info, stamp))
-        registry().broadcast().model_saved(model=saved)
-        return saved
+        Args:
+            name: only this name's; a name that is not in the store has none. May be a tag: then what it resolves to.
+            labels: only those that have all these labels; a value of `None` stands for any value.
+            framework: only those that this adapter saved.
+
+        Raises:
+            ModelNotFoundError: `name` is a tag with a version that is not there.
+
+        Warns:
+            StoreWarning: something in the store is not a model; it is passed over.
+        """
+        if name is not None and ":" in str(name):
+            found = [self.get(str(name))]
+        else:
+            rows = self.finder.rows(None if name is None else str(name))
+            found = [Model(self, row.name, row.version, row=row) for row in rows]
+        if framework is not None:
+            found = [model for model in found if model.framework == framework]
+        if labels:
+            wanted = labels.items()
+            found = [model for model in found if _has_labels(model.labels, wanted)]
+        return found
+
+    def get(self, tag: str | Tag) -> Model:
+        """Return the handle on one version.
+
+        Args:
+            tag: `name` or `name:latest` for the newest; `name:version`, `name:alias`, or a unique beginning of a version.
+
+        Raises:
+            InvalidTagError: `tag` breaks the naming rules.
+            ModelNotFoundError: there is no such model.
+            AmbiguousTagError: several versions begin so.
+            RecordError: the version's record is not valid.
+        """
+        name, version, record = self.finder.find(tag)
+        return Model(self, name, version, record=record)
+
+    def resolve(self, tag: str | Tag) -> str:
+        """Return the version that a tag means.
+
+        Raises:
+            ModelNotFoundError, AmbiguousTagError: it means none, or several.
+        """
+        return self.finder.resolve(tag)
+
+    def versions(self, name: str) -> List[str]:
+        """Return the versions of a name, newest first; none where the name is not in the store."""
+        return self.finder.versions(name)
+
+    def names(self) -> List[str]:
+        """Return the names of the models in the store."""
+        return self.finder.names()
+
+    # -- saving and changing -------------------------------------------------------------------------------------------
+
+    def save(self, name: str | Tag, model: object, **arguments: Any) -> Model:
+        """Save an object as a new version; see `tiffin.save`, of which this takes the arguments but `store`."""
+        from tiffin.store.request import SaveRequest
+
+        return self.save_requested(SaveRequest.of(name, model, arguments))
+
+    def save_requested(self, request: SaveRequest) -> Model:
+        """Save the object of a request as a new version."""
+        return self._saved(self.writer.save(request))
 
     @contextlib.contextmanager
     def create(
@@ -132,85 +184,18 @@ class ModelStore(Trusting):
 
         Args:
             name: `name`, or `name:version`.
-            labels, metadata: as for `save`.
+            labels: as for `save`.
+            metadata: as for `save`.
             overwrite: whether an existing version is replaced, in one step.
 
         Raises:
             ModelExistsError: the explicit version exists.
             StoreError: the folder holds links or special files.
         """
-        from tiffin.info import encode_cached
-        from tiffin.plugins import registry
-        from tiffin.store import _saving
-
-        description = self._describe(name, labels, metadata, overwrite=overwrite)
-        with self._changing():
-            staging = contextlib.ExitStack()
-            folder = staging.enter_context(staged(self.layout, "create"))
-        with staging:
-            tag = Tag(description.name, description.version)
-            new = NewFolder(Path(folder), tag, description.labels, description.metadata)
+        with self.writer.create(name, labels, metadata, overwrite=overwrite) as new:
             yield new
-            description.labels, description.metadata = new.labels, new.metadata
-            with self._changing():
-                info, stamp = _saving.publish_folder(self.layout, folder, description, overwrite=overwrite)
-                self._catalog.put([make_entry(info, stamp, encode_cached(info))])
-                step("create", "cataloged")
-        new.model = Model(self, info.name, info.version, record=(info, stamp))
-        registry().broadcast().model_saved(model=new.model)
-
-    def _describe(
-        self, name: str | Tag, labels: Mapping[str, str] | None, metadata: Mapping[str, Any] | None, *, overwrite: bool
-    ) -> Any:
-        from tiffin.store import _saving
-
-        tag = Tag.parse(name)
-        self.check_free(tag, overwrite=overwrite)
-        return _saving.Description(tag.name, tag.version, labels, metadata)
-
-    def check_free(self, tag: Tag, *, overwrite: bool = False) -> None:
-        """Refuse a tag that no new version can have.
-
-        Args:
-            tag: the name, and the version where one is asked for.
-            overwrite: whether a version that exists would be replaced.
-
-        Raises:
-            InvalidTagError: it is `latest`, which stands for the newest version.
-            ModelExistsError: the version exists, or is an alias.
-        """
-        if LATEST in (tag.name, tag.version):
-            raise InvalidTagError(
-                f"'{tag}' cannot be saved",
-                why=f"{LATEST!r} stands for the newest version",
-                fix="Leave the version out to have one made",
-                value=str(tag),
-            )
-        if tag.version is None:
-            return
-        if not overwrite and os.path.lexists(self.layout.version(tag.name, tag.version)):
-            from tiffin.store._publish import exists_error
-
-            raise exists_error(self.layout, tag.name, tag.version)
-        if _aliases.read(self.layout, tag.name, tag.version) is not None:
-            raise ModelExistsError(
-                f"'{tag}' cannot be saved: {tag.version!r} is an alias of '{tag.name}'",
-                fix="Choose another version, or remove the alias",
-                tag=str(tag),
-            )
-
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        self.layout.prepare()
-        with disk_errors(self.layout.root):
-            sweep(self.layout)
-            yield
-
-    @contextlib.contextmanager
-    def changing(self) -> Iterator[str]:
-        """Give a staging folder for a change, for what else works on the store; disk errors are told as Tiffin's own."""
-        with self._changing(), staged(self.layout, "change") as folder:
-            yield folder
+        assert new.record is not None
+        new.model = self._saved(new.record)
 
     def adopt(
         self, folder: str, info: ModelInfo, ledger: WriteLedger, *, origin: str, overwrite: bool = False
@@ -227,47 +212,33 @@ class ModelStore(Trusting):
         Raises:
             ModelExistsError: the version exists, or its version is an alias.
         """
-        from tiffin.info import encode_cached
+        return self._saved(self.writer.adopt(folder, info, ledger, origin=origin, overwrite=overwrite))
+
+    def _saved(self, record: tuple[ModelInfo, Stamp]) -> Model:
         from tiffin.plugins import registry
-        from tiffin.store._publish import publish
 
-        self.check_free(info.tag, overwrite=overwrite)
-        record = publish(self.layout, folder, info, ledger, origin=origin, overwrite=overwrite, operation="import")
-        self._catalog.put([make_entry(*record, encode_cached(record[0]))])
-        step("import", "cataloged")
-        adopted = Model(self, info.name, info.version, record=record)
-        registry().broadcast().model_saved(model=adopted)
-        return adopted
+        model = Model(self, record[0].name, record[0].version, record=record)
+        registry().broadcast().model_saved(model=model)
+        return model
 
-    def note(self, entries: Iterable[Entry]) -> None:
-        """Tell the catalog of records that were just written."""
-        self._catalog.put(entries)
+    def check_free(self, tag: Tag, *, overwrite: bool = False) -> None:
+        """Refuse a tag that no new version can have.
 
-    def check_catalog(self) -> bool:
-        """Tell whether the catalog is sound or not there; a damaged one is removed, and made again when it is needed."""
-        if self._catalog.is_sound() and all(
-            os.path.lexists(self.layout.version(row[0], row[1]))
-            for row in self._ask(
-                None, lambda catalog: catalog.rows(), warn=False
-            )  # verify itself names what is no model
-        ):
-            return True
-        self._catalog.delete()
-        return False
+        Args:
+            tag: the name, and the version where one is asked for.
+            overwrite: whether a version that exists would be replaced.
 
-    def mend_catalog(self, entry: Entry) -> bool:
-        """Compare what the catalog holds of a version with what its record says, and put it right.
-
-        Returns:
-            Whether it was damaged; it may well be of before a change by hand.
+        Raises:
+            InvalidTagError: it is `latest`, which stands for the newest version.
+            ModelExistsError: the version exists, or is an alias.
         """
-        row, stamp, record = self._catalog.entry(entry.row.name, entry.row.version)
-        if row == entry.row and stamp == entry.stamp and record == entry.record:
-            return False
-        self._catalog.put([entry])
-        return row is not None and stamp == entry.stamp
+        self.writer.check_free(tag, overwrite=overwrite)
 
-    # -- changing ------------------------------------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[str]:
+        """Give a staging folder for a change, for what else works on the store; disk errors are told as Tiffin's own."""
+        with changing(self.layout), staged(self.layout, "change") as folder:
+            yield folder
 
     def edit(
         self,
@@ -293,32 +264,8 @@ class ModelStore(Trusting):
             LabelError, MetadataError: a value is not allowed.
             RecordError: the record was edited by hand and is not accepted yet.
         """
-        import attrs
-
-        from tiffin.info import check_labels, encode_cached
-        from tiffin.store._saving import check_metadata
-
-        model = self.get(tag)
-
-        def change(info: ModelInfo) -> ModelInfo:
-            if info.edited:
-                raise RecordError(
-                    f"The record of model '{info.tag}' was edited by hand or damaged",
-                    why="Writing it again would make that look intended",
-                    fix=f"Look at it, then: tiffin models verify {info.tag} --accept",
-                    path=self.layout.record(info.name, info.version),
-                )
-            if labels is not None:
-                info = attrs.evolve(info, labels=check_labels(_merged(info.labels, labels, replace=replace)))
-            if metadata is not None:
-                info = attrs.evolve(info, metadata=check_metadata(_merged(info.metadata, metadata, replace=replace)))
-            return info
-
-        with self._changing():
-            record = _changes.edit(self.layout, model.name, model.version, change)
-            self._catalog.put([make_entry(*record, encode_cached(record[0]))])
-            step("edit", "cataloged")
-        return Model(self, model.name, model.version, record=record)
+        name, version, _ = self.finder.find(tag)
+        return Model(self, name, version, record=self.writer.edit(name, version, labels, metadata, replace=replace))
 
     def delete(self, tag: str | Tag) -> Tag:
         """Delete one version, and the aliases that mean it.
@@ -331,23 +278,7 @@ class ModelStore(Trusting):
         Raises:
             ModelNotFoundError, AmbiguousTagError: the tag means none, or several.
         """
-        from tiffin.plugins import registry
-
-        name = Tag.parse(tag).name
-        version = self.resolve(tag)
-        registry().broadcast()  # a plugin that cannot be used stops the deletion here
-        with self._changing():
-            _changes.delete(self.layout, name, version)
-            try:
-                _aliases.remove_those_of(self.layout, name, version)
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                # A disk so full that no lock can be made: they mean nothing now, and gc removes them.
-            step("delete", "aliases-removed")
-        deleted = Tag(name, version)
-        registry().broadcast().model_deleted(tag=deleted)
-        return deleted
+        return self.writer.delete(tag)
 
     def prune(self, name: str, keep: int, *, dry_run: bool = False) -> List[Tag]:
         """Delete all but the newest versions of a name; versions that have an alias stay.
@@ -363,20 +294,17 @@ class ModelStore(Trusting):
         Raises:
             ModelNotFoundError: there is no model of the name.
         """
-        if keep < 0:
-            raise ValueError(f"keep must be 0 or more, not {keep}")
-        versions = self.versions(check_part(name, "model name"))
-        if not versions:
-            raise self._not_found(Tag(name))
-        aliased = set(self.aliases(name).values())
-        tags = [Tag(name, version) for version in versions[keep:] if version not in aliased]
-        if not dry_run:
-            for tag in tags:
-                with contextlib.suppress(ModelNotFoundError):  # somebody else deleted it meanwhile
-                    self.delete(tag)
-        return tags
+        return self.writer.prune(name, keep, dry_run=dry_run)
 
     # -- aliases -------------------------------------------------------------------------------------------------------
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """Return alias → version of a name; aliases whose version is gone are left out."""
+        return self.finder.aliases_of(name)
+
+    def all_aliases(self) -> dict[tuple[str, str], List[str]]:
+        """Return (name, version) → the aliases that mean it, of the whole store."""
+        return self.finder.aliases.by_version()
 
     def set_alias(self, tag: str | Tag, alias: str) -> Model:
         """Let `name:alias` mean the version that `tag` means now; what it meant before does not matter.
@@ -385,13 +313,10 @@ class ModelStore(Trusting):
             InvalidTagError: `alias` is not allowed, or is a version.
             ModelNotFoundError: there is no such version.
         """
-        check_part(alias, "alias")
         model = self.get(tag)
-        if alias == LATEST or os.path.lexists(self.layout.version(model.name, alias)):
-            why = "It always stands for the newest version" if alias == LATEST else "It is a version of the model"
-            raise InvalidTagError(f"{alias!r} cannot be an alias of '{model.name}'", why=why, value=alias)
-        with self._changing():
-            _aliases.write(self.layout, model.name, alias, model.version)
+        check_alias(self.finder, model.name, alias)
+        with changing(self.layout):
+            self.finder.aliases.write(model.name, alias, model.version)
         return model
 
     def remove_alias(self, name: str, alias: str) -> None:
@@ -400,8 +325,8 @@ class ModelStore(Trusting):
         Raises:
             ModelNotFoundError: the name has no such alias.
         """
-        with self._changing():
-            removed = _aliases.remove(self.layout, check_part(name, "model name"), check_part(alias, "alias"))
+        with changing(self.layout):
+            removed = self.finder.aliases.remove(check_part(name, "model name"), check_part(alias, "alias"))
         if not removed:
             raise ModelNotFoundError(
                 f"'{name}' has no alias {alias!r}",
@@ -409,7 +334,128 @@ class ModelStore(Trusting):
                 tag=f"{name}:{alias}",
             )
 
+    # -- trust ---------------------------------------------------------------------------------------------------------
 
-def _merged(old: Mapping[str, Any], new: Mapping[str, Any], *, replace: bool) -> dict[str, Any]:
-    merged = {**({} if replace else old), **new}
-    return {key: value for key, value in merged.items() if value is not None}
+    def inspect(self, tag: str | Tag) -> TrustReport:
+        """Return what a version's files would import, and whether it may be loaded; loads nothing.
+
+        Raises:
+            ModelNotFoundError, AmbiguousTagError, RecordError: the tag means no valid version.
+        """
+        from tiffin.trust import report
+
+        model = self.get(tag)
+        return report(self, model.path, model.info)
+
+    def trust(self, tag: str | Tag, *, how: str = "tiffin.models.trust") -> Model:
+        """Let a version from elsewhere be loaded, whatever code it runs. Holds for its content, under every tag.
+
+        Args:
+            tag: which version.
+            how: by which command or call, for the record.
+
+        Raises:
+            ModelNotFoundError: there is no such version.
+            UntrustedModelError: its files are not those that its record lists, so it cannot be told what is trusted.
+            ReadOnlyStoreError: trust cannot be noted.
+        """
+        from tiffin.trust import check_content
+
+        model = self.get(tag)
+        check_content(self, model.path, model.info)
+        self.set_trust(model.info.compute_digest(), {"kind": "hand", "by": signer(), "how": how})
+        return model
+
+    def untrust(self, tag: str | Tag) -> Model:
+        """Take back what `trust` gave. What was saved here is trusted all the same.
+
+        Raises:
+            ModelNotFoundError: there is no such version.
+        """
+        model = self.get(tag)
+        self.set_trust(model.info.compute_digest(), None)
+        return model
+
+    def set_trust(self, content_digest: str, trusted: Mapping[str, str] | None) -> None:
+        """Note that a content is trusted, or no longer.
+
+        Args:
+            content_digest: the digest of a version's content, computed and not only read.
+            trusted: `kind` ("hand"), `by` whom and `how`; `None` takes trust back.
+
+        Raises:
+            ReadOnlyStoreError, StorageFullError: it cannot be noted.
+        """
+        from tiffin.store._origins import Origins
+
+        with self.changing() as folder:
+            Origins(self.layout).set_trust(folder, content_digest, trusted)
+
+    # -- attestations --------------------------------------------------------------------------------------------------
+
+    def attestations(self, content_digest: str) -> List[bytes]:
+        """Return the attestations of a content, always in the same order. What they prove is not looked at."""
+        from tiffin.store._attestations import Attestations
+
+        return Attestations(self.layout).read_all(content_digest)
+
+    def add_attestation(self, info: ModelInfo, data: bytes, *, path: str = "This") -> bool:
+        """Keep an attestation of a model's content. What it proves is not looked at, but that it is about this content.
+
+        Args:
+            info: the model's record; the version need not be in the store yet.
+            data: the attestation, in a format that an installed plugin knows, or in any.
+            path: where it is from, for errors.
+
+        Returns:
+            Whether it is new here.
+
+        Raises:
+            BadSignatureError: it is malformed, or is about other content.
+            TooManySignaturesError: the content has as many attestations as are kept (`tiffin.info.MAX_ATTESTATIONS`).
+            ReadOnlyStoreError, StorageFullError: it cannot be kept.
+
+        Warns:
+            PluginWarning: no installed plugin can tell what it is about; it is kept all the same.
+        """
+        from tiffin.plugins import check_attestation
+        from tiffin.store._attestations import Attestations
+
+        checked = check_attestation(info, data, path)
+        with self.changing() as folder:
+            new = Attestations(self.layout).add(folder, info.compute_digest(), data)
+        if not checked:
+            warnings.warn(
+                f"{path} was kept unchecked: no installed plugin can tell whether it vouches for model '{info.tag}'. "
+                "Signatures are checked by the extra: pip install 'tiffin[signing]'",
+                PluginWarning,
+                stacklevel=4,
+            )
+        return new
+
+    signatures = attestations
+    """The name that `attestations` had before."""
+    add_signature = add_attestation
+    """The name that `add_attestation` had before."""
+
+    # -- for who looks after the store ---------------------------------------------------------------------------------
+
+    def note(self, entries: Iterable[Entry]) -> None:
+        """Tell the catalog of records that were just written."""
+        self.finder.catalog.put(entries)
+
+    def check_catalog(self) -> bool:
+        """Tell whether the catalog is sound or not there; a damaged one is removed, and made again when it is needed."""
+        return self.finder.check_catalog()
+
+    def mend_catalog(self, entry: Entry) -> bool:
+        """Compare what the catalog holds of a version with what its record says, and put it right.
+
+        Returns:
+            Whether it was damaged; it may well be of before a change by hand.
+        """
+        return self.finder.catalog.mend(entry)
+
+
+def _has_labels(labels: Mapping[str, str], wanted: Iterable[tuple[str, str | None]]) -> bool:
+    return all(key in labels and (value is None or labels[key] == value) for key, value in wanted)

@@ -8,8 +8,7 @@ from collections import Counter
 
 import attrs
 
-from tiffin.store import _aliases, _blobs
-from tiffin.store import _downloads as _partial
+from tiffin.store._aliases import Aliases
 from tiffin.store._layout import Layout, disk_errors, step
 from tiffin.store._rename import split_aside
 from tiffin.store._staging import abandoned, is_aside, sweep
@@ -61,10 +60,10 @@ def gc(store: ModelStore, *, dry_run: bool = False) -> Garbage:
         held = links if dry_run else Counter[tuple[int, int]]()
         unused = {
             os.path.basename(path): status
-            for path, status in _blobs.blobs(layout)
+            for path, status in store.blobs.all()
             if status.st_nlink - held[status.st_dev, status.st_ino] == 1
         }
-        blobs = sorted(unused) if dry_run else sorted(_blobs.release(layout, set(unused)))
+        blobs = sorted(unused) if dry_run else sorted(store.blobs.release(set(unused)))
         freed += sum(unused[digest].st_size for digest in blobs)
         step("gc", "blobs-released")
         damaged = []
@@ -77,12 +76,12 @@ def gc(store: ModelStore, *, dry_run: bool = False) -> Garbage:
                         os.unlink(path)
         step("gc", "damaged-removed")
         aliases = []
-        for name in _aliases.names(layout):
+        for name in Aliases(layout).names():
             for version in sorted(_dangling(layout, name)):
                 if dry_run:
-                    found = [alias for alias, target in _aliases.of_name(layout, name).items() if target == version]
+                    found = [alias for alias, target in Aliases(layout).of_name(name).items() if target == version]
                 else:
-                    found = _aliases.remove_those_of(layout, name, version)
+                    found = Aliases(layout).remove_those_of(name, version)
                 aliases += [f"{name}:{alias}" for alias in found]
         step("gc", "aliases-removed")
         names = []
@@ -93,7 +92,7 @@ def gc(store: ModelStore, *, dry_run: bool = False) -> Garbage:
                     with contextlib.suppress(OSError):  # somebody saves a version right now
                         os.rmdir(f"{layout.models}/{name}")
         step("gc", "names-removed")
-        partial = _partial.sweep(layout, dry_run=dry_run)
+        partial = store.downloads.sweep(dry_run=dry_run)
         freed += sum(size for _, size in partial)
         step("gc", "partial-removed")
     return Garbage(staging, blobs, damaged, sorted(aliases), names, [digest for digest, _ in partial], freed)
@@ -118,7 +117,7 @@ def _staged_links(paths: list[str]) -> tuple[Counter[tuple[int, int]], int]:
 
 
 def _dangling(layout: Layout, name: str) -> set[str]:
-    versions = set(_aliases.of_name(layout, name).values())
+    versions = set(Aliases(layout).of_name(name).values())
     missing = {version for version in versions if not os.path.exists(layout.record(name, version))}
     # A folder without a record may be mended; one that is just replaced, in several steps, is there again in a moment.
     return {

@@ -12,8 +12,10 @@ from tiffin.exceptions import ModelNotFoundError, RecordError, StoreError, Tiffi
 from tiffin.files import digest_file
 from tiffin.info import RECORD_NAME, ModelInfo, encode_cached
 from tiffin.origin import is_local
-from tiffin.store import _aliases, _attestations, _blobs, _changes, _origins, _records
+from tiffin.store import _changes, _records
+from tiffin.store._attestations import Attestations
 from tiffin.store._layout import FORMAT, step
+from tiffin.store._origins import Origins
 from tiffin.store._scan import make_entry
 from tiffin.store._store import ModelStore
 from tiffin.tags import Tag, is_part
@@ -89,20 +91,20 @@ class _Checker:
             found = list(self._places(path, name, "a version"))
             for version, _ in found:
                 self.version(name, version)
-        for path, status in _blobs.everything(layout):
-            if _blobs.is_blob(layout, path, status):
+        for path, status in self.store.blobs.everything():
+            if self.store.blobs.is_blob(path, status):
                 self._blob(path, status)
             elif not os.path.basename(path).startswith("."):
                 self._add("", path, "It is not a blob", "Move it elsewhere, or delete it", "foreign")
-        for path in _attestations.foreign(layout):
+        for path in Attestations(layout).foreign():
             self._add("", path, "It is not the folder of signatures", "Move it elsewhere, or delete it", "foreign")
-        for name in _aliases.names(layout):
-            for alias in _aliases.entries(layout, name):
+        for name in self.store.finder.aliases.names():
+            for alias in self.store.finder.aliases.entries(name):
                 self._alias(name, alias)
 
     def _alias(self, name: str, alias: str) -> None:
         path = f"{self.layout.aliases}/{name}/{alias}"
-        version = _aliases.read(self.layout, name, alias)
+        version = self.store.finder.aliases.read(name, alias)
         if version is None:
             if os.path.lexists(path) and not alias.startswith("."):
                 self._add(
@@ -159,7 +161,7 @@ class _Checker:
                 "edited",
             )
         self._origin(tag, info)
-        for path in _attestations.damaged(self.layout, info.compute_digest()):
+        for path in Attestations(self.layout).damaged(info.compute_digest()):
             what = "It is not a signature, or is damaged; it counts for nothing"
             self._add(tag, path, what, "Delete it, and get the signature again", "damaged")
 
@@ -172,7 +174,7 @@ class _Checker:
             if what:
                 good = False
                 self._add(tag, path, what, "Restore the file, or delete the version and save it again", "damaged")
-            elif _blobs.restore(self.layout, path, entry.sha256):
+            elif self.store.blobs.restore(path, entry.sha256):
                 self._add(tag, self.layout.blob(entry.sha256), "The blob was missing from the index", "", "repaired")
         if not os.path.isdir(folder):
             return good  # deleted meanwhile
@@ -206,7 +208,7 @@ class _Checker:
         try:
             if self._digest(path, status) == name:
                 return
-            _blobs.put_aside(self.layout, path)
+            self.store.blobs.put_aside(path)
             moved = f"It was moved to {self.layout.damaged}; no later save will use it"
         except FileNotFoundError:
             return  # released meanwhile
@@ -218,7 +220,7 @@ class _Checker:
 
     def _origin(self, tag: str, info: ModelInfo) -> None:
         try:
-            _origins.read(self.layout, info.content_digest)
+            Origins(self.layout).read(info.content_digest)
         except StoreError as error:
             self._add(tag, error.path, error.what, error.fix, "damaged")
 
@@ -242,13 +244,13 @@ class _Checker:
     def _accept_origin(self, folder: str, before: str, now: str) -> None:
         # To accept an edit is not to trust a stranger: what came from elsewhere stays what came from elsewhere.
         try:
-            old = _origins.read(self.layout, before)
+            old = Origins(self.layout).read(before)
         except StoreError:
             old = None
         if is_local(old):
-            _origins.write(self.layout, folder, now, "accepted here")
+            Origins(self.layout).write(folder, now, "accepted here")
         elif old is not None:
-            _origins.write(self.layout, folder, now, old["how"])
+            Origins(self.layout).write(folder, now, old["how"])
 
     def _add(self, tag: str, path: str, what: str, fix: str, state: str) -> None:
         self.problems.append(Problem(tag, path, what, fix, state))

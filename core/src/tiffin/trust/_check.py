@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiffin.config import trust_policy
+from tiffin.config import trust_policy, trusted_keys
 from tiffin.exceptions import UntrustedModelError
 from tiffin.origin import Origin, is_local, is_trusted
 from tiffin.trust._content import TrustSource, changed_file, origin_of
@@ -125,6 +125,8 @@ def _why_not(name: str, proof: Vouched) -> str:
     if proof.problem:
         return f"It is signed. {proof.problem}"
     first = proof.vouchers[0]
+    if first.result == "unverified" and any(key.is_for(name) for key in trusted_keys()):
+        return f"It is signed. {first.problem}"
     if first.result == "good for files":
         return "Its signature by a trusted key covers its files, but not the framework and options they are loaded with"
     if first.result == "bad":

@@ -19,8 +19,7 @@ from tiffin.plugins import registry
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
-    from tiffin.plugins import AdapterInfo
-    from tiffin.plugins._adapter_info import CodeReader
+    from tiffin.plugins import AdapterInfo, CodeReader
 
 OBJECTS = "custom_objects"
 """The folder of a version that holds its custom objects."""

@@ -20,8 +20,7 @@ from tiffin.trust._vouching import ATTESTATION_POLICIES, Vouched, vouched
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
-    from tiffin.plugins._adapter_info import CodeReader
-    from tiffin.plugins import Voucher
+    from tiffin.plugins import CodeReader, Voucher
 
 
 @attrs.frozen

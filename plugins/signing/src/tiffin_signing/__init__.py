@@ -46,7 +46,7 @@ _FORMER = {
 }
 """What `tiffin.signing` had under other names when it was a part of core."""
 
-__all__ = ["check_attestation", "commands", "vouch", *_NAMES]  # noqa: PLE0604 - names only
+__all__ = ["check_attestation", "commands", "vouch", *_NAMES]
 
 
 def __getattr__(name: str) -> Any:
@@ -61,10 +61,19 @@ def __getattr__(name: str) -> Any:
 @hookimpl
 def vouch(info: ModelInfo, path: Path, attestations: Sequence[bytes]) -> list[Voucher]:
     """Say what signatures prove, with the keys that config.toml trusts for models of the name."""
+    import attrs
+
+    from tiffin.exceptions import SigningNotInstalledError
     from tiffin_signing._trusted import keys_for
     from tiffin_signing._verify import verify
 
-    return verify(attestations, info, path, keys_for(info.name))
+    try:
+        return verify(attestations, info, path, keys_for(info.name))
+    except SigningNotInstalledError as error:
+        # What needs no signature in order to load does so all the same; what does need one is refused, and says why.
+        found = verify(attestations, info, path, ())
+        why = f"{error.what}. {error.fix}"
+        return [attrs.evolve(item, problem=why) if item.result == "unverified" else item for item in found]
 
 
 @hookimpl

@@ -50,9 +50,7 @@ def _check(data: bytes, info: ModelInfo, folder: Path, keys: Sequence[PublicKey]
         return Voucher("other key", bundle.hint, "", name, _unknown(bundle))
     if _covers(bundle, info, folder):
         return Voucher("good", key.id, key.path, name)
-    return Voucher(
-        "good for files", key.id, key.path, name, "It does not cover framework, options and signatures"
-    )
+    return Voucher("good for files", key.id, key.path, name, "It does not cover framework, options and signatures")
 
 
 def _maker(bundle: Bundle, keys: Sequence[PublicKey]) -> PublicKey | None:
