@@ -20,7 +20,17 @@ ERRORS = [name for name, kind in vars(exceptions).items() if inspect.isclass(kin
 # What only core itself uses, or what the page of another module has.
 LEFT_OUT = {
     "pickling": {"load_item", "restore_memoryview"},
-    "plugins": {"Adapter", "CodeReader", "find_reader", "hookimpl", "register", "unregister", "ask_vouchers", "check_attestation", "has_vouchers"},
+    "plugins": {
+        "Adapter",
+        "CodeReader",
+        "ask_vouchers",
+        "check_attestation",
+        "find_reader",
+        "has_vouchers",
+        "hookimpl",
+        "register",
+        "unregister",
+    },
     "remotes": {"Pushed"},
     "signatures": {
         "BatchDim",

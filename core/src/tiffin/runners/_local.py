@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from tiffin.calls import Worker, WorkerSpec
@@ -41,7 +40,7 @@ class LocalWorker:
             future = asyncio.run_coroutine_threadsafe(bound(*args, **kwargs), self._own_loop())
             try:
                 return future.result(timeout)
-            except (TimeoutError, FutureTimeoutError):
+            except TimeoutError:
                 if future.done():
                     raise  # the method's own
                 future.cancel()

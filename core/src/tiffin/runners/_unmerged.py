@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
 from tiffin.batching import Explanation
@@ -233,7 +232,7 @@ class UnmergedHandle:
         future = self.submit(args, kwargs)
         try:
             return future.result(self._options.timeout)
-        except (TimeoutError, FutureTimeoutError):
+        except TimeoutError:
             if future.done():
                 raise
             future.cancel()
@@ -337,7 +336,7 @@ class UnmergedHandle:
                 stream.request(1)
                 try:
                     item, error, more = await asyncio.wait_for(events.get(), self._options.timeout)
-                except (TimeoutError, asyncio.TimeoutError):
+                except TimeoutError:
                     raise self._timed_out() from None
                 if error is not None:
                     raise error
