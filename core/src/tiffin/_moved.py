@@ -15,6 +15,7 @@ MOVED = {
     "tiffin.batching._layout": "tiffin.batching",
     "tiffin.batching._methods": "tiffin.batching",
     "tiffin.inspection._limits": "tiffin.inspection",
+    "tiffin.models._signing": "tiffin.models",
     "tiffin.runners._attached": "tiffin.sharing",
     "tiffin.runners._interfaces": "tiffin.calls",
     "tiffin.runners._worker_process": "tiffin.workers",

@@ -76,7 +76,7 @@ def vouch(info: ModelInfo, path: Path, attestations: Sequence[bytes]) -> list[Vo
         return [attrs.evolve(item, problem=why) if item.result == "unverified" else item for item in found]
 
 
-@hookimpl
+@hookimpl(trylast=True)  # what is of no known format is refused here, so others are asked before
 def check_attestation(info: ModelInfo, data: bytes, where: str) -> bool:
     """Refuse a signature that is malformed, or is about other content."""
     from tiffin_signing._bundle import check_fits
