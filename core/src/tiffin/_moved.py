@@ -33,6 +33,7 @@ MOVED = {
     "tiffin.transfer._export": "tiffin.archives",
     "tiffin.transfer._import": "tiffin.archives",
     "tiffin.transfer._limits": "tiffin.archives",
+    "tiffin.trust._signed": "tiffin_signing",
 }
 """Old name → the module that has its public names now. Pickles of earlier versions hold them: they stand here for good."""
 
