@@ -20,8 +20,8 @@ ERRORS = [name for name, kind in vars(exceptions).items() if inspect.isclass(kin
 # What only core itself uses, or what the page of another module has.
 LEFT_OUT = {
     "pickling": {"load_item", "map_buffers", "restore_memoryview"},
-    "plugins": {"Adapter", "CodeReader", "carried", "find_reader", "hookimpl", "install_hint", "known_kinds"}
-    | {"register", "restore", "unregister", "waiting_packages"},
+    "plugins": {"Adapter", "CodeReader", "ask_vouchers", "carried", "check_attestation", "find_reader", "has_vouchers"}
+    | {"hookimpl", "install_hint", "known_kinds", "register", "restore", "unregister", "waiting_packages"},
     "remotes": {"Pushed"},
     "signatures": {
         "BatchDim",

@@ -14,7 +14,6 @@ from tiffin import hookimpl
 from tiffin.exceptions import HookError, PartialKwargsError, SignatureError, UntrustedModelError
 from tiffin.plugins import Registry
 
-
 ONLY = {"score": {"batchable": True}}
 B = {"score": {"name": "b"}}
 
@@ -175,7 +174,9 @@ def test_prepare_and_load_get_the_custom_objects() -> None:
     assert tiffin.plain_file.save_model("y", file, **extra).load().extra() == {"k": 1}
 
 
-def test_a_custom_object_of_a_stranger_is_not_loaded_for_an_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_custom_object_of_a_stranger_is_not_loaded_for_an_adapter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The model's own files run no code; what stands beside them is checked when the adapter asks for it."""
 
     class Eager(Adapter):

@@ -160,7 +160,7 @@ class SigningNotInstalledError(SigningError):
 class BadSignatureError(SigningError, ValueError):
     """A signature of a model is malformed, was made of other content, or no key that was given has made it.
 
-    Attribute: `checks`, what each signature of the model proves (`SignatureCheck`), where several were looked at.
+    Attribute: `checks`, what each signature of the model proves (`tiffin.plugins.Voucher`), where several were looked at.
     """
 
     checks: tuple[Any, ...] = ()
@@ -397,4 +397,4 @@ class ConfigWarning(TiffinWarning):
 
 
 class PluginWarning(TiffinWarning):
-    """A plugin could not be used, where that does not stop what was asked."""
+    """A plugin could not be used, or is not there, where that does not stop what was asked."""

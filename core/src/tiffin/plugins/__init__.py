@@ -12,6 +12,7 @@ from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
 from tiffin.plugins._saved import NotMine, Saved
 from tiffin.plugins._values import carried, known_kinds, restore, waiting_packages
+from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers
 
 __all__ = [
     "Adapter",
@@ -24,8 +25,12 @@ __all__ = [
     "Registry",
     "Saved",
     "StoredModel",
+    "Voucher",
+    "ask_vouchers",
     "carried",
+    "check_attestation",
     "find_reader",
+    "has_vouchers",
     "hookimpl",
     "install_hint",
     "known_kinds",

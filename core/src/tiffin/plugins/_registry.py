@@ -240,6 +240,18 @@ class Registry:
                 self._broadcast = manager
             return self._broadcast.hook
 
+    def other(self, name: str) -> object | None:
+        """Return the plugin of the group `tiffin.plugins` that is called `name`, `None` where there is none.
+
+        Raises:
+            BrokenPluginError, HookError, PluginConflictError: as for `broadcast`.
+        """
+        with self._lock:
+            self.broadcast()
+            assert self._broadcast is not None
+            plugin: object | None = self._broadcast.get_plugin(name)
+            return plugin
+
     def _load_other(self, manager: HookManager, name: str, installed: InstalledPlugin) -> None:
         try:
             for known in (name, *installed.aliases):

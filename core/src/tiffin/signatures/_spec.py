@@ -29,7 +29,8 @@ def infer_spec(value: Any, *, batch_dim: int | None = None) -> Spec:
     Raises:
         SignatureError: An array has no axis `batch_dim`.
     """
-    found = find_kind(value)
+    # Python's own values are described below, without the kinds, which need numpy.
+    found = None if type(value).__module__ == "builtins" else find_kind(value)
     said = None if found is None else found.spec(value, batch_dim)
     if found is not None and said is not None:
         return {**said, "kind": found.name}

@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tiffin.trust._check import check, check_content, check_shown
-from tiffin.trust._signed import keys_for
 
 if TYPE_CHECKING:
     from tiffin.trust._reading import PartReader
@@ -20,7 +19,6 @@ __all__ = [
     "check_content",
     "check_shown",
     "describe_origin",
-    "keys_for",
     "report",
 ]
 
@@ -38,4 +36,8 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         value = globals()[name] = getattr(import_module(_MODULES[name]), name)
         return value
+    if name == "keys_for":  # it went with the plugin that reads keys
+        from tiffin.plugins import registry
+
+        return getattr(registry().other("signing"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from tiffin.info import RECORD_NAME
-from tiffin.signing._names import signature_names
-from tiffin.signing._strict import field, malformed, only, read_json, shown
+from tiffin.info import RECORD_NAME, attestation_names
+from tiffin_signing._strict import field, malformed, only, read_json, shown
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
@@ -82,7 +81,7 @@ def make_statement(info: ModelInfo) -> bytes:
                 "hash_type": "sha256",
                 "allow_symlinks": False,
                 # Beside the files in an exported folder: the record, whose labels may change, and signatures.
-                "ignore_paths": [RECORD_NAME, *signature_names(info.files)],
+                "ignore_paths": [RECORD_NAME, *attestation_names(info.files)],
             },
             "resources": [{"name": path, "algorithm": "sha256", "digest": info.files[path].sha256} for path in paths],
             _OWN: {"content_digest": info.compute_digest()},

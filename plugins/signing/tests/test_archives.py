@@ -13,9 +13,9 @@ import pytest
 import tiffin
 from tiffin import Model, models
 from tiffin.exceptions import DamagedArchiveError, StoreWarning, TooManySignaturesError, UnsafeArchiveError
-from tiffin.signing import MAX_SIGNATURES, SIGNATURE_NAMES
-from tiffin.signing._bundle import write_bundle
-from tiffin.signing._statement import make_statement
+from tiffin_signing import MAX_SIGNATURES, SIGNATURE_NAMES
+from tiffin_signing._bundle import write_bundle
+from tiffin_signing._statement import make_statement
 
 FORMATS = ["tiffin", "tar", "tar.gz", "tar.xz", "zip", "folder"]
 
@@ -54,13 +54,13 @@ def test_signatures_travel_in_every_format(
     """All of them, byte for byte; and two exports are the same bytes, from either store."""
     store = tiffin.models.default_store()
     for number in range(3):
-        assert store.add_signature(model.info, unsigned(model, number))
-    assert not store.add_signature(model.info, unsigned(model, 0))
-    before = store.signatures(model.info.content_digest)
+        assert store.add_attestation(model.info, unsigned(model, number))
+    assert not store.add_attestation(model.info, unsigned(model, 0))
+    before = store.attestations(model.info.content_digest)
     models.export_model("team-a", tmp_path / "first", kind)
     elsewhere()
     imported = models.import_model(tmp_path / "first")
-    assert tiffin.models.default_store().signatures(imported.info.content_digest) == before
+    assert tiffin.models.default_store().attestations(imported.info.content_digest) == before
     assert sorted(file.name for file in imported.path.iterdir()) == ["model.pkl", "model.yaml"]
     assert models.verify() == []
     models.export_model("team-a", tmp_path / "second", kind)
@@ -73,7 +73,7 @@ def test_signatures_travel_in_every_format(
 
 def test_signatures_come_behind_the_record(model: Model, tmp_path: Path) -> None:
     """So that one which does not belong there is found before gigabytes are unpacked."""
-    tiffin.models.default_store().add_signature(model.info, unsigned(model))
+    tiffin.models.default_store().add_attestation(model.info, unsigned(model))
     models.export_model("team-a", tmp_path / "x.tar")
     assert list(unpack(tmp_path / "x.tar")) == ["model.yaml", "model.sig", "model.pkl"]
 
@@ -85,7 +85,7 @@ def test_signatures_are_found_in_any_order(
     """Other programs pack files as they like."""
     members = {**packed, "model.sig": unsigned(model)}
     imported = models.import_model(pack(tmp_path / "x.tar", {name: members[name] for name in order}))
-    assert tiffin.models.default_store().signatures(imported.info.content_digest) == [unsigned(model)]
+    assert tiffin.models.default_store().attestations(imported.info.content_digest) == [unsigned(model)]
     assert sorted(file.name for file in imported.path.iterdir()) == ["model.pkl", "model.yaml"]
 
 
@@ -140,54 +140,54 @@ def test_a_model_with_files_of_these_names_travels_as_ever(
     info = models.get("odd").info
     bundles = [write_bundle(make_statement(info), b"nobody %d" % number, "") for number in range(2)]
     for bundle in bundles:
-        store.add_signature(info, bundle)
+        store.add_attestation(info, bundle)
     models.export_model("odd", tmp_path / "odd.tar")
     names = set(unpack(tmp_path / "odd.tar"))
     assert names == {"model.yaml", "model.sig", "model.3.sig/file", "model.2.sig", "model.4.sig"}
     elsewhere()
     odd = models.import_model(tmp_path / "odd.tar")
     assert (odd.path / "model.sig").read_text() == "mine"
-    assert sorted(models.default_store().signatures(odd.info.content_digest)) == sorted(bundles)
+    assert sorted(models.default_store().attestations(odd.info.content_digest)) == sorted(bundles)
 
 
 def test_a_store_keeps_some_signatures_of_a_content_and_no_more(model: Model) -> None:
     """Whoever can make signatures cannot fill a disk; the error says where they lie."""
     store = models.default_store()
     for number in range(MAX_SIGNATURES):
-        store.add_signature(model.info, unsigned(model, number))
+        store.add_attestation(model.info, unsigned(model, number))
     with pytest.raises(TooManySignaturesError, match="has 16 signatures already") as caught:
-        store.add_signature(model.info, unsigned(model, 99))
+        store.add_attestation(model.info, unsigned(model, 99))
     assert len(list(Path(caught.value.path).iterdir())) == MAX_SIGNATURES == len(SIGNATURE_NAMES)
-    assert not store.add_signature(model.info, unsigned(model, 0))
+    assert not store.add_attestation(model.info, unsigned(model, 0))
 
 
 def test_signatures_travel_with_push_and_pull_and_junk_is_passed_over(
     model: Model, tmp_path: Path, elsewhere: Callable[[], Path]
 ) -> None:
     """Anybody may put something beside a model on a remote; that stops no pull, and is told."""
-    models.default_store().add_signature(model.info, unsigned(model))
+    models.default_store().add_attestation(model.info, unsigned(model))
     models.push("team-a", f"file://{tmp_path}/remote")
     [folder] = (tmp_path / "remote").rglob("signatures/*")
     (folder / f"{'0' * 64}.json").write_bytes(b"junk")
     elsewhere()
     with pytest.warns(StoreWarning, match=r"a signature of 'team-a:1' on .* is not a signature.* It was left out"):
         models.pull("team-a:1", f"file://{tmp_path}/remote")
-    assert models.default_store().signatures(model.info.content_digest) == [unsigned(model)]
+    assert models.default_store().attestations(model.info.content_digest) == [unsigned(model)]
 
 
 def test_verify_names_what_is_no_signature_and_it_counts_for_nothing(model: Model) -> None:
     """A damaged one is passed over when signatures are read, and found by `verify`; gc leaves all as it is."""
     store = models.default_store()
-    store.add_signature(model.info, unsigned(model))
+    store.add_attestation(model.info, unsigned(model))
     folder = Path(store.layout.signatures, model.info.content_digest.removeprefix("sha256:"))
     [file] = folder.iterdir()
     (folder / "note.txt").write_text("mine")
     (folder.parent / "elsewhere").mkdir()
     models.gc()
     assert models.usage().total == model.info.size
-    assert store.signatures(model.info.content_digest) == [unsigned(model)]
+    assert store.attestations(model.info.content_digest) == [unsigned(model)]
     found = {problem.path: problem.state for problem in models.verify()}
     assert found == {str(folder / "note.txt"): "damaged", str(folder.parent / "elsewhere"): "foreign"}
     file.write_bytes(file.read_bytes()[:-1])
-    assert store.signatures(model.info.content_digest) == []
+    assert store.attestations(model.info.content_digest) == []
     assert str(file) in {problem.path for problem in models.verify("team-a")}

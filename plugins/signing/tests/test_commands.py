@@ -31,7 +31,7 @@ def test_sign_and_verify(model: Model, key: Any) -> None:
 def test_a_signature_in_a_file_of_its_own(model: Model, key: Any, tmp_path: Path) -> None:
     """Written beside, and verified from there."""
     run("models", "sign", "team-a", "--key", key.private, "--signature", tmp_path / "a.sig")
-    [kept] = models.default_store().signatures(model.info.content_digest)
+    [kept] = models.default_store().attestations(model.info.content_digest)
     assert (tmp_path / "a.sig").read_bytes() == kept
     arguments = ["models", "verify-signature", "team-a", "--key", key.public, "--signature"]
     assert run(*arguments, tmp_path / "a.sig").exit_code == 0
@@ -73,7 +73,7 @@ def test_the_password_comes_from_a_file_the_environment_or_a_prompt(
     assert (
         run("models", "sign", "team-a", "--key", locked.private, env={"TIFFIN_KEY_PASSWORD": "secret"}).exit_code == 0
     )
-    monkeypatch.setattr("tiffin.cli._signing._is_terminal", lambda: True)
+    monkeypatch.setattr("tiffin_signing._commands._is_terminal", lambda: True)
     asked = run("models", "sign", "team-a", "--key", locked.private, input="secret\n")
     assert asked.exit_code == 0
     assert "Password of" in asked.stderr
@@ -83,7 +83,7 @@ def test_the_password_comes_from_a_file_the_environment_or_a_prompt(
 def test_signing_again_makes_no_second_signature(model: Model, key: Any) -> None:
     """By the same key; but one of another tool, which ends with the next label, does not stand in for it."""
     assert models.sign("team-a", key.private) == models.sign("team-a", key.private)
-    assert len(models.default_store().signatures(model.info.content_digest)) == 1
+    assert len(models.default_store().attestations(model.info.content_digest)) == 1
 
 
 def test_a_record_that_was_edited_by_hand_is_not_signed(model: Model, key: Any) -> None:
@@ -113,13 +113,13 @@ def test_what_a_stranger_calls_a_model_moves_no_cursor(model: Model, store_home:
     """The name in a signature is printed as text."""
     import base64
 
-    from tiffin.signing._bundle import write_bundle
-    from tiffin.signing._statement import make_statement
+    from tiffin_signing._bundle import write_bundle
+    from tiffin_signing._statement import make_statement
 
     said = json.loads(make_statement(model.info))
     said["subject"][0]["name"] = "\x1b[2Jevil"
     bundle = write_bundle(json.dumps(said).encode(), b"x", base64.b64encode(b"x").decode())
-    models.default_store().add_signature(model.info, bundle)
+    models.default_store().add_attestation(model.info, bundle)
     shown = run("models", "inspect", "team-a").output
     assert "\x1b" not in shown
     assert "\\x1b[2Jevil" in shown

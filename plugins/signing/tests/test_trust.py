@@ -134,7 +134,7 @@ def test_a_forged_signature_helps_nobody_and_is_reported(
     home: Path, key: Any, new_key: Any, trusting: Trusting, tmp_path: Path
 ) -> None:
     """A key of the attacker's own, with the id of the trusted one."""
-    from tiffin.signing import make_signature, read_private_key, read_public_key
+    from tiffin_signing import make_signature, read_private_key, read_public_key
 
     store = tiffin.models.default_store()
     info = models.get("team-a").info
@@ -143,7 +143,7 @@ def test_a_forged_signature_helps_nobody_and_is_reported(
     forged = make_signature(info, attacker).replace(
         attacker.public.id.encode(), read_public_key(key.public).id.encode()
     )
-    store.add_signature(info, forged)
+    store.add_attestation(info, forged)
     trusting(home, {"team-*": key.public})
     with pytest.raises(UntrustedModelError, match="A signature that names a trusted key is forged or damaged"):
         tiffin.load("team-a")
@@ -154,14 +154,14 @@ def test_a_forged_signature_takes_no_place_from_a_good_one(
     home: Path, key: Any, new_key: Any, trusting: Trusting
 ) -> None:
     """Both are kept; one good one is enough."""
-    from tiffin.signing import make_signature, read_private_key, read_public_key
+    from tiffin_signing import make_signature, read_private_key, read_public_key
 
     info = models.get("team-a").info
     attacker = read_private_key(new_key("attacker").private)
     forged = make_signature(info, attacker).replace(
         attacker.public.id.encode(), read_public_key(key.public).id.encode()
     )
-    tiffin.models.default_store().add_signature(info, forged)
+    tiffin.models.default_store().add_attestation(info, forged)
     trusting(home, {"team-*": key.public})
     assert tiffin.load("team-a").answer == 42
     assert [check.result for check in models.inspect("team-a").signatures] == ["good", "bad"]
@@ -185,7 +185,7 @@ def test_a_record_that_was_rewritten_by_hand_is_other_content(
     """Another framework for signed files: the content digest is computed, so the signature is not even found."""
     trusting(home, {"*": samples / "p256.pub"})
     gift = models.import_model(samples / "gift")
-    tiffin.models.default_store().add_signature(gift.info, (samples / "p256.sig").read_bytes())
+    tiffin.models.default_store().add_attestation(gift.info, (samples / "p256.sig").read_bytes())
     assert models.inspect("gift").verdict == "signed"
     record = gift.path / "model.yaml"
     record.write_text(record.read_text(encoding="utf-8").replace("options: {}", "options: {a: 1}"), encoding="utf-8")
@@ -200,7 +200,7 @@ def test_another_tools_signature_counts_while_the_record_is_the_one_it_covers(
     """A label makes another model.yaml; from then on that signature proves the files only, which is told."""
     gift = models.import_model(samples / "gift")
     trusting(store_home, {"gift": samples / "p384.pub"})
-    tiffin.models.default_store().add_signature(gift.info, (samples / "p384.sig").read_bytes())
+    tiffin.models.default_store().add_attestation(gift.info, (samples / "p384.sig").read_bytes())
     assert tiffin.load("gift").answer == 42
     models.label("gift", stage="prod")
     with pytest.raises(UntrustedModelError, match="covers its files, but not the framework and options"):
@@ -210,14 +210,14 @@ def test_another_tools_signature_counts_while_the_record_is_the_one_it_covers(
 def test_without_cryptography_the_refusal_says_so(
     home: Path, key: Any, trusting: Trusting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model whose only hope is its signature names the extra; one that is allowed anyway loads."""
+    """A model whose only hope is its signature names what to install; one that is allowed anyway loads."""
     trusting(home, {"team-*": key.public})
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.serialization", None)
-    with pytest.raises(UntrustedModelError, match=r"(?s)It is signed\..*pip install 'tiffin\[signing\]'"):
+    with pytest.raises(UntrustedModelError, match=r"(?s)It is signed\..*pip install --upgrade tiffin-signing"):
         tiffin.load("team-a")
     found = models.inspect("team-a")
     assert found.signatures[0].result == "unverified"
-    assert "pip install 'tiffin[signing]'" in found.unverified
+    assert "pip install --upgrade tiffin-signing" in found.signatures[0].problem
     allowed = core_lists()
     allowed.add(["argparse.Namespace"])
     for module in ("_reading", "_report"):

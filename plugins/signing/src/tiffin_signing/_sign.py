@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tiffin.signing._bundle import encode_signed, write_bundle
-from tiffin.signing._statement import make_statement
+from tiffin_signing._bundle import encode_signed, write_bundle
+from tiffin_signing._statement import make_statement
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
-    from tiffin.signing._keys import PrivateKey
+    from tiffin_signing._keys import PrivateKey
 
 
 def make_signature(info: ModelInfo, key: PrivateKey) -> bytes:

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from tiffin.exceptions import BadSignatureError
-from tiffin.signing._statement import Statement, read_statement
-from tiffin.signing._strict import field, malformed, only, read_base64, read_json
+from tiffin.info import MAX_ATTESTATION, max_attestation_size
+from tiffin_signing._statement import Statement, read_statement
+from tiffin_signing._strict import field, malformed, only, read_base64, read_json
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-MAX_BUNDLE = 32 << 20
-"""Bytes that no bundle may have, however many files its model has."""
 _MAX_SIGNATURE = 1024
 _MAX_HINT = 1024
 _KINDS = {"publicKey": "key", "x509CertificateChain": "certificates", "certificate": "certificate"}
@@ -57,12 +56,6 @@ def encode_signed(payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
 
 
-def max_size(info: ModelInfo) -> int:
-    """Return how many bytes a signature of a model may have, by the number and names of its files."""
-    # A path's character may be six bytes of JSON, and those eight of base64.
-    return min(MAX_BUNDLE, (1 << 20) + sum(320 + 4 * len(path.encode("utf-16-le")) for path in info.files))
-
-
 def write_bundle(payload: bytes, signature: bytes, hint: str) -> bytes:
     """Return a bundle.
 
@@ -83,7 +76,7 @@ def write_bundle(payload: bytes, signature: bytes, hint: str) -> bytes:
     return json.dumps(bundle, separators=(",", ":")).encode() + b"\n"
 
 
-def read_bundle(data: bytes, path: str, limit: int = MAX_BUNDLE) -> Bundle:
+def read_bundle(data: bytes, path: str, limit: int = MAX_ATTESTATION) -> Bundle:
     """Return what a bundle holds. Proves nothing: see `verify`.
 
     Args:
@@ -133,7 +126,7 @@ def check_fits(info: ModelInfo, data: bytes, path: str) -> Bundle:
     Raises:
         BadSignatureError: it is malformed, or is about other content.
     """
-    bundle = read_bundle(data, path, max_size(info))
+    bundle = read_bundle(data, path, max_attestation_size(info))
     if difference := bundle.statement.difference(info):
         raise BadSignatureError(
             f"{path} is not a signature of model '{info.tag}': {difference}",

@@ -4,46 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING
 
 from tiffin.exceptions import BadSignatureError, RecordError
-from tiffin.info import RECORD_NAME, parse_record
-from tiffin.signing._bundle import Bundle, max_size, read_bundle
-from tiffin.signing._keys import PublicKey
+from tiffin.info import RECORD_NAME, max_attestation_size, parse_record
+from tiffin.plugins import Voucher
+from tiffin_signing._bundle import Bundle, read_bundle
+from tiffin_signing._keys import PublicKey
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
 
 
-@attrs.frozen
-class SignatureCheck:
-    """What a signature of a model proves.
-
-    Attributes:
-        result: "good": a key that was given vouches for all of the content. "good for files": for the files only, since
-            another tool made the signature and model.yaml is not the one it was made of. "bad": it names a key that was
-            given, which has not made it. "other key": none of the keys that were given has made it. "unverified": no key was
-            given. "other content": it is about another model. "malformed": it cannot be read.
-        key: the id of the key: that which has made it, else the one that it names, which says nothing; may be empty.
-        key_path: where the key was read from; empty for other results than "good" and "good for files".
-        signed_as: the tag or name under which it was signed, as the signature says.
-        problem: what is wrong, where it is not "good".
-    """
-
-    result: str
-    key: str = ""
-    key_path: str = ""
-    signed_as: str = ""
-    problem: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return attrs.asdict(self)
-
-
-def verify(bundles: Iterable[bytes], info: ModelInfo, folder: Path, keys: Sequence[PublicKey]) -> list[SignatureCheck]:
+def verify(bundles: Iterable[bytes], info: ModelInfo, folder: Path, keys: Sequence[PublicKey]) -> list[Voucher]:
     """Return what signatures prove of a model's content, good ones first. Reads no file but model.yaml.
 
     What is proven is that the record lists the files that were signed; that the files are those is for others to see to.
@@ -60,26 +33,24 @@ def verify(bundles: Iterable[bytes], info: ModelInfo, folder: Path, keys: Sequen
 _ORDER = ("good", "good for files", "bad", "other key", "unverified", "other content", "malformed")
 
 
-def _check(data: bytes, info: ModelInfo, folder: Path, keys: Sequence[PublicKey]) -> SignatureCheck:
+def _check(data: bytes, info: ModelInfo, folder: Path, keys: Sequence[PublicKey]) -> Voucher:
     try:
-        bundle = read_bundle(data, "It", max_size(info))
+        bundle = read_bundle(data, "It", max_attestation_size(info))
     except BadSignatureError as error:
-        return SignatureCheck("malformed", problem=error.what)
+        return Voucher("malformed", problem=error.what)
     name = bundle.statement.subject
     if difference := bundle.statement.difference(info):
-        return SignatureCheck("other content", bundle.hint, "", name, f"I{difference[1:]}")
+        return Voucher("other content", bundle.hint, "", name, f"I{difference[1:]}")
     key = _maker(bundle, keys)
     if key is None:
         if any(bundle.hint == key.id for key in keys):
-            return SignatureCheck("bad", bundle.hint, "", name, "The key that it names has not made it")
+            return Voucher("bad", bundle.hint, "", name, "The key that it names has not made it")
         if not keys:
-            return SignatureCheck("unverified", bundle.hint, "", name, "There is no key to verify it with")
-        return SignatureCheck("other key", bundle.hint, "", name, _unknown(bundle))
+            return Voucher("unverified", bundle.hint, "", name, "There is no key to verify it with")
+        return Voucher("other key", bundle.hint, "", name, _unknown(bundle))
     if _covers(bundle, info, folder):
-        return SignatureCheck("good", key.id, key.path, name)
-    return SignatureCheck(
-        "good for files", key.id, key.path, name, "It does not cover framework, options and signatures"
-    )
+        return Voucher("good", key.id, key.path, name)
+    return Voucher("good for files", key.id, key.path, name, "It does not cover framework, options and signatures")
 
 
 def _maker(bundle: Bundle, keys: Sequence[PublicKey]) -> PublicKey | None:

@@ -13,9 +13,9 @@ import tiffin
 from tiffin import Model, models
 from tiffin.exceptions import BadSignatureError, UntrustedModelError
 from tiffin.info import ModelInfo
-from tiffin.signing import read_bundle, read_public_key, verify
+from tiffin_signing import read_bundle, read_public_key, verify
 
-SAMPLES = Path(__file__).resolve().parent.parent / "data" / "signing"
+SAMPLES = Path(__file__).resolve().parent / "data"
 
 
 @pytest.fixture
@@ -83,9 +83,9 @@ def test_parts_of_two_good_signatures_make_no_third(field: str, model: Model, ke
 
 def test_a_signature_over_other_bytes_than_dsse_says_is_bad(gift: Model, key: Any) -> None:
     """Over the payload alone, with another type, or in the form of the format's first releases, which was a mistake."""
-    from tiffin.signing import read_private_key
-    from tiffin.signing._bundle import write_bundle
-    from tiffin.signing._statement import make_statement
+    from tiffin_signing import read_private_key
+    from tiffin_signing._bundle import write_bundle
+    from tiffin_signing._statement import make_statement
 
     private = read_private_key(key.private)
     payload = make_statement(gift.info)

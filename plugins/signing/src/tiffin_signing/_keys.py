@@ -71,7 +71,7 @@ def read_public_key(path: str | os.PathLike[str]) -> PublicKey:
 
     Raises:
         SigningError: there is none, or it is of a kind that is not known here.
-        SigningNotInstalledError: the extra `signing` is not installed.
+        SigningNotInstalledError: the package `cryptography` does not import.
     """
     pem = _read(path)
     _need()
@@ -98,7 +98,7 @@ def read_private_key(path: str | os.PathLike[str], password: str | bytes | None 
 
     Raises:
         SigningError: there is none, the password is missing or wrong, or it is of a kind that is not known here.
-        SigningNotInstalledError: the extra `signing` is not installed.
+        SigningNotInstalledError: the package `cryptography` does not import.
     """
     pem = _read(path)
     _need()
@@ -178,7 +178,7 @@ def _need() -> None:
         raise SigningNotInstalledError(
             "Signatures can be neither made nor verified: the package 'cryptography' is missing, or does not import",
             why=str(error),
-            fix="Try: pip install 'tiffin[signing]'",
+            fix="Try: pip install --upgrade tiffin-signing cryptography",
             path="",
         ) from error
 

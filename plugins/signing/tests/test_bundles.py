@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from tiffin import Model
 from tiffin.exceptions import BadSignatureError
 from tiffin.info import FileEntry, ModelInfo
-from tiffin.signing import check_fits, max_size, read_bundle, signature_names
-from tiffin.signing._bundle import write_bundle
-from tiffin.signing._statement import make_statement, read_statement
-from tiffin.signing._strict import read_base64
+from tiffin_signing import check_fits, max_size, read_bundle, signature_names
+from tiffin_signing._bundle import write_bundle
+from tiffin_signing._statement import make_statement, read_statement
+from tiffin_signing._strict import read_base64
 
-SAMPLES = Path(__file__).resolve().parent.parent / "data" / "signing"
+SAMPLES = Path(__file__).resolve().parent / "data"
 SAMPLE = (SAMPLES / "p256.sig").read_bytes()
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import click
 
 from tiffin import models as api
-from tiffin.cli._completion import complete_tag
-from tiffin.cli._output import output_option, say, show_data
-from tiffin.cli._trust import show_signatures
-from tiffin.models._signing import PASSWORD
+from tiffin.cli import complete_tag, output_option, say, show_data, show_vouchers
 from tiffin.showing import shown
+from tiffin_signing._keys import needs_password
+from tiffin_signing._library import PASSWORD
 
 _FILE = click.Path(dir_okay=False)
 
@@ -57,7 +56,7 @@ def verify_signature(tag: str, keys: tuple[str, ...], signature: str | None, out
     if output != "table":
         show_data([check.to_dict() for check in checks], output)
         return
-    show_signatures(checks)
+    show_vouchers(checks)
     first = checks[0]
     if first.result == "good":
         click.echo()
@@ -68,8 +67,6 @@ def verify_signature(tag: str, keys: tuple[str, ...], signature: str | None, out
 
 
 def _password(key: str, password_file: str | None) -> str | None:
-    from tiffin.signing import needs_password
-
     if password_file is not None:
         try:
             return Path(password_file).read_text(encoding="utf-8").partition("\n")[0]

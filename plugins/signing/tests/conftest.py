@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tiffin
-from tiffin import Model
+from tiffin import Model, hookimpl
+from tiffin.plugins import registry
 
-SAMPLES = Path(__file__).resolve().parent.parent / "data" / "signing"
+SAMPLES = Path(__file__).resolve().parent / "data"
 
 
 class Key:
@@ -33,6 +35,40 @@ class Key:
         self.private.write_bytes(key.private_bytes(pem, pkcs8, locked))
         subject = serialization.PublicFormat.SubjectPublicKeyInfo
         self.public.write_bytes(key.public_key().public_bytes(pem, subject))
+
+
+class Pickles:
+    """Stands for the adapter of any Python object, where that is not installed."""
+
+    @hookimpl
+    def context_info(self) -> dict[str, Any]:
+        return {"types": ["builtins.object"], "code_files": ["*.pkl"]}
+
+    @hookimpl
+    def save(self, model: Any, path: Path) -> None:
+        (path / "model.pkl").write_bytes(pickle.dumps(model))
+
+    @hookimpl
+    def load(self, path: Path) -> Any:
+        return pickle.loads((path / "model.pkl").read_bytes())
+
+
+@pytest.fixture(autouse=True)
+def _adapter() -> Iterator[None]:
+    alone = not registry().has("picklable")
+    if alone:
+        tiffin.register(Pickles(), "picklable")
+    yield
+    if alone:
+        tiffin.unregister("picklable")
+
+
+@pytest.fixture(autouse=True)
+def store_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of an empty TIFFIN_HOME."""
+    home = tmp_path / "tiffin-home"
+    monkeypatch.setenv("TIFFIN_HOME", str(home))
+    return home
 
 
 @pytest.fixture
