@@ -35,13 +35,13 @@ class AdapterInfo:
         types: dotted names of the classes whose instances the adapter stores, as "package.module.Class", subclasses
             included. Names are compared with what is already imported; nothing is imported for them.
         types_by_name: dotted names of further classes, whose instances it stores only where it is asked for by name, as in
-            `tiffin.save(…, framework="skops")`: another adapter claims them.
+            `tiffin.save(…, framework="kv")`: another adapter claims them.
         paths: whether it takes the path of a file or folder in place of an object, a `str` or `os.PathLike`, where it is
             asked for by name. `save` then gets a `Path` of what is there.
         loads_as_other: whether `load` returns another kind of object than `save` takes, as of a file. What is said of methods
             is then checked against a load of what was written, before it is published.
         distributions: names of installed distributions whose versions are recorded; a load in another version warns. A list
-            in it names twins, of which one is installed: ["xgboost", "xgboost-cpu"].
+            in it names twins, of which one is installed: ["kvlib", "kvlib-cpu"].
         signatures: method → signature (a `ModelSignature` or a dict with its fields), used where a user gives none; or a
             function that makes them from the object to save.
         options: the adapter's options: a subclass of `ModelOptions`, or a dict of names and defaults. Hooks receive an
