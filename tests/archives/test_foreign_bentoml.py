@@ -287,7 +287,7 @@ def test_a_wrong_answer_of_an_adapter_is_told(answer: Any, other: ModelStore) ->
         def read_foreign(self) -> Any:
             return answer
 
-    tiffin.register(Wrong("wrong"), name="wrong")
+    tiffin.register(Wrong(), name="wrong")
     try:
         with pytest.raises(tiffin.exceptions.HookError, match="'wrong' answers read_foreign"):
             models.import_model(SAMPLES / "iris", store=other)
