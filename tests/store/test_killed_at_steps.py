@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,22 @@ from typing import Any
 import pytest
 from store_processes import Processes
 from store_states import assert_tidy, save, snapshot
-from tiffin.signing._bundle import write_bundle
-from tiffin.signing._statement import make_statement
 
 import tiffin.store
 from tiffin.archives import export_model, import_model
-from tiffin.exceptions import ModelExistsError, ModelNotFoundError
+from tiffin.exceptions import ModelExistsError, ModelNotFoundError, PluginWarning
 from tiffin.store import ModelStore
 from tiffin.store.gc import gc
 from tiffin.store.verifying import verify
 
 # What a process does before each of these calls can be interrupted there.
 CALLS = {"open", "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.utime", "sqlite3.connect"}
+
+
+@pytest.fixture(autouse=True)
+def _without_signing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plugin is to say that an attestation of these tests is none."""
+    monkeypatch.setenv("TIFFIN_DISABLE_PLUGINS", "signing")
 
 
 def prepare(store: ModelStore) -> None:
@@ -91,9 +96,10 @@ def bring_in(store: ModelStore) -> None:
     import_model(f"{store.path}.tar", name="kept:3", store=store)
 
 
-def sign(store: ModelStore) -> None:
-    info = store.get("kept:1").info
-    store.add_signature(info, write_bundle(make_statement(info), b"by nobody", ""))
+def attest(store: ModelStore) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)
+        store.add_attestation(store.get("kept:1").info, b"by nobody, in no known format")
 
 
 CHANGES = [
@@ -110,7 +116,7 @@ CHANGES = [
     collect,
     accept,
     bring_in,
-    sign,
+    attest,
 ]
 
 
@@ -220,7 +226,7 @@ def test_a_kill_at_any_step_leaves_the_store_as_before_or_after(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "no-exchange"])
-@pytest.mark.parametrize("change", [save_new_name, overwrite, delete_last, edit, move_alias, sign])
+@pytest.mark.parametrize("change", [save_new_name, overwrite, delete_last, edit, move_alias, attest])
 def test_a_kill_before_any_call_leaves_the_store_as_before_or_after(
     change: Callable[[ModelStore], None],
     exchange: bool,
