@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,14 @@ from store_states import assert_tidy, save, snapshot
 
 import tiffin.store
 from tiffin.archives import export_model, import_model
-from tiffin.exceptions import ModelExistsError, ModelNotFoundError, PluginWarning
+from tiffin.exceptions import ModelExistsError, ModelNotFoundError
 from tiffin.store import ModelStore
+from tiffin.store._attestations import Attestations
 from tiffin.store.gc import gc
 from tiffin.store.verifying import verify
 
 # What a process does before each of these calls can be interrupted there.
 CALLS = {"open", "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.utime", "sqlite3.connect"}
-
-
-@pytest.fixture(autouse=True)
-def _without_signing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No plugin is to say that an attestation of these tests is none."""
-    monkeypatch.setenv("TIFFIN_DISABLE_PLUGINS", "signing")
 
 
 def prepare(store: ModelStore) -> None:
@@ -97,9 +91,8 @@ def bring_in(store: ModelStore) -> None:
 
 
 def attest(store: ModelStore) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PluginWarning)
-        store.add_attestation(store.get("kept:1").info, b"by nobody, in no known format")
+    with store.changing() as folder:
+        Attestations(store.layout).add(folder, store.get("kept:1").info.compute_digest(), b"in whatever format")
 
 
 CHANGES = [
