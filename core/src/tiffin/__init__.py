@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import tiffin.start  # noqa: F401 - remembers the folder
 from tiffin.version import __version__
 
 if TYPE_CHECKING:

@@ -173,7 +173,8 @@ class Engine:
             return
         # At the desk, so that nothing is left half done if this thread is interrupted.
         done = ThreadWaiter()
-        self.desk.call_soon(lambda asker=get_ident(): self._shut(drained, timeout, asker, done))  # type: ignore[misc]
+        asker = get_ident()
+        self.desk.call_soon(lambda: self._shut(drained, timeout, asker, done))
         if self.desk.thread is not threading.current_thread():
             done.wait(None)
 
@@ -339,9 +340,9 @@ class Engine:
         if first:
             batch.finished = self.clock()
             slot.leave(batch)
-        if batch.finished:
-            if batch.known or slot.pending is not None or self.arrivals or self.core.has_work or self.state != RUNNING:
-                slot.inbox.put(True)
+        waits = batch.known or slot.pending is not None or self.arrivals or self.core.has_work
+        if batch.finished and (waits or self.state != RUNNING):
+            slot.inbox.put(True)
         batch.returned = True
         if first:
             method = batch.method

@@ -6,7 +6,6 @@ interrupted anywhere else. All the rest is done by the lanes' threads and by the
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -285,6 +284,7 @@ class StreamCall(LaneCall):
                 del item
         finally:
             self._at = None
-            with contextlib.closing(items) if hasattr(items, "close") else contextlib.nullcontext():
-                pass
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
         self.end(None)
