@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 
 def _folder() -> str:
     try:
-        return os.getcwd()
+        return str(Path.cwd())
     except OSError:  # removed already
         return os.sep
 
@@ -17,4 +18,4 @@ FOLDER = _folder()
 
 def absolute(entry: str) -> str:
     """Return an entry of sys.path or PYTHONPATH that no change of folder alters. The empty one is the folder itself."""
-    return os.path.join(FOLDER, entry) if entry else FOLDER
+    return str(Path(FOLDER, entry)) if entry else FOLDER

@@ -18,7 +18,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextvars import Context
 from typing import Any, TypeAlias
 
@@ -151,6 +151,10 @@ class _Methods:
             self._thread.join()
 
 
+class _GoneError(Exception):
+    """The parent has ended the connection."""
+
+
 class _CancelledError(Exception):
     """Nobody waits for the call any more."""
 
@@ -172,15 +176,13 @@ class _Call:
             poller = select.poll()
             poller.register(reading, select.POLLIN)
             poller.register(self._channel.fileno(), select.POLLIN)
-            while not future.done():
-                poller.poll()
+            while reading not in (ready for ready, _ in poller.poll()):
                 if self._channel.poll() and self._cancelled():
-                    future.cancel()
                     raise _CancelledError
             return future.result()
         finally:
-            with contextlib.suppress(CancelledError, Exception):
-                future.exception()  # the callback has written by then, and the descriptors can go
+            future.cancel()  # of no effect on one that has ended
+            os.read(reading, 1)  # the callback has written, and the descriptors can go
             os.close(reading)
             os.close(writing)
 
@@ -193,7 +195,10 @@ class _Call:
         return True
 
     def _cancelled(self) -> bool:
-        frame = self._channel.receive()
+        try:
+            frame = self._channel.receive()
+        except (EOFError, ConnectionError) as error:
+            raise _GoneError from error
         if frame.kind == CREDIT and frame.call == self._number:
             self._credit += int(frame.header)
         return frame.kind == CANCEL and frame.call == self._number
@@ -266,8 +271,8 @@ def _answer(channel: Channel, methods: _Methods, turn: Turn, handed: list[Frame]
         # So that the leases on what came in end before the answer goes out, and their memory serves the next call.
         del args, kwargs
         header, buffers = encode_value(result)
-    except (EOFError, ConnectionError):
-        raise
+    except _GoneError:
+        return
     except BaseException as error:  # noqa: BLE001 - SystemExit too: it fails the call, and does not end the worker
         _send_error(channel, number, error)
     else:
