@@ -69,7 +69,7 @@ class UnmergedHandle:
                 if not answered:
                     call.abandon()
         finally:
-            if not answered and not call.closed:
+            if not answered:
                 call.abandon()
         if not answered:
             raise self._timed_out()
@@ -137,8 +137,7 @@ class UnmergedHandle:
             finally:
                 stream.abandon()
         finally:
-            if not stream.closed:
-                stream.abandon()
+            stream.abandon()
 
     async def async_stream(self, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Call a streaming method and yield its items.

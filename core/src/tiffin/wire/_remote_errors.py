@@ -25,7 +25,14 @@ _TIFFIN = {
     if isinstance(kind, type) and issubclass(kind, TiffinError)
 }
 # Without those that hold other errors, and those that mean something to the interpreter.
-_UNFIT = ("StopIteration", "StopAsyncIteration", "BaseExceptionGroup")
+_UNFIT = (
+    "StopIteration",
+    "StopAsyncIteration",
+    "BaseExceptionGroup",
+    "UnicodeDecodeError",
+    "UnicodeEncodeError",
+    "UnicodeTranslateError",
+)
 _BUILTIN = {
     name: kind
     for name, kind in vars(builtins).items()
@@ -38,7 +45,6 @@ _FACTS = (
     *("errno", "strerror", "filename", "filename2"),  # OSError
     *("name", "path", "obj"),  # ImportError, NameError, AttributeError; `obj` goes only if it is plain
     *("lineno", "offset", "text", "msg", "end_lineno", "end_offset", "print_file_and_line"),  # SyntaxError
-    *("encoding", "object", "start", "end", "reason"),  # UnicodeError
 )
 """Attributes of builtin errors that cross, as far as they are plain. `except OSError as e: e.errno` works anywhere."""
 _mixed: dict[str, type[RemoteError]] = {}
@@ -127,12 +133,11 @@ def _restore(error: BaseException, described: Mapping[str, Any]) -> None:
     facts = described.get("facts")
     for name, fact in facts.items() if isinstance(facts, dict) else ():
         if name in _FACTS and _is_short(fact) and hasattr(type(error), name) and name != "text":
-            # UnicodeError checks what it is given.
-            with contextlib.suppress(TypeError, AttributeError):
+            with contextlib.suppress(TypeError, AttributeError):  # its class may check what it is given
                 setattr(error, name, fact)
     notes = described.get("notes")
-    for note in notes if isinstance(notes, list) else ():
-        error.add_note(str(note))
+    if isinstance(notes, list) and notes:
+        vars(error)["__notes__"] = [str(note) for note in notes]
 
 
 def _remote_class(builtin: str) -> type[RemoteError]:
