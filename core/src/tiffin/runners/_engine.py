@@ -32,16 +32,13 @@ from tiffin.exceptions import (
     RunnerError,
     RunnerNotReadyError,
 )
-from tiffin.runners._answers import deliver, presentable, reject
+from tiffin.runners._answers import reject
+from tiffin.runners._crew import Crew
 from tiffin.runners._desk import Desk
 from tiffin.runners._seats import Seat, Slot
+from tiffin.runners._states import DRAINING, FORKED, NEW, RUNNING, STOPPED
 
 logger = logging.getLogger("tiffin.runners")
-
-NEW, RUNNING, DRAINING, STOPPED, FORKED = "not started", "running", "draining", "stopped", "forked"
-
-FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 15.0
-"""Seconds between attempts to start a worker again; doubles with each failure in a row."""
 
 MOST_ARRIVALS = 16
 """Chunks that may lie at the door while every worker is busy, before the desk takes them in."""
@@ -90,15 +87,14 @@ class Engine:
         self.seats: list[Seat] = []
         self.arrivals: deque[Chunk] = deque()
         self.unmerged: dict[Any, int] = {}
-        self._slots: list[Slot] = []
+        self.slots: list[Slot] = []
         self._specs = [replace(spec, runner=self.identity) for spec in specs]
-        self._warm_up = warm_up
+        self.crew = Crew(self, warm_up)
         self._prompt = any(method.max_latency != math.inf for method in self.core.methods.values())
         self._smallest = min((method.max_batch_size for method in self.core.methods.values()), default=1)
         self._drains: list[tuple[ThreadWaiter, int]] = []
-        self._stopping = threading.Event()
-        self._sick: BaseException | None = None
-        self._armed = math.inf
+        self.stopping = threading.Event()
+        self.sick: BaseException | None = None
         _engines.add(self)
 
     # Life
@@ -111,10 +107,10 @@ class Engine:
         try:
             self.desk.start()
             self.seats = [Seat(spec, self.backend.create_worker(spec)) for spec in self._specs]
-            self._slots = [slot for seat in self.seats for slot in seat.slots]
+            self.slots = [slot for seat in self.seats for slot in seat.slots]
             starts = [ThreadWaiter() for _ in self.seats]
             for seat, start in zip(self.seats, starts, strict=True):
-                self._start_thread(seat.slots[0], start, timeout)
+                self.crew.start_thread(seat.slots[0], start, timeout)
             for start in starts:
                 start.wait(None)
             for start in starts:
@@ -124,10 +120,6 @@ class Engine:
             # Interrupted as well: nobody would end what has been started.
             self.stop(0.0)
             raise
-
-    def _start_thread(self, slot: Slot, start: ThreadWaiter | None, timeout: float | None) -> None:
-        slot.thread = threading.Thread(target=self._pull, args=(slot, start, timeout), name=str(slot), daemon=True)
-        slot.thread.start()
 
     def drain(self, timeout: float | None = None) -> bool:
         """Take no more calls; wait until those taken are answered. Return whether they were, within the seconds.
@@ -140,20 +132,20 @@ class Engine:
             return True
         waiter = ThreadWaiter()
         self._drains.append((waiter, get_ident()))
-        self.desk.call_soon(self._look_around)
+        self.desk.call_soon(self.crew.look_around)
         return waiter.wait(timeout) if self.state == DRAINING else not self._open_work(get_ident())
 
     def _open_work(self, asker: int) -> bool:
         """Return whether anything is not answered, but for what the asking thread is in."""
         if self.arrivals or self.core.has_work or any(thread != asker for thread in tuple(self.unmerged.values())):
             return True
-        for slot in self._slots:
+        for slot in self.slots:
             batch = slot.batch or slot.pending
             if batch is not None and (batch.thread or _thread_of(slot)) != asker:
                 return True
         return False
 
-    def _answer_drains(self) -> None:
+    def answer_drains(self) -> None:
         """Tell those who wait for the last answer, if it is there. Under the lock."""
         if self.state == RUNNING:
             return
@@ -181,12 +173,12 @@ class Engine:
     def _shut(self, drained: bool, timeout: float | None, asker: int, done: ThreadWaiter | None) -> None:
         try:
             with self.lock:
-                self._stopping.set()
+                self.stopping.set()
                 self.core.reject_waiting(self.refusal)
                 rejections = self.core.collect()
             reject(rejections)
-            self._refuse_arrivals()
-            for slot in self._slots:
+            self.refuse_arrivals()
+            for slot in self.slots:
                 slot.inbox.put(None)
             for seat in self.seats:
                 if drained:
@@ -195,7 +187,7 @@ class Engine:
                     seat.worker.kill()
             self.desk.close()
             if drained:
-                for slot in self._slots:
+                for slot in self.slots:
                     if slot.thread is not None and _thread_of(slot) not in (asker, get_ident()):
                         slot.thread.join()
         finally:
@@ -211,12 +203,12 @@ class Engine:
     @property
     def ready(self) -> bool:
         """Whether calls are taken and a worker is there to run them."""
-        if self.state != RUNNING or self._sick is not None:
+        if self.state != RUNNING or self.sick is not None:
             return False
         usable = [seat for seat in self.seats if seat.usable]
         well = [seat for seat in usable if seat.worker.healthy]
         if len(well) < len(usable):
-            self.desk.call_soon(self.mend)
+            self.desk.call_soon(self.crew.mend)
         return bool(well)
 
     def refusal(self) -> RunnerError:
@@ -235,20 +227,20 @@ class Engine:
                 fix="Call runner.start() or runner.init_local(), or use it in a with statement",
                 runner=name,
             )
-        if self._sick is not None and self.state == RUNNING:
+        if self.sick is not None and self.state == RUNNING:
             error = RunnerNotReadyError(
                 f"Runner {name!r} has no healthy worker",
-                why=str(self._sick),
+                why=str(self.sick),
                 fix="See the log; it takes calls again as soon as a worker is well",
                 runner=name,
             )
-            error.__cause__ = self._sick
+            error.__cause__ = self.sick
             return error
         return RunnerClosedError(f"Runner {name!r} is {self.state}", fix="Start a new one", runner=name)
 
     def check_open(self) -> None:
         """Raise the refusal if no call can be taken, or the caller is one of the runner's own methods."""
-        if self.state != RUNNING or self._sick is not None:
+        if self.state != RUNNING or self.sick is not None:
             raise self.refusal()
         if running_in.get() == self.identity:
             raise own_call(self.name)
@@ -261,7 +253,7 @@ class Engine:
         Raises:
             RunnerError: No call can be taken; none was.
         """
-        if self.state != RUNNING or self._sick is not None:
+        if self.state != RUNNING or self.sick is not None:
             raise self.refusal()
         now = self.clock()
         for chunk in chunks:
@@ -284,16 +276,16 @@ class Engine:
         except IndexError:
             pass
         if self.state != RUNNING:
-            self._refuse_arrivals()
+            self.refuse_arrivals()
             return
         rows = core.waiting_rows + sum(chunk.rows for chunk in tuple(arrivals))
         if self._prompt or rows > core.max_queue_rows or len(arrivals) > MOST_ARRIVALS:
-            self.desk.call_soon(self._look_around)
+            self.desk.call_soon(self.crew.look_around)
         elif rows >= self._smallest:
             with contextlib.suppress(IndexError):
                 core.workforce.ahead[-1].ring()  # type: ignore[attr-defined]
 
-    def _refuse_arrivals(self) -> None:
+    def refuse_arrivals(self) -> None:
         while self.arrivals:
             try:
                 chunk = self.arrivals.popleft()
@@ -308,7 +300,7 @@ class Engine:
             return NOT_FREE
         if running_in.get() == self.identity:
             raise own_call(self.name)
-        for slot in self._slots:
+        for slot in self.slots:
             if slot.batch is None and slot.seat.usable:
                 break
         else:
@@ -360,274 +352,6 @@ class Engine:
             method.counters.refused += 1
         return again(gate)
 
-    # The core. Only in the engine's own threads
-
-    def _take_in(self, now: float) -> None:
-        """Let the core know what has arrived, and what callers run themselves. Under the lock."""
-        core = self.core
-        if self.backend.inline:
-            for slot in self._slots:
-                batch = slot.batch
-                if batch is not None and not batch.known and slot in core.idle:
-                    batch.known = True  # from here on it rings when it ends
-                    if slot.batch is batch:
-                        core.adopt(batch)
-        if self.state == STOPPED or self._sick is not None:
-            self._refuse_arrivals()
-        while self.arrivals:
-            try:
-                chunk = self.arrivals.popleft()
-            except IndexError:  # refused meanwhile
-                break
-            core.submit(chunk, now)
-
-    def _hand_out(self, now: float) -> None:
-        """Give batches to idle workers, until nothing more has arrived. Under the lock."""
-        core = self.core
-        while True:
-            if core.can_dispatch:
-                for batch in core.dispatch(now):
-                    self._assign(batch.worker, batch)  # type: ignore[arg-type]
-            if not self.arrivals:
-                break
-            self._take_in(now)
-        self._answer_drains()
-
-    def _assign(self, slot: Slot, batch: Batch) -> None:
-        slot.pending = batch
-        slot.inbox.put(True)
-        self._watch(batch)
-
-    def _look_around(self, slot: Slot | None = None) -> None:
-        """Take in what has arrived, and hand out what can run; for a worker that is free, see what has ended."""
-        now = self.clock()
-        core = self.core
-        with self.lock:
-            self._take_in(now)
-            running = None if slot is None else core.busy.get(slot)
-            if slot is not None and running is not None and running.thread and slot.batch is not running:
-                core.release(running, now)
-                following = core.take(slot, now)
-                if following is not None:
-                    self._assign(slot, following)
-            self._hand_out(now)
-            rejections = core.collect()
-        if rejections:
-            reject(rejections)
-
-    # Batches
-
-    def _pull(self, slot: Slot, start: ThreadWaiter | None, timeout: float | None) -> None:
-        if start is not None:
-            try:
-                self._open_seat(slot.seat, timeout)
-            except BaseException as error:  # noqa: BLE001 - handed to whoever called start()
-                start.answer(None, error)
-                return
-            start.answer(None, None)
-            del start
-        while slot.inbox.get() is not None:
-            batch = slot.pending
-            if batch is None:
-                self._look_around(slot)
-                batch = slot.pending
-            if batch is None or not slot.take(batch):
-                continue  # whoever has the slot rings again
-            slot.pending = None
-            following = self._run(slot, batch, True)
-            del batch
-            while following is not None:
-                # Its worker has answered just now, so nobody asks whether it is well: that takes a system call.
-                following = self._run(slot, following, False)
-
-    def _open_seat(self, seat: Seat, timeout: float | None) -> None:
-        self._bring_up(seat, timeout)
-        for slot in seat.slots[1:]:
-            self._start_thread(slot, None, None)
-        with self.lock:
-            if self._stopping.is_set():
-                seat.worker.kill()
-                raise self.refusal()
-            seat.usable = True
-            for slot in seat.slots:
-                self.core.add_worker(slot, seat.station)
-
-    def _bring_up(self, seat: Seat, timeout: float | None) -> None:
-        seat.worker.start(timeout)
-        self._warm_up(seat.worker)
-
-    def _run(self, slot: Slot, batch: Batch, fresh: bool) -> Batch | None:
-        answered: Sequence[tuple[Chunk, Sequence[Any]]] = ()
-        error: BaseException | None = None
-        method = batch.method
-        worker = slot.seat.worker
-        if fresh and not worker.healthy:
-            return self._hand_back(slot, batch)
-        timeout = method.timeout
-        if timeout is not None and batch.ahead:
-            timeout *= 2  # it waits for another run, which may take as long
-        try:
-            args, kwargs = batch.merge()
-            result = worker.run(method.name, args, kwargs, timeout=timeout, slot=slot.number)
-            answered = batch.split(result)
-        except BaseException as caught:  # noqa: BLE001 - whatever a method raises is for its callers
-            error = presentable(caught, method.name, self.name)
-        following = self._complete(slot, batch, error)
-        error = None
-        if answered and not batch.abandoned:
-            deliver(answered, batch)
-        return following
-
-    def _hand_back(self, slot: Slot, batch: Batch) -> Batch | None:
-        """Put a batch back in line, before a worker that died idle has touched it."""
-        seat = slot.seat
-        with self.lock:
-            now = self.clock()
-            self.core.put_back(batch, now)
-            # Another thread may have replaced it since.
-            mine = not seat.worker.healthy and self._give_up(seat)
-            following = self._next(slot, batch, now)
-        if mine:
-            self._replace(seat)
-        return following
-
-    def _complete(self, slot: Slot, batch: Batch, error: BaseException | None) -> Batch | None:
-        """Note how a batch ended, and return the next one for its slot."""
-        core = self.core
-        seat = slot.seat
-        broken = False
-        now = self.clock()
-        with self.lock:
-            if error is None:
-                core.finish(batch, now)
-            else:
-                core.fail(batch, error, now)
-                broken = not seat.worker.healthy
-            if batch.abandoned:
-                self._returned(slot)
-            if broken or not seat.usable:
-                broken = self._give_up(seat)
-            following = self._next(slot, batch, now)
-            rejections = core.collect()
-        if rejections:
-            reject(rejections)
-        if broken:
-            self._replace(seat)
-        return following
-
-    def _next(self, slot: Slot, batch: Batch, now: float) -> Batch | None:
-        """Return the next batch for a slot whose batch has ended; without one the slot is free. Under the lock."""
-        self._take_in(now)
-        following = self.core.take(slot, now) if slot.seat.usable else None
-        if following is None:
-            slot.leave(batch)
-        else:
-            slot.pass_on(following)
-            self._watch(following)
-        self._hand_out(now)
-        return following
-
-    # Workers that hang or die
-
-    def _watch(self, batch: Batch) -> None:
-        """See to it that a batch which hangs is noticed. Only where the worker cannot see to it itself."""
-        timeout = batch.method.timeout
-        if timeout is not None and self.backend.inline:
-            end = batch.started + timeout
-            if end < self._armed:
-                self._armed = end
-                self.desk.call_at(end, self._expire)
-
-    def _expire(self) -> None:
-        with self.lock:
-            for batch in self.core.expire(self.clock()):
-                slot: Any = batch.worker
-                slot.seat.usable = False
-                for other in slot.seat.slots:
-                    self.core.remove_worker(other)
-                logger.error("Worker %s of runner %r hangs in %r and is given up", slot, self.name, batch.method.name)
-                if not any(seat.usable for seat in self.seats):
-                    self._fall_sick(RunnerNotReadyError(f"Worker {slot} hangs in {batch.method.name!r}"))
-            rejections = self.core.collect()
-            following = self.core.next_timer()
-            self._armed = math.inf if following is None else following
-        if following is not None:
-            self.desk.call_at(following, self._expire)
-        reject(rejections)
-
-    def _fall_sick(self, cause: BaseException) -> None:
-        self._sick = cause
-        self.core.reject_waiting(self.refusal)
-        self._refuse_arrivals()
-
-    def _returned(self, slot: Slot) -> None:
-        """Take back a worker of this process that hung and did come back."""
-        seat = slot.seat
-        if self.backend.inline and not seat.usable:
-            seat.usable = True
-            self._sick = None
-            for other in seat.slots:
-                if other is not slot and not self.core.workforce.knows(other):
-                    self.core.add_worker(other, seat.station)
-            logger.warning("Worker %s of runner %r came back", seat.spec.name, self.name)
-
-    def _give_up(self, seat: Seat) -> bool:
-        """Stop counting on a worker that died or hangs; return whether the caller is the one to replace it."""
-        seat.usable = False
-        for slot in seat.slots:
-            self.core.remove_worker(slot)
-        if self.backend.inline or seat.restarting or self.state == STOPPED:
-            return False
-        seat.restarting = True
-        return True
-
-    def mend(self) -> None:
-        """Replace workers that died while no batch was in them. Does not wait for it."""
-        for seat in self.seats:
-            if seat.usable and not seat.worker.healthy:
-                with self.lock:
-                    mine = self.state == RUNNING and not seat.worker.healthy and self._give_up(seat)
-                if mine:
-                    name = f"{seat.spec.name}-mend"
-                    threading.Thread(target=self._replace, args=(seat,), name=name, daemon=True).start()
-
-    def _replace(self, seat: Seat) -> None:
-        """Start another worker in place of one that is gone. Runs in the thread of one of its slots."""
-        old = seat.worker
-        logger.warning("Worker %s of runner %r is gone; starting another", old.name, self.name)
-        old.kill()
-        while not self._stopping.is_set():
-            worker = self.backend.create_worker(seat.spec)
-            seat.worker = worker
-            try:
-                self._bring_up(seat, None)
-            except Exception as error:  # noqa: BLE001 - whatever a model's class raises, starting is tried again
-                worker.kill()
-                seat.failures += 1
-                wait = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (seat.failures - 1))
-                logger.error("Worker %s does not start, next attempt in %.1f s: %s", seat.spec.name, wait, error)
-                with self.lock:
-                    if self.state != STOPPED and not any(other.usable for other in self.seats):
-                        self._fall_sick(error)
-                    rejections = self.core.collect()
-                reject(rejections)
-                self._stopping.wait(wait)
-                continue
-            with self.lock:
-                seat.usable, seat.restarting, seat.failures = True, False, 0
-                self._sick = None
-                for slot in seat.slots:
-                    if not self.core.workforce.knows(slot):
-                        self.core.add_worker(slot, seat.station)
-                now = self.clock()
-                self._take_in(now)
-                self._hand_out(now)
-                rejections = self.core.collect()
-            reject(rejections)
-            if self._stopping.is_set():
-                worker.kill()
-            return
-
     # Unmerged calls
 
     def leave(self, call: Any) -> None:
@@ -635,7 +359,7 @@ class Engine:
         self.unmerged.pop(call, None)
         if self.state != RUNNING:
             with self.lock:
-                self._answer_drains()
+                self.answer_drains()
 
     def metrics(self) -> dict[str, Any]:
         """Return what happened so far, as plain values. Takes no lock: signal handlers may ask."""
@@ -645,7 +369,7 @@ class Engine:
             "runner": self.name,
             "state": self.state,
             "workers": sum(seat.usable for seat in self.seats),
-            "busy": sum((slot.batch or slot.pending) is not None for slot in self._slots),
+            "busy": sum((slot.batch or slot.pending) is not None for slot in self.slots),
             "waiting_rows": core.waiting_rows + arrived,
             "methods": {
                 name: method.counters.snapshot()

@@ -15,8 +15,9 @@ from typing import Any
 
 from tiffin.calls import Explained, Explanation
 from tiffin.exceptions import QueueFullError, RunnerClosedError, RunnerNotReadyError
-from tiffin.runners._engine import STOPPED, Engine
+from tiffin.runners._engine import Engine
 from tiffin.runners._seats import Seat
+from tiffin.runners._states import STOPPED
 
 logger = logging.getLogger("tiffin.runners")
 
@@ -141,7 +142,7 @@ class Lanes:
         finally:
             with self._lock:
                 self._free[seat].append(slot)
-            engine.mend()
+            engine.crew.mend()
 
     def end_streams(self) -> None:
         """End all open streams; their consumers are told."""
@@ -206,13 +207,15 @@ class LaneCall:
     def abandon(self) -> None:
         """Nobody waits any more: it is not begun, or its worker is told. From any thread, repeatable."""
         self.closed = True
-        if self._at is not None:
-            # At the desk: telling a worker takes locks, and this thread may be interrupted.
-            self._lanes.engine.desk.call_soon(self._tell)
+        # At the desk: telling a worker takes locks, and this thread may be interrupted.
+        self._lanes.engine.desk.call_soon(self._tell)
 
     def _tell(self) -> None:
         at = self._at
-        if at is not None:
+        if at is None:
+            # Ended, or not begun: perhaps interrupted before it was in the line, where nobody would find it.
+            self._lanes.engine.leave(self)
+        else:
             cancel = getattr(at[0].worker, "cancel", None)
             if cancel is not None:
                 cancel(at[1])
@@ -283,8 +286,8 @@ class StreamCall(LaneCall):
                     self._emit(item, None, True)
                 del item
         finally:
-            self._at = None
             close = getattr(items, "close", None)
             if close is not None:
                 close()
+            self._at = None
         self.end(None)

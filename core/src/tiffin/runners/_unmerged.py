@@ -37,6 +37,11 @@ class UnmergedHandle:
         """Whether it yields items."""
         return self.declared.kind in ("stream", "async_stream")
 
+    @property
+    def item_timeout(self) -> float | None:
+        """Seconds that the caller waits for each item at most."""
+        return self._options.timeout
+
     def options(self, *, timeout: float | None = None, explain: bool = False) -> UnmergedHandle:
         """Return the same method with options for a call.
 
@@ -56,7 +61,7 @@ class UnmergedHandle:
             RunnerError: The call could not be taken in, or was not answered.
         """
         if self.streaming:
-            return self._iterate(args, kwargs)
+            return _Items(self, args, kwargs)
         waiter = ThreadWaiter()
         call = self.open_call(args, kwargs, lambda result, error, more: waiter.answer(result, error))
         answered = False
@@ -72,7 +77,7 @@ class UnmergedHandle:
             if not answered:
                 call.abandon()
         if not answered:
-            raise self._timed_out()
+            raise self.timed_out()
         if waiter.error is not None:
             try:
                 raise waiter.error
@@ -100,7 +105,7 @@ class UnmergedHandle:
 
         call = self.open_call(args, kwargs, emit)
         call.start()
-        timer = None if timeout is None else loop.call_later(timeout, _resolve, future, None, self._timed_out())
+        timer = None if timeout is None else loop.call_later(timeout, _resolve, future, None, self.timed_out())
         try:
             return await future
         finally:
@@ -116,28 +121,6 @@ class UnmergedHandle:
     def open_stream(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], emit: Emit) -> StreamCall:
         """Return a stream, not started, which makes items when asked to and hands them to `emit`."""
         return StreamCall(self._lanes, self.name, args, kwargs, self._timeout, emit)
-
-    def _iterate(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Any]:
-        events: SimpleQueue[_Event] = SimpleQueue()
-        stream = self.open_stream(args, kwargs, lambda *event: events.put(event))
-        try:
-            try:
-                stream.start()
-                while True:
-                    stream.request(1)
-                    try:
-                        item, error, more = events.get(timeout=self._options.timeout)
-                    except Empty:
-                        raise self._timed_out() from None
-                    if error is not None:
-                        raise error
-                    if not more:
-                        return
-                    yield item
-            finally:
-                stream.abandon()
-        finally:
-            stream.abandon()
 
     async def async_stream(self, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Call a streaming method and yield its items.
@@ -161,7 +144,7 @@ class UnmergedHandle:
                 try:
                     item, error, more = await asyncio.wait_for(events.get(), self._options.timeout)
                 except (TimeoutError, asyncio.TimeoutError):
-                    raise self._timed_out() from None
+                    raise self.timed_out() from None
                 if error is not None:
                     raise error
                 if not more:
@@ -170,7 +153,7 @@ class UnmergedHandle:
         finally:
             stream.abandon()
 
-    def _timed_out(self) -> CallTimeoutError:
+    def timed_out(self) -> CallTimeoutError:
         name = self._lanes.engine.name
         timeout = self._options.timeout or 0.0
         return CallTimeoutError(
@@ -182,6 +165,58 @@ class UnmergedHandle:
 
     def __repr__(self) -> str:
         return f"<{self.declared.kind} method {self.name!r} of runner {self._lanes.engine.name!r}>"
+
+
+class _Items:
+    """The items of a stream for a thread. No generator: one that is interrupted may not come to its `finally`."""
+
+    def __init__(self, handle: UnmergedHandle, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self._events: SimpleQueue[_Event] = SimpleQueue()
+        events = self._events
+        self._handle, self._begun, self._ended = handle, False, False
+        self._stream = handle.open_stream(args, kwargs, lambda *event: events.put(event))
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._ended:
+            raise StopIteration
+        more = False
+        # Twice: an interrupt in the one leaves the other.
+        try:
+            try:
+                if not self._begun:
+                    self._begun = True
+                    self._stream.start()
+                self._stream.request(1)
+                try:
+                    item, error, more = self._events.get(timeout=self._handle.item_timeout)
+                except Empty:
+                    raise self._handle.timed_out() from None
+                if error is not None:
+                    raise error
+                if not more:
+                    raise StopIteration
+                return item
+            except BaseException:
+                more = False
+                raise
+            finally:
+                if not more:
+                    self.close()
+        finally:
+            if not more:
+                self.close()
+
+    def close(self) -> None:
+        """Ask for no more items; the method's generator is closed. Repeatable."""
+        self._ended = True
+        if self._begun:
+            self._stream.abandon()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, function: Any, *args: Any) -> bool:
