@@ -69,19 +69,15 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.fixture(params=["local", "process", "attached"], scope="module")
-def any_runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+@pytest.fixture(params=["local", "process"], scope="module")
+def any_runner(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A runner of each kind, started once: every interrupted call must leave it well for the next."""
     with Runner(Model, backend="process" if request.param == "process" else "local", max_concurrency=2) as runner:
-        if request.param == "attached":
-            path = tmp_path_factory.mktemp("socket", numbered=True)
-            path.chmod(0o700)
-            with Runner.attach(runner.listen(path / "s")) as attached:
-                yield attached
-        else:
-            yield runner
+        yield runner
 
 
+# An interrupt in a finalizer is reported there and goes no further: it is Python's, not a failure of the call.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("what", CALLS)
 def test_a_call_interrupted_at_any_line_leaves_the_runner_answering(any_runner: Any, what: str) -> None:
     """A tracer raises at each line of the call in turn; after each, calls of every kind are answered."""

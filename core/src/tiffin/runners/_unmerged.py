@@ -216,7 +216,8 @@ class _Items:
             self._stream.abandon()
 
     def __del__(self) -> None:
-        self.close()
+        if not self._ended:
+            self.close()
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, function: Any, *args: Any) -> bool:
