@@ -1,37 +1,42 @@
-# Each line is a command that anyone can type. All that a machine needs: Python ≥ 3.10, git, make.
+# Each line is a command that anyone can type. All that a machine needs: Python ≥ 3.11, git, make.
 # PYTHON=/path/to/python chooses the Python that .venv is made with.
 
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-fast test-alone test-pythons lint types docs lock build bench clean
+.PHONY: help setup demo test test-frameworks test-fast test-alone test-pythons lint types docs lock build bench clean
 
 help:  ## show this list
-	@awk -F ': .*## |:  ## ' '/^[a-z-]+: .*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ': .*## |:  ## ' '/^[a-z-]+: .*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
 
-setup:  ## make .venv: packages of requirements.lock, the workspace's own editable; nothing if up to date
+setup:  ## make .venv: packages of locks/, the workspace's own editable; nothing if up to date
 	@tools/setup.sh .venv
 
-demo: setup  ## save, list, alias, load, predict, verify: the main job on real data
+demo:  ## save, list, alias, load, predict, verify: the main job on real data
+	@tools/setup.sh .venv picklable sklearn
 	@$(BIN)/python examples/demo.py
 
 # What is quick to fail comes first; the tests on this Python come last, so that pytest has the last word.
-test: lint types docs test-alone test-pythons  ## everything that CI runs; what fails runs once more
-	$(BIN)/python -m pytest || $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none
+test: lint types docs test-alone test-pythons test-fast  ## lint, types, docs, and all tests that take seconds
+
+test-frameworks:  ## the slow tier: tests that take longer, and those of plugins with heavy frameworks
+	@tools/setup.sh .venv --heavy
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup
 
 test-fast: setup  ## the tests on this Python, without the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 test-alone: setup  ## core's tests with no framework installed, each plugin's with only its own
 	$(BIN)/python tools/test_alone.py
 
-test-pythons: setup  ## the tests without the slow ones on every other CPython 3.10–3.13 that the machine has
+test-pythons: setup  ## what depends on the Python, on every other CPython 3.11–3.13 that the machine has
 	$(BIN)/python tools/test_pythons.py
 
-lint: setup  ## ruff, and the floors of core
+lint: setup  ## ruff, and the rooms of core
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+	$(BIN)/python tools/check_rooms.py
 
 types: setup  ## mypy --strict
 	$(BIN)/mypy
@@ -39,8 +44,7 @@ types: setup  ## mypy --strict
 docs: setup  ## build the documentation into docs/_build, warnings are errors
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build
 
-lock: setup  ## resolve requirements.lock anew, keeping pins that still fit (UPGRADE=--upgrade takes the newest)
-	$(BIN)/python -m pip install --quiet uv
+lock: setup  ## resolve locks/ anew, keeping pins that still fit (UPGRADE=--upgrade takes the newest)
 	$(BIN)/python tools/lock.py $(UPGRADE)
 
 build: setup  ## wheels and sdists of every package, into dist/

@@ -4,8 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from workspace import ROOT, heavy
+
+HEAVY = [ROOT / "plugins" / name for name in heavy()]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the heavy plugins out where slow tests are not wanted: to collect their tests is to import their frameworks."""
+    return True if config.option.markexpr == "not slow" and collection_path in HEAVY else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count all tests of heavy plugins as slow."""
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in HEAVY):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

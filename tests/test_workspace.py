@@ -8,7 +8,22 @@ import subprocess
 import pytest
 from packaging.requirements import Requirement
 
-from workspace import LOCK, ROOT, Package, group, normalized, packages, read_toml, third_party
+import test_alone
+import test_pythons
+from workspace import (
+    LOCKS,
+    ROOT,
+    Package,
+    entries,
+    groups,
+    heavy,
+    lock_of,
+    normalized,
+    packages,
+    read_toml,
+    third_party,
+    unlocked,
+)
 
 CORE, *PLUGINS = packages()
 
@@ -73,31 +88,69 @@ def test_the_contract_of_core_forbids_every_plugin() -> None:
     assert {plugin.module for plugin in PLUGINS} <= set(forbidden)
 
 
-def test_the_lock_names_no_index() -> None:
-    """requirements.lock holds names, versions and hashes; where packages come from is the reader's own setting."""
-    content = LOCK.read_text(encoding="utf-8")
+REQUIREMENTS = {package.folder.name: third_party([package]) for package in (CORE, *PLUGINS)} | groups()
+"""What each lock is made of."""
+
+
+def test_each_package_and_each_group_has_a_lock_and_nothing_else_has() -> None:
+    """`make lock` brings locks/ up to date; a group that had a package's name would share its lock."""
+    assert {path.name for path in LOCKS.iterdir()} == {lock_of(name).name for name in REQUIREMENTS}
+    assert not {package.folder.name for package in (CORE, *PLUGINS)} & set(groups())
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_a_lock_names_no_index(name: str) -> None:
+    """A lock holds names, versions and hashes; where packages come from is the reader's own setting."""
+    content = lock_of(name).read_text(encoding="utf-8")
     options = set(re.findall(r"(?<!\S)(--?[a-z-]+)", re.sub(r"^#.*", "", content, flags=re.MULTILINE)))
-    assert options == {"--hash"}
+    assert options <= {"--hash"}
     assert "://" not in content
 
 
-def test_the_lock_has_every_dependency_of_the_workspace() -> None:
-    """Each third-party requirement is locked, at versions that fit; `make lock` brings the file up to date."""
-    locked: dict[str, list[str]] = {}
-    for name, version in re.findall(r"^(\S+)==([^\s;\\]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE):
-        locked.setdefault(normalized(name), []).append(version)
-    unlocked = read_toml(ROOT / "pyproject.toml").get("tool", {}).get("tiffin", {}).get("unlocked", [])
-    for requirement in map(Requirement, third_party([CORE, *PLUGINS]) + group("dev")):
-        if requirement.name in unlocked:
-            continue
-        versions = locked.get(normalized(requirement.name))
-        assert versions, f"{requirement.name} is not in requirements.lock: run `make lock`"
-        assert all(requirement.specifier.contains(version) for version in versions), f"{requirement} against {versions}"
+def versions(name: str) -> dict[str, set[str]]:
+    """Return the versions of each distribution that is in the lock of `name`, or in that of core."""
+    found: dict[str, set[str]] = {}
+    for entry in entries(lock_of("core").read_text(encoding="utf-8") + lock_of(name).read_text(encoding="utf-8")):
+        distribution, _, version = entry.split()[0].partition("==")
+        found.setdefault(distribution, set()).add(version)
+    return found
 
 
-def test_the_lock_leaves_out_what_everyone_would_not_install() -> None:
-    """Frameworks of many builds and gigabytes are not installed by everyone who works here."""
-    assert not re.search(r"^(torch|tensorflow|jax|nvidia-)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_a_lock_has_every_requirement_at_versions_that_fit(name: str) -> None:
+    """What a package or a group needs is in its lock; `make lock` brings it up to date."""
+    without = {normalized(line) for line in unlocked()}
+    for requirement in map(Requirement, REQUIREMENTS[name]):
+        if normalized(requirement.name) not in without:
+            found = versions(name).get(normalized(requirement.name))
+            assert found, f"{requirement.name} is not in the lock of {name}: run `make lock`"
+            assert all(requirement.specifier.contains(version) for version in found), f"{requirement} against {found}"
+
+
+def test_all_locks_are_of_one_resolution() -> None:
+    """Any two locks can be installed together: whatever two of them name has the same versions in both."""
+    together: dict[str, set[str]] = {}
+    for name in REQUIREMENTS:
+        for distribution, found in versions(name).items():
+            assert together.setdefault(distribution, found) == found, distribution
+
+
+def test_locks_leave_out_what_not_everyone_would_install() -> None:
+    """Frameworks of many builds and gigabytes are no part of what is set up for the tests that take seconds."""
+    for name in REQUIREMENTS:
+        if name.removesuffix("-test") not in heavy():
+            assert not {"torch", "tensorflow", "jax"} & set(versions(name)), name
+
+
+@pytest.mark.parametrize("name", [*test_pythons.LEFT_OUT, *test_alone.NOT_ALONE])
+def test_what_the_other_runs_leave_out_is_there(name: str) -> None:
+    """A folder that was renamed would be run again where its tests say nothing, or cannot run."""
+    assert (ROOT / "tests" / name.removeprefix("tests/")).is_dir()
+
+
+def test_what_is_heavy_is_a_plugin() -> None:
+    """A name that is misspelt among the heavy plugins would make `make test` install gigabytes."""
+    assert set(heavy()) <= {plugin.folder.name for plugin in PLUGINS}
 
 
 def test_every_package_has_one_version_and_plugins_take_this_core() -> None:

@@ -1,56 +1,73 @@
-"""Write requirements.lock: every third-party package of the workspace, pinned, with hashes, for Python 3.10 to 3.13.
+"""Write locks/: for each package and each dependency group the third-party packages that it needs, pinned, with hashes.
 
-Needs uv (`pip install uv`) and a package index. Pins that still fit are kept; `--upgrade` takes the newest ones.
-The file names no index and no path: pip takes the index from its own settings.
+One resolution holds for all of them, for every Python that Tiffin supports, so that any two locks fit together. What
+locks/core.txt has stands in no other. Needs a package index. Pins that still fit are kept; `--upgrade` takes the newest ones.
+The files name no index and no path: whoever installs takes the index from settings of their own.
 """
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from workspace import LOCK, ROOT, group, packages, read_toml, third_party
+from environment import uv, uv_settings
+from workspace import LOCKS, entries, groups, lock_of, locked, normalized, packages, third_party, unlocked
 
 HEADER = """\
-# Third-party packages of the workspace, for every Python that it supports. Made by `make lock`; do not edit.
-# Used by: pip install --require-hashes -r requirements.lock
+# Third-party packages that {name} needs{besides}. Made by `make lock`; do not edit.
+# Used by tools/setup.sh, which `pip install --require-hashes -r FILE …` could stand in for.
 """
+OPTIONS = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-config", "--quiet"]
+OPTIONS += ["--no-emit-index-url", "--no-annotate", "--no-header"]
 
 
-def find_uv() -> list[str]:
-    """Return the command that runs uv: the one beside this Python, or the one on PATH."""
-    beside = Path(sys.executable).with_name("uv")
-    uv = str(beside) if beside.exists() else shutil.which("uv")
-    if uv is None:
-        raise SystemExit("tools/lock.py needs uv, which is not installed here. Try: pip install uv")
-    return [uv]
+def resolve(requirements: Iterable[str], folder: Path, *options: str, pins: str = "") -> str:
+    """Return the lock of these requirements, keeping pins that fit."""
+    program = uv()
+    if program is None:
+        raise SystemExit("tools/lock.py: only uv can resolve for several Pythons at once, and it cannot be had here")
+    result = folder / "result.txt"
+    result.write_text(pins, encoding="utf-8")
+    subprocess.run(
+        [program, "pip", "compile", "-", f"--output-file={result}", *OPTIONS, *options],
+        input="\n".join(requirements),
+        text=True,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=uv_settings(),
+    )
+    return result.read_text(encoding="utf-8")
 
 
 def main() -> None:
-    """Resolve, and replace requirements.lock."""
-    # A framework that is too large, or of too many builds, to be installed by everyone who works here.
-    unlocked = read_toml(ROOT / "pyproject.toml").get("tool", {}).get("tiffin", {}).get("unlocked", [])
-    requirements = third_party(packages()) + group("dev")
-    with tempfile.TemporaryDirectory() as folder:
-        overrides = Path(folder, "overrides.txt")
-        # A marker that is never true takes the package out together with all that only it needs.
-        overrides.write_text("".join(f"{name} ; python_version < '3'\n" for name in unlocked), encoding="utf-8")
-        result = Path(folder, "requirements.lock")
-        if LOCK.exists() and "--upgrade" not in sys.argv:
-            shutil.copy(LOCK, result)
-        options = ["--universal", "--python-version=3.10", "--generate-hashes", "--no-config", "--quiet"]
-        options += ["--no-emit-index-url", "--no-annotate", "--no-header", f"--overrides={overrides}"]
-        subprocess.run(
-            [*find_uv(), "pip", "compile", "-", f"--output-file={result}", *options],
-            input="\n".join(requirements),
-            text=True,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        LOCK.write_text(HEADER + result.read_text(encoding="utf-8"), encoding="utf-8")
+    """Resolve, and replace what is in locks/."""
+    needed = {package.folder.name: third_party([package]) for package in packages()}
+    assert not set(needed) & set(groups()), "a dependency group has the name of a package's folder"
+    needed |= groups()
+    before = [path.stem for path in LOCKS.glob("*.txt")]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # A marker that is never true takes a distribution out together with all that only it needs.
+        overrides, constraints = folder / "overrides.txt", folder / "constraints.txt"
+        without = "".join(f"{normalized(line)} ; python_version < '3'\n" for line in unlocked())
+        overrides.write_text(without, encoding="utf-8")
+        options = [f"--overrides={overrides}"]
+        everything = sorted({line for requirements in needed.values() for line in requirements})
+        pins = "" if "--upgrade" in sys.argv else locked(before)
+        together = resolve(everything, folder, *options, pins=pins)
+        constraints.write_text("".join(entry.split(" \\\n")[0] + "\n" for entry in entries(together)), encoding="utf-8")
+        options.append(f"--constraints={constraints}")
+        locks = {name: entries(resolve(lines, folder, *options, pins=together)) for name, lines in needed.items()}
+    LOCKS.mkdir(exist_ok=True)
+    for stale in set(before) - set(locks):
+        lock_of(stale).unlink()
+    for name, found in locks.items():
+        own = found if name == "core" else [entry for entry in found if entry not in locks["core"]]
+        besides = "" if name == "core" else " besides those of locks/core.txt"
+        lock_of(name).write_text(HEADER.format(name=name, besides=besides) + "".join(own), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import venv
 from pathlib import Path
 
+from environment import install, uv
 from servers import Missing
 from workspace import ROOT
 
@@ -35,9 +35,8 @@ def make_peer(name: str) -> None:
     made = folder / "made"
     if made.exists() and made.read_text(encoding="utf-8") == wanted:
         return
-    venv.create(folder, clear=True, with_pip=True)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
-    subprocess.run([*pip, *PEERS[name]], check=True)
+    venv.create(folder, clear=True, with_pip=uv() is None)
+    install(folder / "bin" / "python", *PEERS[name])
     made.write_text(wanted, encoding="utf-8")
 
 

@@ -11,6 +11,7 @@ import sys
 import venv
 from pathlib import Path
 
+from environment import install, uv
 from workspace import ROOT
 
 FOLDER = ROOT / ".tools" / "model-signing"
@@ -26,9 +27,8 @@ def program() -> Path | None:
 def make() -> Path:
     """Make the environment, unless it is there; return the path of `model_signing`."""
     if program() is None:
-        venv.create(FOLDER, clear=True, with_pip=True)
-        pip = [str(FOLDER / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
-        subprocess.run([*pip, *PACKAGES], check=True)
+        venv.create(FOLDER, clear=True, with_pip=uv() is None)
+        install(FOLDER / "bin" / "python", *PACKAGES)
         (FOLDER / "complete").touch()
     made = program()
     assert made is not None

@@ -21,7 +21,7 @@ FILES = {
     "config.json": b"{}",
 }
 
-CREATED = datetime.datetime(2026, 1, 2, 3, 4, 5, 6, datetime.timezone.utc)
+CREATED = datetime.datetime(2026, 1, 2, 3, 4, 5, 6, datetime.UTC)
 
 
 class Version(NamedTuple):

@@ -1,26 +1,22 @@
-"""What the tools and tests ask about the workspace: its packages, their dependencies, the dependency groups."""
+"""What the tools and tests ask about the workspace: its packages, their dependencies, the dependency groups, the locks.
+
+Needs nothing but the standard library: `tools/environment.py` imports it before anything is installed.
+"""
 
 from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import threading
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from packaging.requirements import Requirement
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # the lock brings it on 3.10
-
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements.lock"
+LOCKS = ROOT / "locks"
+"""One file for each package and each dependency group: names, versions, hashes."""
 
 
 class Package(NamedTuple):
@@ -57,11 +53,33 @@ def packages() -> list[Package]:
     return found
 
 
-def group(name: str) -> list[str]:
-    """Return the requirements of a dependency group of the root's pyproject.toml, included groups resolved."""
+def heavy() -> list[str]:
+    """Return the folder names of the plugins that only the slow tier installs and tests."""
+    return list(read_toml(ROOT / "pyproject.toml")["tool"]["tiffin"]["heavy"])
+
+
+def unlocked() -> list[str]:
+    """Return the requirements that pip resolves by itself: distributions of many builds, which no lock fits."""
+    return list(read_toml(ROOT / "pyproject.toml")["tool"]["tiffin"]["unlocked"])
+
+
+def groups() -> dict[str, list[str]]:
+    """Return the requirements of each dependency group, included groups resolved.
+
+    The group `test` of a plugin's own pyproject.toml, what its tests need besides the plugin, is called `NAME-test`.
+    """
+    own = read_toml(ROOT / "pyproject.toml")["dependency-groups"]
+    found = {name: _resolved(own, name) for name in own}
+    for package in packages():
+        for name in package.pyproject.get("dependency-groups", {}):
+            found[f"{package.folder.name}-{name}"] = _resolved(package.pyproject["dependency-groups"], name)
+    return found
+
+
+def _resolved(groups: Mapping[str, list[Any]], name: str) -> list[str]:
     requirements: list[str] = []
-    for entry in read_toml(ROOT / "pyproject.toml")["dependency-groups"][name]:
-        requirements += [entry] if isinstance(entry, str) else group(entry["include-group"])
+    for entry in groups[name]:
+        requirements += [entry] if isinstance(entry, str) else _resolved(groups, entry["include-group"])
     return requirements
 
 
@@ -72,40 +90,32 @@ def normalized(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name[0]).lower()
 
 
-def third_party(chosen: list[Package]) -> list[str]:
+def third_party(chosen: Iterable[Package]) -> list[str]:
     """Return what these packages depend on, on any Python, without the workspace's own packages."""
     own = {normalized(package.name) for package in packages()}
     requirements = [line for package in chosen for line in package.dependencies]
     return sorted({line for line in requirements if normalized(line) not in own})
 
 
-def pins(requirements: list[str]) -> str:
-    """Return the part of requirements.lock, hashes included, that these requirements and all below them need.
+def lock_of(name: str) -> Path:
+    """Return the path of the lock of a package (by its folder's name) or of a dependency group."""
+    return LOCKS / f"{name}.txt"
 
-    What is needed below is read from the running environment's installed packages, so it holds for this Python.
-    """
-    entries = re.findall(r"^(\S+)==(\S+)(.*(?:\n    --hash.*)+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
-    hashes = {(normalized(name), version): rest for name, version, rest in entries}
-    needed: dict[str, str] = {}
-    pending = [line.name for line in map(Requirement, requirements) if not line.marker or line.marker.evaluate()]
-    pending = [normalized(name) for name in pending]
-    while pending:
-        name = pending.pop()
-        if name in needed:
-            continue
-        found = metadata.distribution(name)
-        needed[name] = f"{name}=={found.version}{hashes[name, found.version]}\n"
-        below = [Requirement(line) for line in found.requires or []]
-        pending += [normalized(line.name) for line in below if not line.marker or line.marker.evaluate({"extra": ""})]
-    return "".join(needed[name] for name in sorted(needed))
+
+def entries(lock: str) -> list[str]:
+    """Return the entries of a lock's text: name, version and marker, and the lines of hashes, each with its end of line."""
+    return re.findall(r"^\S+==.*(?:\n    --hash.*)+\n", lock, re.MULTILINE)
+
+
+def locked(names: Iterable[str]) -> str:
+    """Return the entries of several locks, each once, sorted: what `pip install --require-hashes -r` takes."""
+    return "".join(sorted({entry for name in names for entry in entries(lock_of(name).read_text(encoding="utf-8"))}))
 
 
 def run_together(commands: Mapping[str, list[str | Path]]) -> list[str]:
     """Run pytest several times in the workspace, two at once; return the names of the runs that failed.
 
-    What a run prints is shown when it has ended. Tests that fail run once more: they kill processes and race them on
-    purpose, beside whatever else the machine does. What fails once in a thousand runs is shown, and does not end the run;
-    what fails twice does.
+    What a run prints is shown when it has ended.
 
     Args:
         commands: name → the command, to which options are added.
@@ -113,17 +123,11 @@ def run_together(commands: Mapping[str, list[str | Path]]) -> list[str]:
 
     def run(name: str) -> int:
         # Each has a memory of its own of what failed.
-        cache = ".pytest_cache/" + name.replace(" ", "-")
-        command = [*commands[name], "-o", f"cache_dir={cache}"]
-        first = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        code, text = first.returncode, first.stdout + first.stderr
-        if code == 1:
-            again = [*command, "--last-failed", "--last-failed-no-failures=none"]
-            second = subprocess.run(again, cwd=ROOT, check=False, capture_output=True, text=True)
-            code, text = second.returncode, f"{text}\nOnce more, only what failed:\n{second.stdout}{second.stderr}"
+        command = [*commands[name], "-o", f"cache_dir=.pytest_cache/{name.replace(' ', '-')}"]
+        done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         with lock:
-            print(f"\n== {name}\n{text}", flush=True)
-        return code
+            print(f"\n== {name}\n{done.stdout}{done.stderr}", flush=True)
+        return done.returncode
 
     lock = threading.Lock()
     with ThreadPoolExecutor(2) as pool:

@@ -50,7 +50,7 @@ def fill(root: str, names: int, versions: int) -> None:
         parent.mkdir()
         for _ in range(versions):
             version, microseconds = tags.new_version()
-            when = datetime.datetime.fromtimestamp(microseconds / 1e6, datetime.timezone.utc)
+            when = datetime.datetime.fromtimestamp(microseconds / 1e6, datetime.UTC)
             body = text.replace(b"name: template", f"name: {name}".encode(), 1)
             body = body.replace(str(first.version).encode(), version.encode(), 1)
             body = body.replace(created, b"creation_time: " + str(when).encode(), 1)

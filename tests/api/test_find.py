@@ -80,7 +80,7 @@ def test_a_handle_of_a_list_knows_what_the_record_says(table: Any) -> None:
     info = model.info
     assert fields == (info.labels, info.framework, info.creation_time, info.size, info.edited)
     assert fields == (model.labels, model.framework, model.creation_time, model.size, model.edited)
-    assert abs(model.creation_time - datetime.datetime.now(datetime.timezone.utc)) < datetime.timedelta(minutes=5)
+    assert abs(model.creation_time - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(minutes=5)
     assert model == tiffin.get("x:1")
     assert hash(model) == hash(tiffin.get("x:1"))
     assert repr(model) == f"Model(tag='x:1', path={str(model.path)!r})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tiffin.cli._drawing import draw
@@ -74,6 +74,7 @@ cells = st.text("abc :,=-", max_size=60).map(str.strip)
     ),
     st.integers(20, 200),
 )
+@example([["a:00", "============== =", "", "", "", ""]], 20)
 def test_tags_are_never_cut_at_any_width(capsys: Any, monkeypatch: Any, rows: list[list[str]], width: int) -> None:
     """Each stands whole at the beginning of a line, in order; only what cannot be broken is wider than the terminal."""
     lines = drawn(rows, width, capsys, monkeypatch)

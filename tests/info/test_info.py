@@ -91,7 +91,7 @@ def test_a_record_of_another_major_version_says_to_upgrade() -> None:
 def test_times_are_understood_with_and_without_a_zone(time: Any) -> None:
     """Without one it is UTC, as Tiffin writes it."""
     read = ModelInfo.from_dict({**GOOD, "creation_time": time})
-    assert read.creation_time == datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
+    assert read.creation_time == datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 
 
 def test_numbers_as_labels_in_a_record_become_text() -> None:

@@ -19,11 +19,11 @@ from tiffin.exceptions import MetadataError
 from tiffin.info import plain, plain_mapping
 from tiffin.info._plain import same
 
-UTC = datetime.timezone.utc
+UTC = datetime.UTC
 EAST = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
 
 
-class Colour(str, enum.Enum):
+class Colour(str, enum.Enum):  # noqa: UP042 - what users have from before StrEnum
     """A string with a name."""
 
     RED = "red"

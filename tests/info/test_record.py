@@ -17,7 +17,7 @@ from tiffin.info import FileEntry, ModelInfo, ObjectEntry, decode_cached, encode
 from tiffin.info._plain import same
 from tiffin.signatures import ModelSignature
 
-UTC = datetime.timezone.utc
+UTC = datetime.UTC
 SHA = "0123456789abcdef" * 4
 
 # Strings that YAML would take for something else, or that text files do strange things with.

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from fresh import run
-from workspace import packages, pins, third_party
+from workspace import locked, packages
 
-CORE, *PLUGINS = packages()
-USED = [package for package in PLUGINS if package.name in ("tiffin-picklable", "tiffin-sklearn")]
-"""The plugins that the main job is run with; the wheels of all are built and looked into."""
-TOOLS = ["hatchling", "editables", "pytest"]
-"""What the tutorial builds and tests its package with."""
+USED = ["core", "picklable", "sklearn"]
+"""The packages that the main job is run with; the wheels of all are built and looked into."""
+TOOLS = ["editable", "test"]
+"""The dependency groups that the tutorial builds and tests its package with."""
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +29,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the third-party wheels that the packages in use need, as locked."""
     folder = tmp_path_factory.mktemp("wheelhouse")
-    requirements = folder / "requirements.lock"
-    requirements.write_text(pins(third_party([CORE, *USED]) + TOOLS), encoding="utf-8")
+    requirements = folder / "requirements.txt"
+    requirements.write_text(locked(USED + TOOLS), encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--require-hashes", "-r", requirements]
     run(command, folder)
     return folder

@@ -45,6 +45,7 @@ def test_the_adapter_is_short() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("packaging")
 @pytest.mark.timeout(900)
 def test_it_is_installed_found_used_and_listed(built: Path, wheelhouse: Path, tmp_path: Path) -> None:
     """`pip install` is all that it takes."""

@@ -14,7 +14,7 @@ import pytest
 from fresh import Environment, run
 from workspace import Package, packages
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("packaging")]
 
 ALL = packages()
 CORE, *PLUGINS = ALL

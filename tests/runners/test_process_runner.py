@@ -214,7 +214,7 @@ def test_streams_that_are_left_free_their_lane(runner: Any) -> None:
 
     async def leave() -> None:
         stream = runner.count_later.async_stream(1_000_000)
-        assert await anext(stream) == 0 if sys.version_info >= (3, 10) else None
+        assert await anext(stream) == 0
         await stream.aclose()
 
     for _ in range(5):

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Any
-
-from typing_extensions import assert_type
+from typing import Any, assert_type
 
 import tiffin
 from tiffin import Model, ModelSignature, ModelStore, Tag

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import tiffin.start  # noqa: F401 - remembers the folder
+from tiffin._moved import MOVED, MovedFinder
 from tiffin.version import __version__
 
 if TYPE_CHECKING:
@@ -74,8 +75,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tiffin' has no attribute {name!r}")
     from importlib.machinery import PathFinder
 
-    from tiffin._moved import MOVED
-
     if f"tiffin.{name}" in MOVED or PathFinder.find_spec(f"tiffin.{name}", __path__) is not None:
         return import_module(f"tiffin.{name}")
     from tiffin.frameworks import framework
@@ -91,24 +90,20 @@ def __dir__() -> list[str]:
 
 
 class _FrameworkFinder:
-    """Stands at the end of Python's import path, for `import tiffin.<framework>` and for modules that have moved."""
+    """Stands at the end of Python's import path, for `import tiffin.<framework>`."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
-        """Return a spec for `tiffin.<framework>` or a moved module; for what is none of Tiffin, say what to do.
+        """Return a spec for `tiffin.<framework>`; for what is neither a part of Tiffin nor a framework, say what to do.
 
         Raises:
             ModuleNotFoundError: `fullname` is a name in this package that no adapter has.
         """
-        if not fullname.startswith("tiffin."):
+        if not fullname.startswith("tiffin.") or fullname.count(".") > 1 or fullname.startswith("tiffin._"):
             return None
-        from tiffin._moved import find_moved
-
-        moved = find_moved(fullname)
-        if moved is not None or fullname.count(".") > 1 or fullname.startswith("tiffin._"):
-            return moved
         from tiffin.frameworks import find_spec
 
         return find_spec(fullname)
 
 
+sys.meta_path.insert(0, MovedFinder())
 sys.meta_path.append(_FrameworkFinder())

@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from importlib.abc import Loader
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 MOVED = {
     "tiffin._model": "tiffin.model",
     "tiffin.batching._containers": "tiffin.values",
-    "tiffin.batching._explain": "tiffin.batching",
     "tiffin.batching._layout": "tiffin.batching",
     "tiffin.batching._methods": "tiffin.batching",
+    "tiffin.inspection._limits": "tiffin.inspection",
     "tiffin.runners._attached": "tiffin.sharing",
     "tiffin.runners._interfaces": "tiffin.calls",
     "tiffin.runners._worker_process": "tiffin.workers",
+    "tiffin.store._gc": "tiffin.store.gc",
+    "tiffin.store._usage": "tiffin.store.usage",
+    "tiffin.store._verify": "tiffin.store.verifying",
     "tiffin.transfer": "tiffin.archives",
+    "tiffin.transfer._export": "tiffin.archives",
+    "tiffin.transfer._import": "tiffin.archives",
+    "tiffin.transfer._limits": "tiffin.archives",
 }
 """Old name → the module that has its public names now. Pickles of earlier versions hold them: they stand here for good."""
 
 
-def find_moved(fullname: str) -> ModuleSpec | None:
-    """Return the spec that leads from an old name to the module that is there now, `None` for other names."""
-    return ModuleSpec(fullname, _Forward()) if fullname in MOVED else None
+class MovedFinder:
+    """Stands first on Python's import path: else files of the new place would be taken for modules of the old one."""
 
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
+        """Return the spec that leads from an old name to the module that is there now, `None` for other names."""
+        if fullname not in MOVED:
+            return None
+        from importlib.machinery import ModuleSpec
 
-class _Forward(Loader):
-    def create_module(self, spec: ModuleSpec) -> None:
+        return ModuleSpec(fullname, self)  # type: ignore[arg-type]
+
+    def create_module(self, spec: object) -> None:
         """Leave making a module to Python; it is replaced at once."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module that is there now in the old name's place."""
+        from importlib import import_module
+
         sys.modules[module.__name__] = import_module(MOVED[module.__name__])

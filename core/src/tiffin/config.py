@@ -6,7 +6,6 @@ Read when something asks for a setting, not at import. A file that is not there 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -61,10 +60,8 @@ def parse_config(text: str, path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it is not TOML.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    import tomllib
+
     try:
         content: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

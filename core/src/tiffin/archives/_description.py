@@ -134,8 +134,8 @@ class Description:
         try:
             time = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(str(value))
             if time.tzinfo is None:
-                time = time.replace(tzinfo=datetime.timezone.utc)
-            self.created = time.astimezone(datetime.timezone.utc)
+                time = time.replace(tzinfo=datetime.UTC)
+            self.created = time.astimezone(datetime.UTC)
         except (ValueError, OverflowError):
             self.lost.append(f"the time at which it was made: {value!r} is none")
 

@@ -232,7 +232,7 @@ def _info(
         ),
         signatures=signatures,
         custom_objects=objects,
-        creation_time=described.created or datetime.datetime.now(datetime.timezone.utc),
+        creation_time=described.created or datetime.datetime.now(datetime.UTC),
     )
 
 

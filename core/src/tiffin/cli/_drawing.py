@@ -64,7 +64,7 @@ def lay_out(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequen
         least = sum(LONG if index in long else natural[index] for index in others) + len(GAP) * (kept - 1)
         fitting = [length for length in firsts if length <= room - least]
         # A few long first cells get lines of their own; where most are too long, the columns must give way.
-        if kept > 2 and 2 * len(fitting) < len(firsts):
+        if kept > 2 and (len(headers[0]) > room - least or 2 * len(fitting) < len(firsts)):
             continue
         first = max(len(headers[0]), fitting[-1] if fitting else 0)
         widths = [first, *natural[1:kept]]
@@ -73,6 +73,8 @@ def lay_out(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequen
             given = min(natural[index] - LONG, max(0, spare))
             widths[index] = LONG + given
             spare -= given
+        if kept == 2:
+            widths[1] = max(1, min(widths[1], room - first - len(GAP)))  # even a short one gives way, word by word
         return Plan(widths, list(range(kept, len(headers))))
     raise AssertionError("a table has a column")
 

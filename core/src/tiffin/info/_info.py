@@ -67,7 +67,7 @@ class ModelInfo:
     signatures: dict[str, ModelSignature] = attrs.field(factory=dict)
     custom_objects: dict[str, ObjectEntry] = attrs.field(factory=dict)
     files: dict[str, FileEntry] = attrs.field(factory=dict)
-    creation_time: datetime.datetime = attrs.field(factory=lambda: datetime.datetime.now(datetime.timezone.utc))
+    creation_time: datetime.datetime = attrs.field(factory=lambda: datetime.datetime.now(datetime.UTC))
     content_digest: str = ""
     edited: bool = False
     extra: dict[str, Any] = attrs.field(factory=dict)
@@ -162,9 +162,9 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(created, datetime.datetime):
         raise ValueError(f"creation_time is {created!r}, not a time")
     if created.tzinfo is None:
-        created = created.replace(tzinfo=datetime.timezone.utc)
+        created = created.replace(tzinfo=datetime.UTC)
     else:
-        created = created.astimezone(datetime.timezone.utc)
+        created = created.astimezone(datetime.UTC)
     return {
         "name": name,
         "version": version,

@@ -22,6 +22,8 @@ class ModelOptions:
         partial_kwargs: per method, keyword arguments that are given to every call unless the call gives its own.
     """
 
+    __module__ = "tiffin"  # pickles hold the public name, wherever the file is
+
     partial_kwargs: dict[str, dict[str, Any]] = attrs.field(factory=dict)
 
     def with_options(self: Self, **changes: Any) -> Self:

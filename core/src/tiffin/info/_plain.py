@@ -167,10 +167,10 @@ def _from_datetime(value: datetime.datetime, where: str) -> datetime.datetime:
     # YAML and JSON keep microseconds and an offset, but no named zone.
     if value.tzinfo is not None:
         try:
-            value = value.astimezone(datetime.timezone.utc)
+            value = value.astimezone(datetime.UTC)
         except (OverflowError, ValueError) as error:
             raise _no_time(where) from error
-    zone = None if value.tzinfo is None else datetime.timezone.utc
+    zone = None if value.tzinfo is None else datetime.UTC
     return datetime.datetime(
         value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, zone
     )

@@ -95,6 +95,8 @@ class Model:
     Holds no files open. After the version was deleted, everything that reads it raises ModelNotFoundError.
     """
 
+    __module__ = "tiffin"  # pickles hold the public name, wherever the file is
+
     __slots__ = ("_info", "_objects", "_options", "_row", "_source", "_stamp", "name", "version")
 
     name: str
@@ -203,9 +205,7 @@ class Model:
     def creation_time(self) -> datetime.datetime:
         """When it was saved, in UTC."""
         if self._info is None and self._row is not None:
-            return datetime.datetime.fromtimestamp(0, datetime.timezone.utc) + datetime.timedelta(
-                microseconds=self._row.created
-            )
+            return datetime.datetime.fromtimestamp(0, datetime.UTC) + datetime.timedelta(microseconds=self._row.created)
         return self.info.creation_time
 
     @property

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Signatures = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
 AllowedGlobals = Sequence[str] | os.PathLike[str] | Callable[[], Iterable[str]]
-CodeReader = Union[str, Callable[[Path], "Inspection"]]  # noqa: UP007 - a name in quotes takes no "|" on Python 3.10
+CodeReader = str | Callable[[Path], "Inspection"]
 READERS = ("pickle", "joblib")
 
 

@@ -186,8 +186,8 @@ def _created(version: RemoteVersion) -> datetime.datetime:
     try:
         found = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        return datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
-    return found if found.tzinfo is not None else found.replace(tzinfo=datetime.timezone.utc)
+        return datetime.datetime.fromtimestamp(0, datetime.UTC)
+    return found if found.tzinfo is not None else found.replace(tzinfo=datetime.UTC)
 
 
 def _not_found(remote: Remote, tag: str) -> ModelNotFoundError:

@@ -7,7 +7,6 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextvars import Context
 from typing import Any
 
@@ -49,7 +48,7 @@ class LocalWorker:
         future = self._begin(slot, context, context.run(bound, *args, **kwargs))
         try:
             return future.result(timeout)
-        except (TimeoutError, FutureTimeoutError):
+        except TimeoutError:
             if future.done():
                 raise  # the method's own
             future.cancel()

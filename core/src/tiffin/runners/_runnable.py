@@ -33,6 +33,8 @@ class RunnableMethod:
         output_spec: What it returns.
     """
 
+    __module__ = "tiffin.runners"  # pickles hold the public name, wherever the file is
+
     batchable: bool = False
     batch_dim: Any = 0
     idempotent: bool = True
@@ -51,6 +53,8 @@ class Runnable:
         SUPPORTS_CPU_MULTI_THREADING: Whether it makes good use of several cores itself, and its methods may be called
             from several threads at once. Decides how many threads BLAS and OpenMP get in a worker.
     """
+
+    __module__ = "tiffin"  # pickles hold the public name, wherever the file is
 
     SUPPORTED_RESOURCES: ClassVar[Sequence[str]] = ("cpu",)
     SUPPORTS_CPU_MULTI_THREADING: ClassVar[bool] = False

@@ -143,7 +143,7 @@ class UnmergedHandle:
                 stream.request(1)
                 try:
                     item, error, more = await asyncio.wait_for(events.get(), self._options.timeout)
-                except (TimeoutError, asyncio.TimeoutError):
+                except TimeoutError:
                     raise self.timed_out() from None
                 if error is not None:
                     raise error

@@ -209,7 +209,7 @@ class AttachedMethod:
                 calls.request_item(token)
                 try:
                     outcome = await asyncio.wait_for(events.get(), self._options.timeout)
-                except (TimeoutError, asyncio.TimeoutError):
+                except TimeoutError:
                     raise self._timed_out() from None
                 if outcome.error is not None:
                     raise outcome.error

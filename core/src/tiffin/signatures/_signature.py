@@ -50,6 +50,8 @@ class ModelSignature:
         SignatureError: A field has a wrong type or form.
     """
 
+    __module__ = "tiffin"  # pickles hold the public name, wherever the file is
+
     batchable: bool = attrs.field(default=False, converter=_parse_batchable)
     batch_dim: BatchDim = attrs.field(default=(0, 0), converter=_parse_batch_dim)
     input_spec: Any | None = None

@@ -22,9 +22,7 @@ class NewVersion:
     def __init__(self, tag: Tag, labels: Mapping[str, str] | None, metadata: Mapping[str, Any] | None) -> None:
         made, microseconds = new_version()
         self.tag = Tag(tag.name, tag.version or made)
-        self.created = datetime.datetime.fromtimestamp(0, datetime.timezone.utc) + datetime.timedelta(
-            microseconds=microseconds
-        )
+        self.created = datetime.datetime.fromtimestamp(0, datetime.UTC) + datetime.timedelta(microseconds=microseconds)
         self.labels = check_labels(labels)
         self.metadata = check_metadata(metadata)
 

@@ -20,7 +20,7 @@ from tiffin.tags import is_part
 
 _SETTLED_NS = 1_000_000_000
 """Nanoseconds after which an mtime is relied on: file systems tick coarsely, and a later change may have the same one."""
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _MAX_INTEGER = (1 << 63) - 1
 """What SQLite can hold."""

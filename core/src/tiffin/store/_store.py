@@ -312,6 +312,7 @@ class ModelStore:
             InvalidTagError: `alias` is not allowed, or is a version.
             ModelNotFoundError: there is no such version.
         """
+        check_part(alias, "alias")
         model = self.get(tag)
         check_alias(self.finder, model.name, alias)
         with changing(self.layout):

@@ -211,12 +211,11 @@ class Writer:
 
 
 def check_alias(finder: Finder, name: str, alias: str) -> None:
-    """Refuse a word that cannot be an alias of a name.
+    """Refuse an alias that already means something else.
 
     Raises:
-        InvalidTagError: it breaks the naming rules, or is a version.
+        InvalidTagError: it is a version, or `latest`.
     """
-    check_part(alias, "alias")
     if alias == LATEST or os.path.lexists(finder.layout.version(name, alias)):
         why = "It always stands for the newest version" if alias == LATEST else "It is a version of the model"
         raise InvalidTagError(f"{alias!r} cannot be an alias of '{name}'", why=why, value=alias)

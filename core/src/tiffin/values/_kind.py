@@ -19,6 +19,8 @@ class BatchContainer(ABC):
     All of its methods get the axis along which the rows lie. Raise `ValueError` for an axis that a value does not have.
     """
 
+    __module__ = "tiffin.values"  # pickles hold the public name, wherever the file is
+
     @abstractmethod
     def count_rows(self, value: Any, axis: int) -> int | None:
         """Return how many rows the value has, or `None` if this one is no batch after all (an array without axes)."""

@@ -137,7 +137,7 @@ def _file_annotations(path: str, size: int, info: ModelInfo) -> dict[str, str]:
 
 
 def _created(info: ModelInfo) -> str:
-    return info.creation_time.astimezone(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
+    return info.creation_time.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
 
 
 def _json(data: Any) -> bytes:
