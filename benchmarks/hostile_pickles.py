@@ -19,7 +19,8 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from tiffin.inspection import PLAIN_NAMES, inspect_file
+from tiffin.building import as_name, core_lists
+from tiffin.inspection import inspect_file
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".envs" / "picklescan"
@@ -80,7 +81,7 @@ def corpus() -> list[Any]:
 def opinion(path: Path) -> str:
     """Return what Tiffin finds in a file, empty where nothing speaks against it."""
     found = inspect_file(path)
-    names = [name for name in found.names if name not in PLAIN_NAMES and not name.startswith("joblib.numpy_pickle.")]
+    names = [name for name in found.names if not core_lists().knows(as_name(name))]
     return ", ".join(names) or (found.problems[0] if found.problems else "")
 
 

@@ -19,8 +19,8 @@ ERRORS = [name for name, kind in vars(exceptions).items() if inspect.isclass(kin
 
 # What only core itself uses, or what the page of another module has.
 LEFT_OUT = {
-    "pickling": {"load_item", "restore_memoryview"},
-    "plugins": {"Adapter", "CodeReader", "find_reader", "hookimpl", "register", "unregister"},
+    "pickling": {"load_item", "map_buffers", "restore_memoryview"},
+    "plugins": {"Adapter", "CodeReader", "find_reader", "hookimpl", "install_hint", "register", "unregister"},
     "remotes": {"Pushed"},
     "signatures": {
         "BatchDim",

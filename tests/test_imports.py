@@ -77,3 +77,27 @@ def test_models_list_of_a_filled_store_imports_only_what_it_needs(
     assert "sqlite3" in modules
     assert modules & SLOW == set()
     assert top_level(modules) <= {"tiffin", "click"}
+
+
+def test_a_worker_process_imports_little_before_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each worker pays for it at each start: at most 25 modules of Tiffin, and of other packages numpy, which frames need."""
+    program = "import tiffin.workers._worker_main, tiffin; tiffin.Runnable"
+    modules = imported_by(program, tmp_path, monkeypatch)
+    assert "tiffin.workers._worker_main" in modules
+    assert len([name for name in modules if name.partition(".")[0] == "tiffin"]) <= 25
+    assert top_level(modules) == {"tiffin", "numpy"}
+    assert modules & {"asyncio", "subprocess"} == set()
+
+
+def test_a_first_load_imports_neither_mail_nor_what_looks_into_files(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was saved here is loaded without readers of mail and YAML, and without what builds of foreign files."""
+    fill = "import tiffin\ntiffin.save('answer', {'a': 42}, framework='picklable')"
+    subprocess.run([sys.executable, "-c", fill], cwd=tmp_path, capture_output=True, check=True)
+    load = "import tiffin\nassert tiffin.load('answer') == {'a': 42}"
+    imported_by(load, tmp_path, monkeypatch)  # the catalog knows its record from now on
+    modules = imported_by(load, tmp_path, monkeypatch)
+    assert "tiffin_picklable" in modules
+    needless = {"importlib_metadata", "importlib.metadata", "email.parser", "yaml", "difflib", "zipfile"}
+    assert modules & {*needless, "tiffin.inspection", "tiffin.building"} == set()

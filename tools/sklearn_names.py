@@ -1,14 +1,14 @@
-"""Write the names that pickles of scikit-learn's estimators import, for the adapter's list of allowed globals.
+"""Write the names that scikit-learn's adapter lets core build: classes.txt and functions.txt.
 
 Run: python tools/sklearn_names.py [--check]
 
 Every estimator of `all_estimators()` is fitted on small data and pickled, with every setting whose values bring other
-classes (kernels, losses, metrics, sparse matrices); what the pickles import is collected. A name gets onto the list only if
-- it is a class of scikit-learn or of scipy.sparse, or one of REVIEWED: functions and foreign classes that were read, each
-  with the reason why unpickling with it runs no code but its own;
-- it is not in REFUSED, and not in a testing module.
-Whatever else is met is printed, and stays off the list. Names that releases before this one had are kept from the list as it
-is: a name that no longer exists cannot be imported. `--check` writes nothing, and fails where a name is missing.
+classes (kernels, losses, metrics, sparse matrices); what the pickles name is collected. A name gets onto the list of
+classes only if it is a class of scikit-learn's own, written in Python, so that it can be made empty, and not in a testing
+module. Functions are those of FUNCTIONS, each with the reason why it may stand as a value, and the metrics of the scorers.
+What compiled code makes has a maker in the adapter. Whatever else is met is printed, and stays off the lists. Names that
+releases before this one had are kept from the lists as they are: a name that no longer exists cannot be imported. `--check`
+writes nothing, and fails where a name is missing. plugins/sklearn/tests/test_lists.py walks every entry.
 """
 
 from __future__ import annotations
@@ -24,24 +24,27 @@ from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
-from tiffin.inspection import PLAIN_NAMES, inspect_file
+from tiffin.building import as_name
+from tiffin.inspection import inspect_file
+from tiffin.trust._reading import lists
 
-TARGET = Path(__file__).resolve().parent.parent / "plugins/sklearn/src/tiffin_sklearn/allowed_globals.txt"
-HEADER = """\
-# What pickles of scikit-learn's estimators may import: classes whose unpickling runs no code but scikit-learn's own.
-# Written by tools/sklearn_names.py, which says how a name gets here. One exact name per line.
+FOLDER = Path(__file__).resolve().parent.parent / "plugins/sklearn/src/tiffin_sklearn"
+CLASSES = FOLDER / "classes.txt"
+CLASSES_HEADER = """\
+# Classes of which core may build instances from a stranger's file, by plain attributes. One exact name per line.
+# Written by tools/sklearn_names.py, which says how a name gets here.
+"""
+FUNCTIONS_HEADER = """\
+# Functions that may stand as values in a stranger's file. One exact name per line.
+# Written by tools/sklearn_names.py, which says how a name gets here.
 """
 
-REVIEWED = {
-    "joblib.numpy_pickle.NumpyArrayWrapper": "holds an array's shape; its data follow, and only joblib reads them",
+_UFUNCS = "abs absolute cos exp exp2 expm1 log log10 log1p log2 sin sqrt square"
+FUNCTIONS = {
+    **{f"numpy.{name}": "works on numbers, as FunctionTransformer calls it" for name in _UFUNCS.split()},
     "numpy.max": "works on numbers, as the pooling of FeatureAgglomeration",
     "numpy.mean": "works on numbers, as the pooling of FeatureAgglomeration",
     "scipy._lib.array_api_compat.numpy._aliases.asarray": "makes an array of numbers, as SplineTransformer does",
-    "scipy.interpolate._bsplines.BSpline": "knots and coefficients",
-    "scipy.interpolate._bsplines._BSpline": "knots and coefficients",
-    "scipy.interpolate._interpolate.interp1d": "points of a curve; its state is plain arrays",
-    "scipy.interpolate.interpolate.interp1d": "as above, under its older name",
-    "scipy.spatial._ckdtree.cKDTree": "points; its state is plain arrays",
     "sklearn.cluster._kmeans._kmeans_single_elkan": "works on numbers",
     "sklearn.cluster._kmeans._kmeans_single_lloyd": "works on numbers",
     "sklearn.feature_selection._mutual_info.mutual_info_classif": "works on numbers",
@@ -49,23 +52,14 @@ REVIEWED = {
     "sklearn.feature_selection._univariate_selection.chi2": "works on numbers",
     "sklearn.feature_selection._univariate_selection.f_classif": "works on numbers",
     "sklearn.feature_selection._univariate_selection.f_regression": "works on numbers",
-    "sklearn.metrics._dist_metrics.newObj": "makes an empty instance of a class that it is given",
-    "sklearn.neighbors._ball_tree.newObj": "makes an empty instance of a class that it is given",
-    "sklearn.neighbors._kd_tree.newObj": "makes an empty instance of a class that it is given",
+    "sklearn.utils.validation.check_array": "checks numbers",
 }
-"""Names of functions, and of other packages' classes."""
-
-REFUSED = {
-    "sklearn.preprocessing._function_transformer.FunctionTransformer": "calls the function that it holds",
-}
-"""Classes that do what the pickle says when they are used, whatever that is."""
-
-_SPARSE = tuple(
-    f"scipy.sparse.{module}.{kind}_{form}"
-    for kind in ("csr", "csc", "coo", "dia", "lil", "bsr", "dok")
-    for module, form in ((kind, "matrix"), (f"_{kind}", "matrix"), (f"_{kind}", "array"))
+"""Names of functions, each with why it may be called by who holds it."""
+NOT_MET = (
+    "sklearn.preprocessing._function_transformer.FunctionTransformer",
+    "sklearn.compose._column_transformer.make_column_selector",
 )
-"""Sparse matrices, where releases of scipy before and since 1.8 have them."""
+"""Classes that no fitted estimator brings by itself; what they hold is checked."""
 
 
 def main() -> int:
@@ -79,41 +73,48 @@ def main() -> int:
         for what, estimator in estimators():
             for name in imports(estimator, Path(folder)):
                 met.setdefault(name, what)
-    before = (
-        {line for line in TARGET.read_text().splitlines() if line[:1] not in ("", "#")} if TARGET.exists() else set()
-    )
-    good = {name for name in met if is_allowed(name)}
-    for name in sorted(met.keys() - good - PLAIN_NAMES):
-        print(f"not on the list: {name} ({met[name]})", file=sys.stderr)
+    known = lists()
+    missing = {name for name in met if not known.knows(as_name(name))}
+    good = {name for name in missing if is_class(name)}
+    for name in sorted(missing - good - READ):
+        print(f"not on a list: {name} ({met[name]})", file=sys.stderr)
     if options.check:
-        for name in sorted(good - before):
+        for name in sorted(good):
             print(f"missing: {name} ({met[name]})")
-        return 1 if good - before else 0
-    names = sorted(good | before | set(_SPARSE) | REVIEWED.keys() | set(sklearn_classes()))
-    TARGET.write_text(HEADER + "".join(f"{name}\n" for name in names), encoding="utf-8")
-    print(f"{len(names)} names in {TARGET.name}, {len(set(names) - before)} of them new")
+        return 1 if good else 0
+    before = {line for line in CLASSES.read_text().splitlines() if line[:1] not in ("", "#")}
+    classes = good | before | set(NOT_MET) | set(sklearn_classes())
+    CLASSES.write_text(CLASSES_HEADER + "".join(f"{name}\n" for name in sorted(classes)), encoding="utf-8")
+    functions = FUNCTIONS.keys() | set(metrics())
+    text = FUNCTIONS_HEADER + "".join(f"{name}\n" for name in sorted(functions))
+    (FOLDER / "functions.txt").write_text(text, encoding="utf-8")
+    print(f"{len(classes)} classes, {len(classes - before)} of them new; {len(functions)} functions")
     return 0
 
 
-def is_allowed(name: str) -> bool:
-    """Tell whether a name may go onto the list."""
-    if name in REVIEWED:
-        return True
-    if name in PLAIN_NAMES or name in REFUSED or "test" in name.lower():
+READ = frozenset({"numpy.dtype", "joblib.numpy_pickle.NumpyArrayWrapper"})
+"""Names that the parser itself reads."""
+
+
+def is_class(name: str) -> bool:
+    """Tell whether a name may go onto the list of classes."""
+    if "test" in name.lower() or not name.startswith("sklearn.") or ":" in name:
         return False
-    module, _, attribute = name.replace(":", ".").rpartition(".")
-    if module == "_loss":  # so some releases call sklearn._loss._loss in pickles, and register it in sys.modules
-        module = "sklearn._loss._loss"
-    if not module.startswith(("sklearn.", "scipy.sparse.")):
-        return False
+    module, _, attribute = name.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError):
+        return isinstance(found, type) and isinstance(object.__new__(found), found)
+    except (ImportError, AttributeError, TypeError):
         return False
-    if isinstance(found, type):
-        return True
-    # Cython's way to make an empty instance of one class, and to set its state.
-    return attribute.startswith("__pyx_unpickle_")
+
+
+def metrics() -> Iterator[str]:
+    """Yield the names of the functions by which scorers score."""
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    for name in get_scorer_names():
+        function = get_scorer(name)._score_func
+        yield f"{function.__module__}.{function.__name__}"
 
 
 def sklearn_classes() -> Iterator[str]:
@@ -122,7 +123,7 @@ def sklearn_classes() -> Iterator[str]:
 
     for _, kind in all_estimators():
         name = f"{kind.__module__}.{kind.__qualname__}"
-        if is_allowed(name):
+        if is_class(name):
             yield name
 
 

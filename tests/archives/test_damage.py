@@ -37,7 +37,7 @@ def archive(make: Callable[..., Model], tmp_path: Path) -> Callable[[str], bytes
         if kind not in _cache:
             store = ModelStore(tmp_path / "store")
             model = make(store, FILES, f"iris:{kind.replace('.', '')}")
-            _cache[kind] = Path(models.export_model(model, tmp_path / "x", kind, store=store)).read_bytes()
+            _cache[kind] = Path(models.export_model(model, tmp_path / f"x.{kind}", kind, store=store)).read_bytes()
         return _cache[kind]
 
     return archive

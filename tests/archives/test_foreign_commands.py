@@ -40,7 +40,7 @@ def test_a_model_that_no_adapter_reads_is_refused_or_taken_as_files(
     assert "Traceback" not in done.stderr
     done = run("import", sample, "--as-files")
     assert (done.returncode, done.stdout) == (0, "Imported iris_clf:qkm3rkdvpw\n")
-    assert "Not kept of what model 'iris_clf:qkm3rkdvpw' had:\n  - how to load it" in done.stderr
+    assert "Not kept of what model 'iris_clf:qkm3rkdvpw' had:\n      - how to load it" in done.stderr
     assert "saved_model.pkl" in run("inspect", "iris_clf").stdout
 
 

@@ -377,6 +377,7 @@ TestSimulation.settings = settings(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # two thousand schedules, beside whatever else the machine does
 class TestLongSimulation(Simulation.TestCase):
     """The same, for thousands of schedules."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from typing import Any
 
 import pytest
@@ -142,3 +144,64 @@ def _claiming(dotted: str) -> str:
         @hookimpl
         def context_info(): return {{"types": [{dotted!r}]}}
     """
+
+
+def test_of_two_distributions_of_one_name_the_first_on_the_path_counts(
+    site: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, fresh_registry: Registry
+) -> None:
+    """An older release that lies behind the newer one, as in a layered environment, is no second plugin."""
+    site.install("tiffin-toy", adapters={"toy": "tiffin_toy"}, tiffin_toy="")
+    behind = type(site)(tmp_path / "behind")
+    behind.install("Tiffin_Toy", adapters={"toy": "tiffin_toy", "old": "tiffin_toy"})
+    (behind.path / "Tiffin_Toy-1.2.dist-info" / "METADATA").write_text(
+        "Name: Tiffin_Toy\nVersion: 1.1\n", encoding="utf-8"
+    )
+    monkeypatch.setattr("sys.path", [*sys.path, str(behind.path)])
+    [plugin] = fresh_registry.installed()["toy"]
+    assert (plugin.distribution, plugin.version) == ("tiffin-toy", "1.2")
+    assert "old" not in fresh_registry.installed()
+
+
+@pytest.mark.parametrize("kind", ["archive", "egg-info", "finder"])
+def test_distributions_that_are_no_plain_folders_are_found_too(
+    kind: str, site: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, fresh_registry: Registry
+) -> None:
+    """An archive on the import path, an egg-info and a finder of another program's are asked as Python asks them."""
+    made = type(site)(tmp_path / "made")
+    made.install("tiffin-odd", adapters={"odd": "tiffin_odd"}, tiffin_odd="")
+    where = str(made.path)
+    if kind == "archive":
+        where = shutil.make_archive(str(tmp_path / "packed"), "zip", made.path)
+    elif kind == "egg-info":
+        info = made.path / "tiffin_odd-1.2.dist-info"
+        (info / "METADATA").rename(info / "PKG-INFO")
+        info.rename(made.path / "tiffin_odd.egg-info")
+    if kind == "finder":
+        monkeypatch.setattr("sys.meta_path", [*sys.meta_path, Finder(where)])
+    else:
+        monkeypatch.setattr("sys.path", [*sys.path, where])
+    [plugin] = fresh_registry.installed()["odd"]
+    assert (plugin.name, plugin.distribution, plugin.version, plugin.target) == (
+        "odd",
+        "tiffin-odd",
+        "1.2",
+        "tiffin_odd",
+    )
+
+
+class Finder:
+    """Finds the distributions of one folder that is not on the import path."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def find_spec(self, *_: Any) -> None:
+        """Find no module."""
+
+    def find_distributions(self, context: Any) -> Any:
+        """Return what lies in the folder."""
+        import importlib_metadata
+
+        if context.path is sys.path or context.path == sys.path:
+            return importlib_metadata.distributions(path=[self.where], name=context.name)
+        return []

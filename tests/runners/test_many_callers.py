@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import threading
 from collections.abc import Callable
@@ -144,8 +145,9 @@ def test_threads_and_event_loops_at_once_each_get_their_own_rows(workers: int, t
             jobs.append(lambda seed=seed: from_a_thread(runner, seed))  # type: ignore[misc]
             jobs.append(lambda seed=seed: asyncio.run(from_a_loop(runner, 100 + seed)))  # type: ignore[misc]
         run_all(jobs)
+        while runner.metrics()["busy"]:  # a worker hands its answers over before it is counted free
+            os.sched_yield()
         metrics = runner.metrics()
-    assert metrics["busy"] == 0
     assert metrics["waiting_rows"] == 0
     counters = metrics["methods"]["predict"]
     assert counters["batches"] - counters["probes"] < counters["calls"], "nothing merged"

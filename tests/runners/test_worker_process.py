@@ -231,6 +231,18 @@ def test_the_environment_is_set_before_anything_is_imported(shared):
     assert shared.run("environment", ("OMP_NUM_THREADS",), {}) == "3"
 
 
+def test_a_worker_does_not_inherit_the_password_of_a_key(monkeypatch):
+    """It runs a model's code, and signs nothing."""
+    monkeypatch.setenv("TIFFIN_KEY_PASSWORD", "s3cret")
+    monkeypatch.setenv("TIFFIN_TEST_OTHER", "kept")
+    worker = start()
+    try:
+        assert worker.run("environment", ("TIFFIN_KEY_PASSWORD",), {}) is None
+        assert worker.run("environment", ("TIFFIN_TEST_OTHER",), {}) == "kept"
+    finally:
+        worker.close(20)
+
+
 def test_errors_keep_their_kind_text_and_traceback(shared):
     """An error arrives as RemoteError and as the builtin class that it was, with its traceback over there."""
     with pytest.raises(RemoteError) as caught:

@@ -12,6 +12,7 @@ import pytest
 
 import tiffin
 from tiffin import Model, models
+from tiffin.building import core_lists
 from tiffin.exceptions import ConfigError, UntrustedModelError
 
 Trusting = Callable[..., None]
@@ -217,7 +218,10 @@ def test_without_cryptography_the_refusal_says_so(
     found = models.inspect("team-a")
     assert found.signatures[0].result == "unverified"
     assert "pip install 'tiffin[signing]'" in found.unverified
-    monkeypatch.setattr("tiffin.trust._check.allowed_names", lambda: frozenset({"argparse.Namespace"}))
+    allowed = core_lists()
+    allowed.add(["argparse.Namespace"])
+    for module in ("_reading", "_report"):
+        monkeypatch.setattr(f"tiffin.trust.{module}.lists", lambda: allowed)
     assert tiffin.load("team-a").answer == 42
 
 

@@ -102,7 +102,7 @@ DAMAGES = [
 def close(store: ModelStore) -> None:
     """Write all to the file itself and close it, as at the end of a process."""
     store.finder.catalog._read("PRAGMA wal_checkpoint(TRUNCATE)")
-    store.finder.catalog._local.held = None
+    store.finder.catalog.close()
 
 
 @pytest.mark.parametrize("is_open", [False, True], ids=["closed", "open"])
@@ -203,7 +203,7 @@ def test_what_is_noted_late_is_not_taken_for_what_is_there(store: ModelStore) ->
     from tiffin.store._scan import make_entry
 
     assert noted[1] is not None
-    store.note([make_entry(first.info, noted[1], encode_cached(first.info))])
+    store.note([make_entry(store.layout, first.info, noted[1], encode_cached(first.info))])
     assert store.list()[0].labels["stage"] == "second"
     assert store.get("x:1").labels["stage"] == "second"
 

@@ -41,7 +41,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for store in (*self.stores, self.elsewhere):
-            store.finder.catalog._local.held = None
+            store.finder.catalog.close()
         shutil.rmtree(self.folder)
 
     @property

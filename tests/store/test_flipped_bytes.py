@@ -183,7 +183,7 @@ def test_a_flipped_bit_anywhere_in_the_catalog_never_changes_a_record(filled: Mo
     expected = [(str(m.tag), m.labels, m.size, m.creation_time, m.framework) for m in filled.list()]
     infos = {str(m.tag): m.info for m in ModelStore(filled.path).list()}
     filled.finder.catalog._read("PRAGMA wal_checkpoint(TRUNCATE)")
-    filled.finder.catalog._local.held = None
+    filled.finder.catalog.close()
     path = Path(filled.layout.catalog)
     good = path.read_bytes()
     used = [at for at in range(len(good)) if good[at]]
@@ -200,7 +200,7 @@ def test_a_flipped_bit_anywhere_in_the_catalog_never_changes_a_record(filled: Mo
         assert all((problem.path, problem.state) == (str(path), "repaired") for problem in found)
         named += bool(found)
         assert [(str(m.tag), m.labels, m.size, m.creation_time, m.framework) for m in store.list()] == expected
-        store.finder.catalog._local.held = None
+        store.finder.catalog.close()
     assert named > 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from store_processes import Processes
 from store_states import assert_tidy, mark_of, save, snapshot
 
@@ -100,6 +102,28 @@ def test_threads_save_and_list_through_one_store(store: ModelStore) -> None:
     assert len(store.list("shared")) == 40
     assert len(snapshot(store)) == 80
     assert_tidy(store)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are seen in /proc")
+def test_threads_share_one_open_catalog(store: ModelStore) -> None:
+    """However many threads use a store, the catalog is open once; a thread that ends leaves nothing behind."""
+    open_files: list[str] = []
+
+    def look() -> None:
+        # While all threads wait, and open and close nothing. A link whose file is closed is that of the folder looked into.
+        for link in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                open_files.append(str(link.readlink()))
+
+    together = threading.Barrier(8, look)
+
+    def work(number: int) -> None:
+        save(store, f"own{number}", number)
+        store.list()
+        together.wait(60)
+
+    in_threads(8, work)
+    assert open_files.count(os.path.realpath(store.layout.catalog)) == 1
 
 
 def test_threads_that_edit_one_record_lose_no_edit(store: ModelStore) -> None:

@@ -29,7 +29,7 @@ class Box:
 class BoxAdapter:
     """A toy adapter of the framework `box`: pickles what it stores."""
 
-    allowed: Any = ()
+    lists: Any = {}  # noqa: RUF012 - set anew by tests
     code_files: Any = ("*.pkl",)
     readers: Any = {"*.pkl": "pickle"}  # noqa: RUF012 - set anew by tests
 
@@ -46,7 +46,7 @@ class BoxAdapter:
             "signatures": {},
             "code_files": self.code_files,
             "code_readers": self.readers,
-            "allowed_globals": self.allowed,
+            **self.lists,
         }
 
     @hookimpl
@@ -54,7 +54,9 @@ class BoxAdapter:
         (path / "box.pkl").write_bytes(pickle.dumps(model.value))
 
     @hookimpl
-    def load(self, path: Path) -> Box:
+    def load(self, path: Path, trusted: bool, read: Any) -> Box:
+        if not trusted:
+            return Box(read("box.pkl"))
         return Box(pickle.loads((path / "box.pkl").read_bytes()))
 
 
@@ -88,7 +90,7 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def adapter(fresh_registry: Registry, monkeypatch: pytest.MonkeyPatch) -> BoxAdapter:
     """Register the toy adapter alone."""
-    monkeypatch.setattr("tiffin.plugins._discovery.installed", lambda group: {})
+    monkeypatch.setattr("tiffin.plugins._discovery.installed", lambda: {"tiffin": {}, "tiffin.plugins": {}})
     adapter = BoxAdapter()
     tiffin.register(adapter, "box")
     return adapter
@@ -101,11 +103,11 @@ def from_elsewhere(
     """Return a function that saves an object in another store, and brings it into this one."""
     elsewhere = tiffin.ModelStore(tmp_path / "elsewhere")
 
-    def bring(value: Any, *, by: str = "import", **options: Any) -> Model:
+    def bring(value: Any, *, by: str = "import", over: Any = None, **options: Any) -> Model:
         saved = elsewhere.save("gift", Box(value), **options)
         if by == "import":
             archive = models.export_model(saved.tag, tmp_path / "gift.tiffin", force=True, store=elsewhere)
-            return models.import_model(archive)
+            return models.import_model(archive, name=over, force=over is not None)
         target = tiffin.models.default_store().path / "models" / "gift" / saved.version
         tiffin.models.default_store().layout.prepare()
         shutil.copytree(saved.path, target)

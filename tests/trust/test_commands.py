@@ -123,3 +123,51 @@ def test_a_model_that_loads_without_its_custom_objects_is_told_so(
     assert "custom objects" not in run("models", "inspect", str(both.tag)).stdout.partition("FILE ")[0]
     monkeypatch.setenv("TIFFIN_TRUST_POLICY", "never")
     assert "does not load" in run("models", "inspect", str(gift.tag)).stdout
+
+
+def test_the_question_shows_all_that_is_refused_each_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing hides behind "and more", and no name looks like two, or like the end of the list."""
+    from tiffin.cli._trust import _show
+    from tiffin.trust import FileReport, TrustReport
+
+    names = tuple(f"module_{number}.run" for number in range(300))
+    faked = "a.b\n  numpy.ndarray", "a.c" + " " * 200 + "numpy.dtype", "a.\u202ed", "x" * 5000
+    file = FileReport("m.pkl", 1, "kv", True, "pickle", (*names, *faked), (*names, *faked), ("It is\x1b[2J odd\nfine",))
+    _show(TrustReport("iris:1", "kv", None, "", "ask", (file,), "refused"), names=False)
+    printed = capsys.readouterr().out.splitlines()
+    start = printed.index("Imports that no list allows:") + 1
+    lines = printed[start : printed.index("", start)]
+    assert len(lines) == len(names) + len(faked)
+    assert all(line.startswith("  ") and " " not in line[2:] and line.isprintable() for line in lines)
+    assert "  " + "x" * 5000 in lines
+    assert printed[-1] == "  m.pkl: It is\\x1b[2J odd\\nfine"
+
+
+def test_what_is_trusted_must_be_what_was_shown(from_elsewhere: Bring, evil: Any) -> None:
+    """The digest that `inspect` tells binds what is trusted to what was looked at."""
+    gift = from_elsewhere(evil)
+    shown = models.inspect(gift.tag).content_digest
+    other = "sha256:" + "0" * 64
+    with pytest.raises(tiffin.exceptions.UntrustedModelError, match="is not what was shown"):
+        models.trust(gift.tag, content_digest=other)
+    refused = run("models", "trust", "-y", "--digest", other, str(gift.tag))
+    assert refused.exit_code == 1
+    assert models.inspect(gift.tag).verdict == "refused"
+    assert run("models", "trust", "-y", "--digest", shown, str(gift.tag)).exit_code == 0
+    assert models.inspect(gift.tag).verdict == "trusted"
+
+
+def test_what_changes_while_the_question_is_open_is_not_trusted(
+    from_elsewhere: Bring, evil: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forced pull between look and answer changes what the tag means, and the answer was about the other."""
+    gift = from_elsewhere(evil)
+
+    def replace(*_: object, **__: object) -> bool:
+        from_elsewhere([evil, evil], over=gift.tag)
+        return True
+
+    monkeypatch.setattr("click.confirm", replace)
+    result = run("models", "trust", str(gift.tag))
+    assert result.exit_code == 1
+    assert models.inspect(gift.tag).verdict == "refused"

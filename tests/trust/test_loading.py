@@ -78,38 +78,104 @@ def test_every_file_counts_where_the_adapter_does_not_say(from_elsewhere: Bring,
         from_elsewhere(evil).load()
 
 
-def test_names_that_an_adapter_allows_load(from_elsewhere: Bring, adapter: Any, evil: Any, canary: Path) -> None:
-    """The lists of the installed adapters count, given as a list, a function or a file."""
-    adapter.say(allowed=["posix.system"])
-    from_elsewhere(evil).load()
-    assert canary.exists()
+class Point:
+    """What a toy adapter lists."""
+
+    def __init__(self, x: int) -> None:
+        self.x = x
+
+    def __setstate__(self, state: object) -> None:
+        raise AssertionError("core called it")
 
 
+POINT = f"{Point.__module__}.{Point.__qualname__}"
+
+
+def test_an_instance_of_a_class_that_an_adapter_lists_is_built(from_elsewhere: Bring, adapter: Any) -> None:
+    """Made empty, and given its attributes; no function of the class is called."""
+    adapter.say(lists={"classes": [POINT]})
+    built = from_elsewhere(Point(3)).load().value
+    assert type(built) is Point
+    assert built.x == 3
+
+
+def test_what_a_maker_makes_is_checked_by_the_check_of_its_class(from_elsewhere: Bring, adapter: Any) -> None:
+    """Makers and checks may be given by a function, which is asked for only when a stranger's model is looked at."""
+
+    def check(made: Any) -> None:
+        if made.x < 0:
+            raise ValueError("less than nothing")
+
+    adapter.say(lists={"classes": [POINT], "checks": lambda: {POINT: check}})
+    assert from_elsewhere(Point(1)).load().value.x == 1
+    with pytest.raises(UntrustedModelError, match="cannot be made"):
+        from_elsewhere(Point(-1)).load()
+
+
+@pytest.mark.filterwarnings("ignore::tiffin.exceptions.PluginWarning")
+def test_names_in_allowed_globals_let_nothing_load(
+    from_elsewhere: Bring, adapter: Any, evil: Any, canary: Path
+) -> None:
+    """They let a pickle call what it names; a model that relies on them needs trust, and the adapter is told once."""
+    adapter.say(lists={"allowed_globals": ["posix.system"]})
+    with pytest.raises(UntrustedModelError, match=r"posix\.system"):
+        from_elsewhere(evil).load()
+    assert not canary.exists()
+    adapter.say(lists={"allowed_globals": ["posix.system", "a.b"]})
+    with pytest.warns(tiffin.exceptions.PluginWarning, match="lets nothing load any more"):
+        from_elsewhere([1]).load()
+
+
+def test_an_adapter_that_does_not_take_trusted_is_not_called(
+    from_elsewhere: Bring, adapter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would read a stranger's file by itself; the error and the report name it."""
+    from tiffin import hookimpl
+
+    class Old(type(adapter)):  # type: ignore[misc]
+        @hookimpl
+        def load(self, path: Path) -> Any:
+            raise AssertionError("it was called")
+
+    gift = from_elsewhere([1])
+    tiffin.unregister("box")
+    tiffin.register(Old(), "box")
+    with pytest.raises(UntrustedModelError, match=r"'box'.* does not take 'trusted'"):
+        gift.load()
+    assert models.inspect(gift.tag).verdict == "refused"
+    with pytest.raises(AssertionError, match="it was called"):
+        gift.load(trust=True)
+
+
+@pytest.mark.parametrize("field", ["classes", "functions", "makers", "checks"])
 @pytest.mark.parametrize("wrong", ["posix", "cloudpickle.cloudpickle._make_function", "posix.*", ""])
-def test_an_allow_list_holds_exact_names_only(wrong: str, adapter: Any) -> None:
+def test_a_list_holds_exact_names_only(wrong: str, field: str, adapter: Any) -> None:
     """Packages, patterns and cloudpickle are refused with the adapter's name."""
     from tiffin.exceptions import HookError
 
-    with pytest.raises(HookError, match="allowed_globals"):
-        adapter.say(allowed=[wrong])
+    with pytest.raises(HookError, match=field):
+        adapter.say(lists={field: {wrong: print} if field in ("makers", "checks") else [wrong]})
 
 
-def test_an_allow_list_may_be_a_file_or_a_function(tmp_path: Path) -> None:
+def test_a_list_may_be_a_file_or_a_function(tmp_path: Path) -> None:
     """Long lists lie in files, and are read only when they are needed."""
     from tiffin import AdapterInfo
+    from tiffin.building import Lists, Name
 
     path = tmp_path / "names.txt"
     path.write_text("# a comment\n\nkv.Table\nkv:Table.Row\n", encoding="utf-8")
-    expected = {"kv.Table", "kv:Table.Row"}
-    assert AdapterInfo(allowed_globals=path).allowed_names("kv") == expected
-    assert AdapterInfo(allowed_globals=lambda: sorted(expected)).allowed_names("kv") == expected
+    expected = {Name("kv", "Table"), Name("kv", "Table.Row")}
+    for classes in (path, lambda: ["kv.Table", "kv:Table.Row"]):
+        lists = Lists()
+        AdapterInfo(classes=classes).add_to(lists, "kv")
+        assert lists.classes == expected
 
 
-def test_a_missing_allow_list_allows_nothing_and_stops_nobody(
+def test_a_missing_list_allows_nothing_and_stops_nobody(
     from_elsewhere: Bring, adapter: Any, tmp_path: Path, evil: Any
 ) -> None:
-    """A broken adapter's list counts as empty."""
-    adapter.say(allowed=tmp_path / "gone.txt")
+    """A broken adapter's lists count as empty."""
+    adapter.say(lists={"classes": tmp_path / "gone.txt"})
     with pytest.raises(UntrustedModelError, match=r"posix\.system"):
         from_elsewhere(evil).load()
     assert from_elsewhere([1]).load().value == [1]

@@ -11,7 +11,7 @@ import pytest
 import tiffin
 from tiffin import Model, hookimpl, models
 from tiffin.exceptions import HookError, UntrustedModelError
-from tiffin.inspection import Inspection
+from tiffin.inspection import Inspection, Tape
 from tiffin.store import ModelStore
 
 
@@ -24,20 +24,26 @@ class Rules:
             "types": ["builtins.str"],
             "code_files": ["*.rules"],
             "code_readers": {"*.rules": self.inspect},
-            "allowed_globals": ["rules.add"],
+            "functions": ["rules.add"],
         }
 
     def inspect(self, path: Path) -> Inspection:
         lines = path.read_text(encoding="utf-8").splitlines()
         names = tuple(line.split()[1] for line in lines if line.startswith("import "))
-        return Inspection("rules", names, ("It is empty",) if not lines else ())
+        tape = None
+        if lines[:1] == ["tape"]:
+            tape = Tape()
+            tape.result = tape.new_list(lines[1:])
+        return Inspection("rules", names, ("It is empty",) if not lines else (), tape)
 
     @hookimpl
     def save(self, model: str, path: Path) -> None:
         (path / "text.rules").write_text(model, encoding="utf-8")
 
     @hookimpl
-    def load(self, path: Path) -> str:
+    def load(self, path: Path, trusted: bool, read: Any) -> Any:
+        if not trusted:
+            return read("text.rules")
         return (path / "text.rules").read_text(encoding="utf-8")
 
 
@@ -56,9 +62,15 @@ def send(tmp_path: Path) -> Iterator[Callable[[str], Model]]:
     tiffin.unregister("rules")
 
 
-def test_names_that_are_on_a_list_load_unasked(send: Callable[[str], Model]) -> None:
-    """As a pickle's."""
-    assert send("import rules.add\n1 1").load() == "import rules.add\n1 1"
+def test_what_a_reader_writes_on_a_tape_is_built(send: Callable[[str], Model]) -> None:
+    """As what a pickle says."""
+    assert send("tape\na\nb").load() == ["a", "b"]
+
+
+def test_a_reader_without_a_tape_can_refuse_and_never_allow(send: Callable[[str], Model]) -> None:
+    """Names alone do not tell what a file would do with them."""
+    with pytest.raises(UntrustedModelError, match="nothing to build"):
+        send("import rules.add\n1 1").load()
 
 
 def test_other_names_and_problems_need_trust(send: Callable[[str], Model]) -> None:

@@ -6,14 +6,15 @@ Read when something asks for a setting, not at import. A file that is not there 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tiffin.exceptions import ConfigError
+from tiffin.exceptions import ConfigError, ConfigWarning
 from tiffin.home import home
+from tiffin.showing import close_names, command
 
 TRUST_POLICY = "TIFFIN_TRUST_POLICY"
 """The environment variable that comes before `policy` in the section `[trust]`."""
@@ -71,6 +72,35 @@ def parse_config(text: str, path: Path) -> dict[str, Any]:
     return content
 
 
+def _trust() -> Mapping[str, Any]:
+    """Return the section `[trust]`, empty where somebody else could have written it.
+
+    Warns:
+        ConfigWarning: another user owns the file, or may write to it.
+    """
+    found = section("trust", _TRUST)
+    path = config_path()
+    if found and (problem := _written_by_others(path)):
+        warnings.warn(
+            f"The section [trust] in {path} does not count: {problem}. Whoever writes there decides what runs here. Make it "
+            f"yours alone: {command('chmod', 'go-w', str(path))}",
+            ConfigWarning,
+            stacklevel=2,
+        )
+        return {}
+    return found
+
+
+def _written_by_others(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:
+        return f"who may write to it cannot be told ({error.strerror})"
+    if status.st_uid not in (os.getuid(), 0):
+        return "another user owns the file"
+    return "others may write to the file" if status.st_mode & 0o022 else ""
+
+
 def section(name: str, known: tuple[str, ...]) -> Mapping[str, Any]:
     """Return one section of the settings, empty where it is not there.
 
@@ -92,7 +122,7 @@ def section(name: str, known: tuple[str, ...]) -> Mapping[str, Any]:
 def _check_known(where: str, found: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:
     for key in found:
         if key not in known:
-            close = get_close_matches(key, known, 1)
+            close = close_names(key, known, 1)
             raise ConfigError(
                 f"The {where} in {path} has an unknown setting {key!r}",
                 why="Known are " + ", ".join(known),
@@ -115,7 +145,7 @@ def trust_policy() -> str:
     where = f"${TRUST_POLICY}"
     if not value:
         where = str(config_path())
-        value = section("trust", _TRUST).get("policy", "ask")
+        value = _trust().get("policy", "ask")
     if value not in POLICIES:
         raise ConfigError(
             f"The trust policy in {where} is {value!r}",
@@ -147,7 +177,7 @@ def trusted_keys() -> tuple[TrustedKey, ...]:
             for more than it was meant to, is worse.
     """
     path = config_path()
-    entries = section("trust", _TRUST).get("keys", [])
+    entries = _trust().get("keys", [])
     if not isinstance(entries, list):
         raise _not_a_key(f"'keys' is {entries!r}", path)
     keys = []

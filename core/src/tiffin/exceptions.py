@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tiffin.showing import shown_lines
+
 
 class TiffinError(Exception):
     """Base class of all of Tiffin's errors.
@@ -24,7 +26,8 @@ class TiffinError(Exception):
     fix: str
 
     def __init__(self, what: str, *, why: str = "", fix: str = "", **facts: Any) -> None:
-        self.what, self.why, self.fix = what, why, fix
+        # What failed is often named by a stranger, and an error ends in a terminal.
+        self.what, self.why, self.fix = shown_lines(what), shown_lines(why), shown_lines(fix)
         self.__dict__.update(facts)
         super().__init__(str(self))
 
@@ -348,7 +351,10 @@ class SocketPathError(RunnerError, OSError):
 
 
 class TiffinWarning(UserWarning):
-    """Base class of Tiffin's warnings."""
+    """Base class of Tiffin's warnings. What a terminal would obey stands in the message as escapes."""
+
+    def __init__(self, message: object = "", *args: object) -> None:
+        super().__init__(shown_lines(str(message)), *args)
 
 
 class VersionMismatchWarning(TiffinWarning):
@@ -373,6 +379,10 @@ class NotKeptWarning(TiffinWarning):
     def __init__(self, message: str, lost: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.lost = lost
+
+
+class ConfigWarning(TiffinWarning):
+    """A part of the settings does not count, because somebody else could have written it."""
 
 
 class PluginWarning(TiffinWarning):

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from tiffin import models
 from tiffin.exceptions import AdapterNotFoundError, WrongFrameworkError
 from tiffin.model import Model
-from tiffin.plugins import Adapter, registry
+from tiffin.plugins import Adapter, install_hint, registry
 from tiffin.tags import Tag
 
 _PREFIX = "tiffin."
@@ -153,6 +153,6 @@ def _not_found(name: str) -> AdapterNotFoundError:
         f"'tiffin.{name}' is neither a part of Tiffin nor an installed adapter "
         f"(installed: {', '.join(registry().names()) or 'none'})",
         fix=(f"Did you mean 'tiffin.{close[0]}'? " if close else "")
-        + f"If it is a framework, try: pip install tiffin-{name.replace('_', '-')}",
+        + install_hint(name).replace("Try:", "If it is a framework, try:"),
         plugin=name,
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from tiffin.exceptions import ArchiveError
+from tiffin.showing import close_names
 
 SUFFIXES = {
     ".tiffin": "tiffin",
@@ -54,7 +53,7 @@ def check_format(name: str) -> str:
     kind = name.lower().lstrip(".")
     kind = {"tgz": "tar.gz", "gz": "tar.gz", "txz": "tar.xz", "xz": "tar.xz", "zst": "tar.zst"}.get(kind, kind)
     if kind not in FORMATS:
-        close = get_close_matches(kind, FORMATS, 1)
+        close = close_names(kind, FORMATS, 1)
         raise ArchiveError(
             f"{name!r} is not a format of archives",
             why="Formats are " + ", ".join(FORMATS),

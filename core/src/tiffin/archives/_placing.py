@@ -21,6 +21,7 @@ from tiffin.files import WriteLedger
 from tiffin.info import RECORD_NAME, ModelContext, ModelInfo, ObjectEntry, check_metadata, options_from, options_to_dict
 from tiffin.inspection import pickled_keys
 from tiffin.plugins import Adapter, ForeignModel, ForeignReading, find_reader, registry
+from tiffin.showing import shown
 from tiffin.signatures import normalise_signatures
 from tiffin.tags import Tag, new_version
 
@@ -126,7 +127,7 @@ def _reader(described: Description, checks: Checks) -> tuple[ForeignModel, Adapt
 
 def _some(kinds: tuple[str, ...]) -> str:
     more = f" and {len(kinds) - _SHOWN} more" if len(kinds) > _SHOWN else ""
-    return ", ".join(_shown(repr(kind)) for kind in kinds[:_SHOWN]) + more
+    return ", ".join(shown(repr(kind)) for kind in kinds[:_SHOWN]) + more
 
 
 def _arrange(inner: Mapping[str, str], moves: Mapping[str, str], objects: str, checks: Checks) -> dict[str, str]:
@@ -272,11 +273,5 @@ def _key(described: Description) -> str:
 def _with_facts(described: Description) -> dict[str, Any]:
     facts = {"version": described.tool_version, **{name: fact for name, fact in described.facts.items() if fact}}
     if described.lost:
-        facts["not_kept"] = [_shown(text) for text in described.lost[:MAX_LOST]]
+        facts["not_kept"] = [shown(text) for text in described.lost[:MAX_LOST]]
     return check_metadata({**described.metadata, _key(described): facts})
-
-
-def _shown(text: str) -> str:
-    # It holds names from a stranger's record, and is printed.
-    text = text if text.isprintable() else ascii(text)[1:-1]
-    return text if len(text) <= 200 else f"{text[:199]}…"

@@ -88,6 +88,10 @@ def _load(path: Path, member: str, checks: Checks) -> bytes:
     return text
 
 
+_TAGS = frozenset({"tag:yaml.org,2002:binary"})
+"""Types that other tools' records name, and that take no more time than the text is long."""
+
+
 def _parse(text: bytes, member: str, checks: Checks) -> Any:
     try:
         return _read(text, f"{member} of {checks.path}")
@@ -98,7 +102,7 @@ def _parse(text: bytes, member: str, checks: Checks) -> Any:
 def _read(text: bytes, path: str) -> Any:
     import yaml
 
-    check_yaml(text, path, expands_to=_EXPANDED)
+    check_yaml(text, path, expands_to=_EXPANDED, tags=_TAGS)
     load: Callable[..., Any] = yaml.load
     try:
         # The safe loaders build plain data only; nothing in the file can name code to run.

@@ -7,6 +7,7 @@ from typing import IO, NamedTuple
 from tiffin.archives._limits import FREE, Limits
 from tiffin.archives._paths import Paths
 from tiffin.exceptions import DamagedArchiveError, UnsafeArchiveError
+from tiffin.showing import shown
 
 _OVERHEAD = 256 << 20
 """Bytes of headers and filling that are borne beside the files."""
@@ -79,7 +80,7 @@ class Checks:
 
     def refuse(self, member: str, why: str, fix: str = "Do not trust who made it") -> UnsafeArchiveError:
         """Return the error for a member that no honest archive holds."""
-        where = f" because of its member {_shown(member)}" if member else ""
+        where = f" because of its member {shown(repr(member))}" if member else ""
         return UnsafeArchiveError(
             f"The archive {self.path} was refused{where}: {why}",
             why="Nothing of it was imported",
@@ -90,7 +91,7 @@ class Checks:
 
     def damaged(self, how: str, member: str = "") -> DamagedArchiveError:
         """Return the error for an archive that is not what was written."""
-        where = f" at {_shown(member)}" if member else ""
+        where = f" at {shown(repr(member))}" if member else ""
         return DamagedArchiveError(
             f"The archive {self.path} is damaged{where}: {how}",
             why="Nothing of it was imported",
@@ -98,8 +99,3 @@ class Checks:
             path=self.path,
             member=member,
         )
-
-
-def _shown(member: str) -> str:
-    text = ascii(member) if not member.isprintable() else repr(member)
-    return text if len(text) <= 200 else f"{text[:197]}…{text[-1]}"

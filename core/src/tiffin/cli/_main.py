@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tiffin.cli._commands import Commands
-from tiffin.cli._output import printable
+from tiffin.cli._output import say
 from tiffin.exceptions import (
     AmbiguousTagError,
     HookError,
@@ -34,7 +34,7 @@ class Main(Commands):
         try:
             added = _plugin_commands()
         except PluginError as error:
-            click.echo(f"Warning: {error}", err=True)
+            say(str(error), err=True, label="Warning:", colour="yellow")
             added = {}
         return sorted({*super().list_commands(ctx), *added})
 
@@ -84,16 +84,15 @@ def _plugin_commands() -> dict[str, click.Command]:
 
 def show_error(error: TiffinError) -> None:
     """Print an error's parts to standard error."""
-    what = getattr(error, "what", str(error))
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {printable(what)}", err=True)
+    say(getattr(error, "what", str(error)), err=True, label="Error:", colour="red")
     for part in (error.why, error.fix):
         if part:
-            click.echo(f"  {printable(part)}", err=True)
+            say(f"  {part}", err=True)
 
 
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, TiffinWarning):
-        click.echo(f"{click.style('Warning:', fg='yellow', bold=True)} {printable(str(message))}", err=True)
+        say(str(message), err=True, label="Warning:", colour="yellow")
 
 
 @click.command(

@@ -6,7 +6,8 @@ import click
 
 from tiffin import models as api
 from tiffin.cli._completion import complete_name, complete_tag
-from tiffin.cli._output import count, output_option, read_size, show_data, show_table
+from tiffin.cli._output import count, output_option, read_size, say, show_data, show_table
+from tiffin.showing import shown
 
 DAMAGE_FOUND = 5
 """The exit code of `verify` where something is not as it was saved."""
@@ -31,10 +32,10 @@ def verify(context: click.Context, tag: str | None, accept: bool, output: str) -
     else:
         for problem in problems:
             colour = "green" if problem.state == "repaired" else "red"
-            click.echo(f"{click.style(problem.state, fg=colour)}  {problem.tag or '-'}  {problem.path}")
-            click.echo(f"  {problem.what}.")
+            say(f" {problem.tag or '-'}  {shown(problem.path, 0)}", label=problem.state, colour=colour)
+            say(f"  {problem.what}.")
             if problem.fix:
-                click.echo(f"  {problem.fix}.")
+                say(f"  {problem.fix}.")
         if open_problems:
             click.echo(f"{count(len(open_problems), 'problem')} found.", err=True)
         else:

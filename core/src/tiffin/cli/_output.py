@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import sys
@@ -10,18 +11,25 @@ from typing import Any
 
 import click
 
+from tiffin.showing import is_plain_text, shown, shown_lines
+
 RICH_ROWS = 200
 """Rows up to which a terminal gets a drawn table: laying out thousands takes seconds."""
 
 
-def printable(text: str) -> str:
-    """Return a text as a terminal may get it: control characters, which it would obey, as escapes; lines stay lines.
+def say(text: str, *, err: bool = False, label: str = "", colour: str = "") -> None:
+    """Print a text that may hold a stranger's words, so that a terminal obeys none of them.
 
-    What a stranger wrote gets into tables and errors in many ways, so that all of them pass through here.
+    Further lines are set in: none can be taken for a line of Tiffin's own.
+
+    Args:
+        text: one or more lines.
+        err: whether it goes to standard error.
+        label: what stands before it, in a colour.
+        colour: the label's.
     """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    before = click.style(label, fg=colour, bold=True) + " " if label else ""
+    click.echo(before + shown_lines(text).replace("\n", "\n    "), err=err)
 
 
 def output_option(*formats: str) -> Callable[[Any], Any]:
@@ -46,7 +54,7 @@ def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
     """
     if not rows:
         return
-    rows = [[printable(text) for text in row] for row in rows]
+    rows = [[shown(text, 0) for text in row] for row in rows]
     if sys.stdout.isatty() and len(rows) <= RICH_ROWS:
         from tiffin.cli._drawing import draw
 
@@ -71,9 +79,7 @@ def show_data(data: Any, output: str) -> None:
         text = json.dumps(_standard(data), indent=2, ensure_ascii=False, default=lambda value: value.isoformat())
         click.echo(_UNUSUAL.sub(_escaped, text))
     else:
-        import yaml
-
-        click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110), nl=False)
+        click.echo(_yaml(data), nl=False)
 
 
 _UNUSUAL = re.compile(r"[^\n -~]")
@@ -83,7 +89,34 @@ def _escaped(found: re.Match[str]) -> str:
     import json
 
     # JSON itself allows the control characters beyond ASCII, and those that turn the direction of writing.
-    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
+    return found[0] if is_plain_text(found[0]) else json.dumps(found[0])[1:-1]
+
+
+def _yaml(data: Any) -> str:
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Writes texts that do not show as they are in ASCII: YAML itself allows what has no width or turns direction."""
+
+    def text(dumper: Any, value: str) -> Any:
+        if all(is_plain_text(line) for line in value.split("\n")):
+            return dumper.represent_str(value)
+        return dumper.represent_scalar(_STRING, value, style='"')
+
+    Dumper.add_representer(str, text)
+    written = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return _UNUSUAL.sub(_yaml_escaped, written)
+
+
+_STRING = "tag:yaml.org,2002:str"
+
+
+def _yaml_escaped(found: re.Match[str]) -> str:
+    # All such characters stand within double quotes, where YAML knows these escapes.
+    code = ord(found[0])
+    if is_plain_text(found[0]):
+        return found[0]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _standard(data: Any) -> Any:
@@ -108,9 +141,10 @@ def read_size(size: int) -> str:
 
 
 def read_time(time: Any) -> str:
-    """Return a datetime as people read it: local time, to the second."""
-    text: str = time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    return text
+    """Return a datetime as people read it: local time, to the second; UTC where that has no local time."""
+    with contextlib.suppress(OverflowError, ValueError, OSError):  # at the ends of the calendar
+        time = time.astimezone()
+    return f"{time.replace(tzinfo=None, microsecond=0).isoformat(' ')}"
 
 
 def read_labels(labels: dict[str, str]) -> str:

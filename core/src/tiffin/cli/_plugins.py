@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tiffin.cli._output import output_option, show_data, show_table
+from tiffin.cli._output import output_option, say, show_data, show_table
 
 
 @click.group()
@@ -41,4 +41,4 @@ def list_plugins(output: str) -> None:
     show_table(["NAME", "KIND", "DISTRIBUTION", "VERSION", "TYPES", "STATE"], rows)
     for plugin in found:
         if plugin.cause:
-            click.echo(f"{click.style(plugin.state, fg='red')} {plugin.name} ({plugin.distribution}): {plugin.cause}")
+            say(f"{plugin.name} ({plugin.distribution}): {plugin.cause}", label=plugin.state, colour="red")

@@ -41,7 +41,11 @@ def push(tag: str, remote: str | None, aliases: bool, force: bool) -> None:
 @click.argument("tag", metavar="TAG|URL", shell_complete=complete_tag)
 @click.argument("remote", required=False, metavar="[REMOTE|URL]", shell_complete=complete_remote)
 @click.option("--as", "name", metavar="NAME[:VERSION]", help="Store it under another name or version.")
-@click.option("--aliases", is_flag=True, help="Set the aliases that it has there, too.")
+@click.option(
+    "--aliases",
+    is_flag=True,
+    help="Set the aliases that it has there, too; those that mean another version here move only with --force.",
+)
 @click.option("--force", is_flag=True, help="Replace another model that has the version here.")
 def pull(tag: str, remote: str | None, name: str | None, aliases: bool, force: bool) -> None:
     """Fetch a version from a remote and store it; only what is not here yet travels.
@@ -52,6 +56,10 @@ def pull(tag: str, remote: str | None, name: str | None, aliases: bool, force: b
     with progress_bar() as progress:
         model = api.pull(tag, remote, name=name, aliases=aliases, force=force, progress=progress)
     click.echo(f"Pulled {model.tag}")
+    if aliases:
+        for alias, version in api.aliases(model.name).items():
+            if version == model.version:
+                click.echo(f"{model.name}:{alias} is {model.tag}")
     hint(model)
 
 

@@ -10,9 +10,10 @@ import click
 
 from tiffin import models as api
 from tiffin.cli._completion import complete_tag
-from tiffin.cli._output import output_option, show_data
-from tiffin.cli._trust import plain, show_signatures
+from tiffin.cli._output import output_option, say, show_data
+from tiffin.cli._trust import show_signatures
 from tiffin.models._signing import PASSWORD
+from tiffin.showing import shown
 
 _FILE = click.Path(dir_okay=False)
 
@@ -59,9 +60,11 @@ def verify_signature(tag: str, keys: tuple[str, ...], signature: str | None, out
     show_signatures(checks)
     first = checks[0]
     if first.result == "good":
-        click.echo(f"\n{model.tag} is what {plain(first.key_path)} signed")
+        click.echo()
+        say(f"{model.tag} is what {shown(first.key_path)} signed")
     else:
-        click.echo(f"\nThe files of {model.tag} are those that {plain(first.key_path)} signed. {first.problem}.")
+        click.echo()
+        say(f"The files of {model.tag} are those that {shown(first.key_path)} signed. {first.problem}.")
 
 
 def _password(key: str, password_file: str | None) -> str | None:

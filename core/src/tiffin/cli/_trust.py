@@ -9,14 +9,14 @@ import click
 
 from tiffin import models as api
 from tiffin.cli._completion import complete_tag
-from tiffin.cli._output import count, output_option, read_size, show_data, show_table
+from tiffin.cli._output import count, output_option, read_size, say, show_data, show_table
+from tiffin.showing import shown
 
 if TYPE_CHECKING:
     from tiffin.model import Model
     from tiffin.signing import SignatureCheck
     from tiffin.trust import FileReport, TrustReport
 
-_SHOWN = 20
 _VERDICTS = {
     "made here": "loads: it was made here",
     "runs no code": "loads: none of its files can run code",
@@ -44,10 +44,12 @@ def inspect(tag: str, output: str) -> None:
 @click.command("trust")
 @click.argument("tag", shell_complete=complete_tag)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-def trust(tag: str, yes: bool) -> None:
+@click.option("--digest", metavar="SHA256", help="Trust only this content, as 'inspect' told its digest.")
+def trust(tag: str, yes: bool, digest: str | None) -> None:
     """Let a version from elsewhere be loaded, whatever code it runs.
 
-    Shows first what it would import. Trust holds for this content, under every tag.
+    Shows first what it would import. Trust holds for this content, under every tag. What replaces it while the question is
+    open is not trusted.
     """
     found = api.inspect(tag)
     if found.verdict in ("made here", "runs no code", "signed"):
@@ -59,7 +61,7 @@ def trust(tag: str, yes: bool) -> None:
         click.confirm(
             "Loading it can do all that you can do on this machine. Do you trust who made it?", abort=True, err=True
         )
-    api.default_store().trust(found.tag, how="tiffin models trust")
+    api.default_store().trust(found.tag, content_digest=digest or found.content_digest, how="tiffin models trust")
     click.echo(f"Trusted {found.tag}")
     if found.policy not in ("ask", "always"):
         click.echo(f"The trust policy is {found.policy!r}: trust given by hand does not count now.", err=True)
@@ -75,16 +77,12 @@ def untrust(tag: str) -> None:
 
 def hint(model: Model) -> None:
     """Say, after an import, what a model needs before it can be loaded; nothing where it needs nothing."""
-    from tiffin.plugins import registry
+    from tiffin.plugins import install_hint, registry
 
     framework = model.info.framework
     if framework and not registry().has(framework):
         # Which names are allowed is told by the adapter too, so nothing is said of trust before it is there.
-        click.echo(
-            f"The adapter {framework!r}, which loads it, is not installed. "
-            f"Try: pip install tiffin-{framework.replace('_', '-')}",
-            err=True,
-        )
+        say(f"The adapter {shown(framework)!r}, which loads it, is not installed. {install_hint(framework)}", err=True)
         return
     found = api.inspect(model.tag)
     if not found.loads:
@@ -106,11 +104,12 @@ def _only_objects(found: TrustReport) -> bool:
 
 
 def _show(found: TrustReport, *, names: bool) -> None:
-    from tiffin.trust import describe_origin
+    from tiffin.origin import describe_origin
 
     show_table(["FIELD", "VALUE"], [
         ["tag", found.tag],
         ["framework", found.framework or "- (a raw folder of files)"],
+        ["content", found.content_digest],
         ["origin", found.doubt or describe_origin(found.origin)],
         *([["trusted", _given(found)]] if found.origin is not None and found.origin.get("trusted") else []),
         ["policy", found.policy],
@@ -120,17 +119,17 @@ def _show(found: TrustReport, *, names: bool) -> None:
     click.echo()
     show_table(
         ["FILE", "SIZE", "CAN RUN CODE", "FORMAT", "IMPORTS"],
-        [[plain(file.path), read_size(file.size), *_cells(file)] for file in found.files],
+        [[file.path, read_size(file.size), *_cells(file)] for file in found.files],
         right=[1],
     )
     if found.signatures:
         click.echo()
         show_signatures(found.signatures)
-    _lines("Imports that no list allows", found.not_allowed)
+    _lines("Imports that no list allows", found.not_allowed, spaces=False)
     _lines("Problems", found.problems)
     if names:
         allowed = sorted({name for file in found.files for name in file.names} - set(found.not_allowed))
-        _lines("Imports that are allowed", tuple(allowed))
+        _lines("Imports that are allowed", tuple(allowed), spaces=False)
 
 
 def show_signatures(checks: Sequence[SignatureCheck]) -> None:
@@ -138,7 +137,7 @@ def show_signatures(checks: Sequence[SignatureCheck]) -> None:
     show_table(
         ["SIGNATURE", "KEY", "SIGNED AS", "WHY"],
         [
-            [check.result, check.key_path or check.key[:16] or "-", plain(check.signed_as[:80]), plain(check.problem)]
+            [check.result, check.key_path or check.key[:16] or "-", shown(check.signed_as, 130), check.problem]
             for check in checks
         ],
     )
@@ -161,17 +160,11 @@ def _cells(file: FileReport) -> list[str]:
     ]
 
 
-def _lines(title: str, texts: tuple[str, ...]) -> None:
+def _lines(title: str, texts: tuple[str, ...], *, spaces: bool = True) -> None:
+    """Print texts from a stranger's files, one a line, all of them and whole: somebody decides by what stands here."""
     if not texts:
         return
-    click.echo(f"\n{title}:")
-    for text in texts[:_SHOWN]:
-        click.echo(f"  {plain(text)}")
-    if len(texts) > _SHOWN:
-        click.echo(f"  and {len(texts) - _SHOWN} more (all of them: -o json)")
-
-
-def plain(text: str) -> str:
-    """Return a text from a stranger as it can be printed."""
-    # A name from a stranger's file must not move the cursor, or colour what follows.
-    return text if text.isprintable() else repr(text)[1:-1]
+    click.echo()
+    click.echo(f"{title}:")
+    for text in texts:
+        say(f"  {shown(text, 0, spaces=spaces)}")

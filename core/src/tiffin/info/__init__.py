@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from tiffin.info._context import ModelContext, installed_version
+from tiffin.info._context import ModelContext
+from tiffin.info._distributions import distributions, entry_points, installed_version, name_and_version
 from tiffin.info._info import FileEntry, ModelInfo, ObjectEntry
 from tiffin.info._labels import check_labels
 from tiffin.info._metadata import MAX_METADATA, check_metadata
 from tiffin.info._options import ModelOptions, options_from, options_to_dict
 from tiffin.info._plain import plain, plain_mapping
 from tiffin.info._record import RECORD_NAME, decode_cached, encode_cached, parse_record, render_record
+from tiffin.info._record_limits import check_limits
 from tiffin.info._untrusted_record import MAX_RECORD, check_yaml, read_foreign_record
 
 __all__ = [
@@ -21,11 +23,15 @@ __all__ = [
     "ModelOptions",
     "ObjectEntry",
     "check_labels",
+    "check_limits",
     "check_metadata",
     "check_yaml",
     "decode_cached",
+    "distributions",
     "encode_cached",
+    "entry_points",
     "installed_version",
+    "name_and_version",
     "options_from",
     "options_to_dict",
     "parse_record",

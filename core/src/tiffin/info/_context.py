@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 import attrs
 
+from tiffin.info._distributions import installed_version
 from tiffin.version import __version__
-
-
-@lru_cache(maxsize=256)
-def installed_version(distribution: str) -> str | None:
-    """Return the version of an installed distribution, `None` where it is not installed.
-
-    Looks at the installed metadata and imports nothing of the distribution. Asked once per process, since each look costs
-    up to a millisecond.
-    """
-    import importlib_metadata
-
-    try:
-        return str(importlib_metadata.version(distribution))
-    except importlib_metadata.PackageNotFoundError:
-        return None
 
 
 @attrs.frozen(kw_only=True)
@@ -53,6 +38,8 @@ class ModelContext:
     def from_dict(cls, data: Mapping[str, Any]) -> ModelContext:
         """Return the context that a record holds; what is missing becomes empty, other fields are passed over."""
         versions = data.get("framework_versions") or {}
+        if not isinstance(versions, Mapping):
+            raise ValueError(f"framework_versions is {type(versions).__name__}, not dict")
         return cls(
             framework_name=str(data.get("framework_name", "")),
             framework_versions={str(name): str(version) for name, version in versions.items()},

@@ -135,7 +135,7 @@ class ModelInfo:
         """
         try:
             return cls(**_fields(data), edited=edited)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, TiffinError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, TiffinError) as error:
             cause = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
             raise RecordError(
                 f"The record {path or 'model.yaml'} is not valid: {cause.rstrip('.')}",

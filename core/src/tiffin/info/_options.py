@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import attrs
 
 from tiffin.exceptions import SignatureError
 from tiffin.info._plain import plain_mapping
+from tiffin.showing import close_names
 
 Self = TypeVar("Self", bound="ModelOptions")
 
@@ -59,7 +59,7 @@ def options_from(declared: Declared, given: Mapping[str, Any], *, beside: Iterab
         known = dict.fromkeys(["partial_kwargs", *(declared or {})])
     for name in given:
         if name not in known:
-            close = get_close_matches(name, [*known, *beside], 1)
+            close = close_names(name, [*known, *beside], 1)
             raise SignatureError(
                 f"Unknown option {name!r}",
                 why="Options are what the adapter declares: " + ", ".join(sorted(known)),

@@ -73,6 +73,9 @@ def check_plain(value: Any) -> None:
             elif kind is str:
                 if not item.isascii():
                     item.encode()  # half of a surrogate pair is no text
+            elif kind is int:
+                if item.bit_length() > MAX_BITS:
+                    raise ValueError(f"it holds a whole number of {item.bit_length()} bits")
             elif kind not in _PLAIN:
                 raise ValueError(f"{kind.__name__} is not a plain value")
         count += len(deeper)

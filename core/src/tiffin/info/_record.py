@@ -10,6 +10,7 @@ from typing import Any
 from tiffin.exceptions import RecordError
 from tiffin.info._info import ModelInfo
 from tiffin.info._plain import check_plain
+from tiffin.info._strict_yaml import load_yaml
 
 RECORD_NAME = "model.yaml"
 MAX_RECORD = 64 << 20
@@ -42,8 +43,7 @@ def parse_record(text: bytes, path: str) -> ModelInfo:
     if len(text) > MAX_RECORD:
         raise RecordError(f"The record {path} has {len(text)} bytes", why=f"At most {MAX_RECORD} are read", path=path)
     try:
-        # The safe loaders build plain data only; nothing in the file can name code to run.
-        data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        data = load_yaml(text)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise RecordError(
             f"The record {path} is not YAML: {' '.join(str(error).split())}",

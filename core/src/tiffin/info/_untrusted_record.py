@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from tiffin.exceptions import RecordError
 from tiffin.info._info import ModelInfo
 from tiffin.info._record import parse_record
+from tiffin.info._record_limits import check_limits
+from tiffin.info._strict_yaml import MAX_DEPTH
 
 MAX_RECORD = 16 << 20
 """Bytes that a record may have: some 100,000 files."""
-_MAX_DEPTH = 100
-"""Levels within each other. The records of models have at most some 70, and a thousand crash the parser in C."""
 _LONG_NUMBER = re.compile(r"[-+0-9_:.a-fA-Fx]{500,}")
 
 
@@ -32,6 +33,7 @@ def read_foreign_record(text: bytes, path: str) -> ModelInfo:
         raise RecordError(f"The record {path} was changed after it was written", path=path)
     try:
         digest = info.compute_digest()
+        check_limits(info, path)
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise RecordError(f"The record {path} is not valid: {error}", path=path) from error
     if info.content_digest != digest:
@@ -39,12 +41,13 @@ def read_foreign_record(text: bytes, path: str) -> ModelInfo:
     return info
 
 
-def check_yaml(text: bytes, path: str, *, expands_to: int = 0) -> None:
+def check_yaml(text: bytes, path: str, *, expands_to: int = 0, tags: Collection[str] = ()) -> None:
     """Refuse YAML that would harm its reader.
 
     Args:
         text: the YAML.
         path: where it is from, for errors.
+        tags: types that it may name.
         expands_to: characters that it may stand for where it refers to itself; 0 refuses references altogether.
 
     Raises:
@@ -63,8 +66,10 @@ def check_yaml(text: bytes, path: str, *, expands_to: int = 0) -> None:
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             wrong = ""
-            if depth > _MAX_DEPTH:
-                wrong = f"it is nested more than {_MAX_DEPTH} levels deep"
+            if depth > MAX_DEPTH:
+                wrong = f"it is nested more than {MAX_DEPTH} levels deep"
+            elif (tag := getattr(event, "tag", None)) not in (None, "!", *tags):
+                wrong = f"it names the type {tag!r}; a value's type follows from its look"
             elif references.grow_too_much(event):
                 wrong = "it refers to itself, by which a short text can stand for an endless one"
             elif isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _LONG_NUMBER.fullmatch(event.value):

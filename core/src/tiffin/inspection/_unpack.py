@@ -1,4 +1,4 @@
-"""Compressed streams: unpacked piece by piece, with a limit, and only if nothing follows them."""
+"""Compressed streams: unpacked with a limit, and only if nothing follows them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import lzma
 import zlib
 from typing import Any
 
-from tiffin.inspection._inert import Unfollowable
+from tiffin.inspection.tape import Unfollowable
 
-_PIECE = 1 << 16
+_PIECE = 1 << 18
 _MEMORY = 256 << 20
 """Bytes that a decoder may take for its tables."""
 
@@ -48,40 +48,28 @@ def decoder_for(start: bytes) -> Any:
     return None
 
 
-class Unpacked:
-    """The unpacked bytes of a stream; an object with `read`.
+def unpack(packed: memoryview, budget: Budget) -> memoryview:
+    """Return the unpacked bytes of a whole stream that begins with what tells how it is packed.
 
-    Args:
-        stream: the packed bytes.
-        decoder: as `decoder_for` returned it.
-        budget: what it may unpack to.
+    Raises:
+        Unfollowable: the stream is damaged, cut off, goes on behind its end, or is too long.
     """
-
-    def __init__(self, stream: Any, decoder: Any, budget: Budget) -> None:
-        self._stream = stream
-        self._decoder = decoder
-        self._budget = budget
-
-    def read(self, count: int) -> bytes:
-        """Return up to `count` bytes; none at the end.
-
-        Raises:
-            Unfollowable: the stream is damaged, cut off, goes on behind its end, or is too long.
-        """
-        decoder = self._decoder
-        try:
-            while not decoder.eof:
-                data = getattr(decoder, "unconsumed_tail", b"")
-                if not data and getattr(decoder, "needs_input", True):
-                    data = self._stream.read(_PIECE)
-                    if not data:
-                        raise Unfollowable("its compressed part is cut off")
-                piece: bytes = decoder.decompress(data, count)
-                if piece:
-                    self._budget.take(len(piece))
-                    return piece
-        except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-            raise Unfollowable(f"its compressed part is damaged: {error}") from error
-        if decoder.unused_data or self._stream.read(1):
-            raise Unfollowable("it goes on behind its compressed part")
-        return b""
+    decoder = decoder_for(bytes(packed[:8]))
+    result = bytearray()
+    at = 0
+    try:
+        while not decoder.eof:
+            data: Any = getattr(decoder, "unconsumed_tail", b"")
+            if not data and getattr(decoder, "needs_input", True):
+                data = packed[at : at + _PIECE]
+                at += len(data)
+                if not data:
+                    raise Unfollowable("its compressed part is cut off")
+            piece = decoder.decompress(data, _PIECE)
+            budget.take(len(piece))
+            result += piece
+    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+        raise Unfollowable(f"its compressed part is damaged: {error}") from error
+    if decoder.unused_data or at < len(packed):
+        raise Unfollowable("it goes on behind its compressed part")
+    return memoryview(result)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tiffin.info import ModelInfo
     from tiffin.plugins import Adapter
     from tiffin.runners import Runnable, Runner
+    from tiffin.trust import PartReader
 
 RETRIES = 20
 """How often a load is tried again when the version is overwritten meanwhile."""
@@ -48,6 +49,7 @@ class Row(NamedTuple):
     Attributes:
         name, version: the tag.
         created: creation time in microseconds since 1970, UTC.
+        since: the time that its age counts from, as `created`: its creation, at most its arrival in this store.
         framework: the adapter's name.
         size: bytes of all files.
         labels: JSON.
@@ -57,6 +59,7 @@ class Row(NamedTuple):
     name: str
     version: str
     created: int
+    since: int
     framework: str
     size: int
     labels: str
@@ -223,8 +226,8 @@ class Model:
     def load(self, *, trust: bool = False) -> Any:
         """Load the model with the adapter that saved it, and return the object; a new one at each call.
 
-        Loading imports the framework, and can run code that is stored in the model's files. A model from elsewhere with such
-        files is refused unless it is trusted, or all that it would import is on the lists of the installed adapters.
+        Loading imports the framework, and can run code that is stored in the model's files. Of a model from elsewhere with
+        such files, which is not trusted, none is run: it is built, of what the installed adapters list, or refused.
 
         Args:
             trust: whether you trust who made it. This is noted in the store, for this content and from then on. It does not
@@ -247,22 +250,23 @@ class Model:
         adapter = self._adapter()
 
         def read(info: ModelInfo) -> Any:
-            self._check_trust(trust=trust)
-            return adapter.load(self.path, options_from(adapter.info.options, info.options))
+            read = self._check_trust(trust=trust)
+            options = options_from(adapter.info.options, info.options)
+            return adapter.load(self.path, options, trusted=read is None, read=read)
 
         loaded = self._settled(read, "load it")
         self._warn()
         registry().broadcast().model_loaded(model=self, obj=loaded)
         return loaded
 
-    def _check_trust(self, name: str | None = None, *, trust: bool = False) -> None:
+    def _check_trust(self, name: str | None = None, *, trust: bool = False) -> PartReader | None:
         from tiffin.trust import check
 
         assert self._info is not None  # the record itself: `info` may have other options
-        check(self._source, self.path, self._info, name, trust=trust)
+        return check(self._source, self.path, self._info, name, trust=trust)
 
     def _adapter(self) -> Adapter:
-        from tiffin.plugins import registry
+        from tiffin.plugins import install_hint, registry
 
         framework = self.info.framework
         if not framework:
@@ -276,7 +280,7 @@ class Model:
             raise AdapterNotFoundError(
                 f"Model '{self.tag}' was saved by the adapter {framework!r}, which is not installed "
                 f"(installed: {', '.join(plugins.names()) or 'none'})",
-                fix=f"Try: pip install tiffin-{framework.replace('_', '-')}",
+                fix=install_hint(framework),
                 plugin=framework,
             )
         return plugins.adapter(framework)
@@ -347,14 +351,17 @@ class Model:
         from tiffin.plugins import registry
 
         def read(info: ModelInfo) -> Any:
-            self._check_trust(name)
+            read = self._check_trust(name)
             entry = info.custom_objects[name]
             folder = self.path / entry.path
             if not entry.framework:
                 item = entry.options.get("item")
+                if read is not None:
+                    return read.item("model.pkl", item)
                 return pickling.load(folder) if item is None else pickling.load_item(folder, item)
             adapter = registry().adapter(entry.framework)
-            return adapter.load(folder, options_from(adapter.info.options, entry.options))
+            options = options_from(adapter.info.options, entry.options)
+            return adapter.load(folder, options, trusted=read is None, read=read)
 
         return self._settled(read, f"load its custom object {name!r}")
 

@@ -216,15 +216,20 @@ def inspect(tag: str | Tag, *, store: ModelStore | None = None) -> TrustReport:
     return (store or default_store()).inspect(tag)
 
 
-def trust(tag: str | Tag, *, store: ModelStore | None = None) -> Model:
+def trust(tag: str | Tag, *, content_digest: str | None = None, store: ModelStore | None = None) -> Model:
     """Let a version from elsewhere be loaded, whatever code it runs. Holds for its content, under every tag.
+
+    Args:
+        tag: which version.
+        content_digest: of the content that was looked at, as `inspect` tells it; another content is not trusted.
+        store: another store than the default one.
 
     Raises:
         ModelNotFoundError: there is no such version.
-        UntrustedModelError: its files are not those that its record lists.
+        UntrustedModelError: its content is another one, or its files are not those that its record lists.
         ReadOnlyStoreError: the store may not be written to.
     """
-    return (store or default_store()).trust(tag)
+    return (store or default_store()).trust(tag, content_digest=content_digest)
 
 
 def untrust(tag: str | Tag, *, store: ModelStore | None = None) -> Model:

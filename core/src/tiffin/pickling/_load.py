@@ -35,7 +35,7 @@ def load(folder: str | os.PathLike[str], *, name: str = "model") -> Any:
     except FileNotFoundError as error:
         raise _missing(path, f"The folder holds no pickle named {name!r}") from error
     with file:
-        buffers = _buffers(folder, name, os.fstat(file.fileno()).st_size)
+        buffers = map_buffers(folder, name, os.fstat(file.fileno()).st_size)
         try:
             return pickle.Unpickler(file, buffers=buffers).load()  # noqa: S301 - this is the loader; the caller trusts
         except PicklingError:
@@ -61,14 +61,29 @@ def load_item(folder: str | os.PathLike[str], item: str) -> Any:
     return loaded[item]
 
 
-def _buffers(folder: Path, name: str, stream_size: int) -> list[memoryview] | None:
+def map_buffers(folder: Path, name: str, stream_size: int, *, apart: bool = False) -> list[memoryview] | None:
+    """Return the buffers that lie outside of a pickle's stream, mapped, in order; `None` where it has none.
+
+    Args:
+        folder: the folder that holds the files.
+        name: what the files are called after.
+        stream_size: bytes of the stream.
+        apart: for files of a stranger: refuse links and special files, and buffers that share bytes.
+
+    Raises:
+        PicklingError: a file is missing or damaged, or is not what it must be.
+    """
     path = folder / index_file(name)
     if not path.exists():
         return None
+    if apart and (path.is_symlink() or not path.is_file()):
+        raise _broken(path, "It is a link or a special file")
     index = Index.from_file(path, name)
     if stream_size != index.stream:
         stream = folder / stream_file(name)
         raise _broken(stream, f"It has {stream_size} bytes, where '{path.name}' says {index.stream}")
+    if apart:
+        _check_apart(folder, index, path)
     views: list[memoryview] = []
     for file, size in index.files:
         try:
@@ -76,6 +91,20 @@ def _buffers(folder: Path, name: str, stream_size: int) -> list[memoryview] | No
         except FileNotFoundError as error:
             raise _missing(folder / file, f"'{path.name}' lists it") from error
     return [views[number][offset : offset + length] for number, offset, length in index.buffers]
+
+
+def _check_apart(folder: Path, index: Index, path: Path) -> None:
+    files = [file for file, _ in index.files]
+    if len(set(files)) < len(files) or not all(size for _, size in index.files):
+        raise _broken(path, "It lists a file twice, or an empty one")
+    for file in files:
+        if (folder / file).is_symlink() or ((folder / file).exists() and not (folder / file).is_file()):
+            raise _broken(folder / file, "It is a link or a special file")
+    ends: dict[int, int] = {}
+    for number, offset, length in sorted(index.buffers):
+        if offset < ends.get(number, 0):
+            raise _broken(path, "Two of its buffers share bytes")
+        ends[number] = offset + length
 
 
 def _explain(error: Exception, path: Path) -> PicklingError:

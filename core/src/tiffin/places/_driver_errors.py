@@ -6,6 +6,7 @@ import contextlib
 import errno
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 from tiffin.exceptions import ArchiveError, StorageFullError, TiffinError
 
@@ -29,6 +30,9 @@ EXTRAS = {
 }
 """URL scheme → the extra of tiffin that brings its driver."""
 
+_PEOPLE = ("sftp", "ssh", "ftp", "ftps", "smb", "hdfs", "abfs", "abfss", "az", "adl")
+"""Schemes whose URLs name a person or a container before the "@", and no token."""
+_LONGEST_USER = 32
 _NO_CREDENTIALS = {
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -54,31 +58,36 @@ def told(path: str, doing: str) -> Iterator[None]:
         yield
     except TiffinError:
         raise
-    except ImportError as error:
+    except Exception as error:
+        _clean(error, path)
+        raise _translated(error, shown, scheme, doing) from error
+
+
+def _translated(error: Exception, shown: str, scheme: str, doing: str) -> TiffinError:
+    if isinstance(error, ImportError):
         why = f"the driver for {scheme}:// is not installed ({error})"
         fix = f"Try: pip install 'tiffin[{EXTRAS[scheme]}]'" if scheme in EXTRAS else "Install what it names"
-        raise _error(shown, doing, why, fix) from error
-    except FileNotFoundError as error:
+        return _error(shown, doing, why, fix)
+    if isinstance(error, FileNotFoundError):
         # The driver for web servers says so of hosts that it does not reach, too.
         why = f"it cannot be reached ({error.__cause__})" if _unreached(error.__cause__) else "it is not there"
-        raise _error(shown, doing, why) from error
-    except PermissionError as error:
-        raise _error(shown, doing, "permission was denied") from error
-    except IsADirectoryError as error:
-        raise _error(shown, doing, "it is a folder") from error
-    except OSError as error:
+        return _error(shown, doing, why)
+    if isinstance(error, PermissionError):
+        return _error(shown, doing, "permission was denied")
+    if isinstance(error, IsADirectoryError):
+        return _error(shown, doing, "it is a folder")
+    if isinstance(error, OSError):
         if error.errno in (errno.ENOSPC, errno.EDQUOT) and doing == "write":
-            raise StorageFullError(
+            return StorageFullError(
                 f"No space is left to write {shown}",
                 why="Nothing half-written remains",
                 fix="Free space, or choose another place",
                 path=shown,
-            ) from error
-        raise _error(shown, doing, error.strerror or str(error) or type(error).__name__) from error
-    except Exception as error:
-        # Some drivers add pages of rules to what they say first.
-        first = str(error).strip().partition("\n")[0]
-        raise _error(shown, doing, f"{type(error).__name__}: {first}", _fix(error)) from error
+            )
+        return _error(shown, doing, error.strerror or str(error) or type(error).__name__)
+    # Some drivers add pages of rules to what they say first.
+    first = str(error).strip().partition("\n")[0]
+    return _error(shown, doing, f"{type(error).__name__}: {first}", _fix(error))
 
 
 def lacks_credentials(error: BaseException | None) -> bool:
@@ -105,15 +114,82 @@ def _error(shown: str, doing: str, why: str, fix: str = "") -> ArchiveError:
 
 
 def redact(path: str) -> str:
-    """Return a URL without its password and its query, which may hold a key; for messages and records."""
-    head, found, rest = path.partition("://")
-    if not found:
+    """Return a URL, or a chain of them, as it may be shown and recorded: without whatever may be a secret.
+
+    Without password, query and fragment; and without the user, which may be a token, unless the scheme's users are people.
+    """
+    if "://" not in path:
         return path
-    rest, query, _ = rest.partition("?")
-    netloc, slash, below = rest.partition("/")
-    login, at, host = netloc.rpartition("@")
+    return "::".join(_redacted(link) for link in path.split("::"))
+
+
+def _redacted(link: str) -> str:
+    head, found, rest = link.partition("://")
+    if not found:
+        return link
+    login, host, tail = _parted(rest)
+    shown = host + ("?…" if tail else "")
+    if not login:
+        return f"{head}://{shown}"
     user, colon, _ = login.partition(":")
-    return f"{head}://{user}{':***' if colon else ''}{at}{host}{slash}{below}{'?…' if query else ''}"
+    user = user if head in _PEOPLE and len(user) <= _LONGEST_USER else "***"
+    return f"{head}://{user}{':***' if colon else ''}@{shown}"
+
+
+def _parted(rest: str) -> tuple[str, str, str]:
+    """Return login, host with path, and query with fragment, of what stands behind a URL's "://"."""
+    at = min((found for mark in "?#" if (found := rest.find(mark)) >= 0), default=len(rest))
+    rest, tail = rest[:at], rest[at:]
+    before, _, _ = rest.partition("/")
+    if "@" not in before and "@" in rest and ":" in before and not before.rpartition(":")[2].isdigit():
+        before = rest.rpartition("@")[0] + "@"  # a password with a slash in it that nobody has quoted
+    elif "@" in tail and ":" in before and not before.rpartition(":")[2].isdigit():
+        return rest + tail.rpartition("@")[0], tail.rpartition("@")[2], ""  # or with a "?" or "#"
+    login = before.rpartition("@")[0]
+    return login, rest[len(login) + 1 :] if login else rest, tail
+
+
+def _secrets(path: str) -> list[str]:
+    """Return what a URL may hold that must not be shown, the longest first."""
+    found: set[str] = set()
+    for link in path.split("::"):
+        head, _, rest = link.partition("://")
+        login, _, tail = _parted(rest)
+        user, _, password = login.partition(":")
+        found |= {password, tail[1:], *(value for part in tail[1:].split("&") if (value := part.partition("=")[2]))}
+        if head not in _PEOPLE or len(user) > _LONGEST_USER:
+            found.add(user)
+    return sorted(
+        {text for secret in found for text in (secret, unquote(secret)) if len(text) > 2}, key=len, reverse=True
+    )
+
+
+def _clean(error: BaseException, path: str) -> None:
+    """Take a URL's secrets out of a driver's error and its causes, which a traceback shows, too."""
+    secrets = _secrets(path)
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while secrets and pending:
+        found = pending.pop()
+        if found is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        pending += [found.__cause__, found.__context__]
+        found.args = tuple(_without(value, secrets) for value in found.args)
+        for name, value in list(vars(found).items()):
+            with contextlib.suppress(AttributeError, TypeError):  # what cannot be set is not text of the driver's
+                setattr(found, name, _without(value, secrets))
+        if isinstance(found, OSError):
+            found.filename, found.strerror = _without(found.filename, secrets), _without(found.strerror, secrets)
+        if any(secret in str(found) for secret in secrets):
+            found.__cause__, found.__context__, found.__suppress_context__ = None, None, True
+
+
+def _without(value: Any, secrets: list[str]) -> Any:
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, "***")
+    return value
 
 
 def exists_error(path: str) -> ArchiveError:

@@ -6,6 +6,7 @@ from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._adapter_info import AdapterInfo, CodeReader
 from tiffin.plugins._foreign import find_reader
 from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
+from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
@@ -21,6 +22,7 @@ __all__ = [
     "StoredModel",
     "find_reader",
     "hookimpl",
+    "install_hint",
     "register",
     "registry",
     "unregister",

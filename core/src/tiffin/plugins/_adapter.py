@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pluggy._hooks import varnames
+
 from tiffin.exceptions import BrokenPluginError, EmptyAnswerError, HookError, ModelTypeError, PluginError
 from tiffin.plugins._adapter_info import AdapterInfo
 from tiffin.plugins._claims import claims
@@ -116,15 +118,26 @@ class Adapter:
         self._require("save", "save models")
         return self._call("save", model=model, path=path, options=options)
 
-    def load(self, path: Any, options: Any) -> Any:
+    @property
+    def builds(self) -> bool:
+        """Whether its `load` takes `trusted`, and so leaves to core what code a stranger's files would run."""
+        return "load" in self.hooks and "trusted" in varnames(self.plugin.load)[0]  # type: ignore[attr-defined]
+
+    def load(self, path: Any, options: Any, *, trusted: bool = True, read: Any = None) -> Any:
         """Call the adapter's `load` and return the object.
+
+        Args:
+            path: the part's folder.
+            options: its options.
+            trusted: whether code that is stored in the files may run.
+            read: where it may not: returns what core builds of a file.
 
         Raises:
             HookError: the adapter cannot load.
             EmptyAnswerError: it answered `None`.
         """
         self._require("load", "load models")
-        loaded = self._call("load", path=path, options=options)
+        loaded = self._call("load", path=path, options=options, trusted=trusted, read=read)
         if loaded is None:
             raise EmptyAnswerError(
                 f"The adapter {self.name!r} loaded nothing: its load returned None",

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from tiffin.exceptions import EmptyAnswerError, HookError
+from tiffin.exceptions import EmptyAnswerError, HookError, PluginWarning
 from tiffin.info import ModelOptions
+from tiffin.showing import close_names
 
 if TYPE_CHECKING:
+    from tiffin.building import Lists, Maker
     from tiffin.inspection import Inspection
 
 Signatures = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
-AllowedGlobals = Sequence[str] | os.PathLike[str] | Callable[[], Iterable[str]]
+NameList = Sequence[str] | os.PathLike[str] | Callable[[], Iterable[str]]
+Makers = Mapping[str, "Maker | Callable[[tuple[Any, ...], Any], Any]"]
+Checks = Mapping[str, Callable[[Any], None]]
 CodeReader = str | Callable[[Path], "Inspection"]
 READERS = ("pickle", "joblib")
 
@@ -39,14 +43,20 @@ class AdapterInfo:
             `None`, the default, stands for all. A model from elsewhere that has such files loads only if it is trusted, or if
             all that they would import is on a list. What the options say must not name code to run.
         code_readers: glob pattern → how such a file is read: "pickle" or "joblib"; or, for a format that core does not know,
-            a function of its path that returns a `tiffin.inspection.Inspection`: what it would import, and what cannot be
-            told. The function gets a stranger's file, and must load nothing. What other code files would run cannot be told,
-            so they need trust.
-        allowed_globals: exact dotted names ("package.module.Class", "package.module:Outer.Inner") that pickles of this
-            framework may import, because unpickling with them runs no code but the framework's, whatever else the pickle
-            says. Never a function that calls what it is given. A list; or the path of a text file with a name per line; or a
-            function that returns the names. The lists of all installed adapters count together, and are read only for a
-            model from elsewhere.
+            a function of its path that returns a `tiffin.inspection.Inspection`: what the file names, what cannot be told,
+            and the tape to build it from. The function gets a stranger's file, and must load nothing. Without a tape, and for
+            other code files, the model needs trust.
+        classes: exact dotted names ("package.module.Class", "package.module:Outer.Inner") of classes whose instances core may
+            build of a stranger's file: made empty, without `__init__` or `__setstate__`, and given plain attributes. A list;
+            or the path of a text file with a name per line; or a function that returns the names.
+        functions: exact dotted names, as above, that may stand as values: functions and classes that are stored by name.
+            None that opens, evaluates, or calls what it is given by a stored name.
+        makers: dotted name → how what it stands for is made where a file would have it called or filled by compiled code: a
+            function `f(arguments, state)`, or a `tiffin.building.Maker`. Or a function that returns such a dict.
+        checks: dotted name of a class → a function of each of its instances, called when a stranger's object is built, which
+            raises where compiled code would trip over it. Or a function that returns such a dict. The lists of all installed
+            adapters count together, and are read only for a model from elsewhere.
+        allowed_globals: no longer used: it let pickles import what it names, which was not safe. Use `classes` and the rest.
         resources: kinds of device that its runnables may use.
         cpu_multi_threading: whether one instance may be called from several threads at once.
     """
@@ -58,7 +68,11 @@ class AdapterInfo:
     options: type[ModelOptions] | Mapping[str, Any] | None = None
     code_files: Sequence[str] | None = None
     code_readers: Mapping[str, CodeReader] = attrs.field(factory=lambda: {"*.pkl": "pickle"})
-    allowed_globals: AllowedGlobals = ()
+    classes: NameList = ()
+    functions: NameList = ()
+    makers: Makers | Callable[[], Makers] = attrs.field(factory=dict)
+    checks: Checks | Callable[[], Checks] = attrs.field(factory=dict)
+    allowed_globals: NameList = ()
     resources: Sequence[str] = ("cpu",)
     cpu_multi_threading: bool = False
 
@@ -86,7 +100,7 @@ class AdapterInfo:
             fields = [field.name for field in attrs.fields(cls)]
             for name in answer:
                 if name not in fields:
-                    close = get_close_matches(str(name), fields, 1)
+                    close = close_names(str(name), fields, 1)
                     raise HookError(
                         f"The adapter {plugin!r} answers context_info with an unknown field {name!r}",
                         why="Known fields are " + ", ".join(fields),
@@ -123,9 +137,13 @@ class AdapterInfo:
                 fix="Return a dict of glob patterns, each with " + ", ".join(map(repr, READERS)) + " or a function",
                 plugin=plugin,
             )
-        names = self.allowed_globals
-        if not (callable(names) or isinstance(names, os.PathLike)):
-            _check_names(names, plugin)
+        for name in ("classes", "functions"):
+            names = getattr(self, name)
+            if not (callable(names) or isinstance(names, os.PathLike)):
+                _check_names(names, name, plugin)
+        for name in ("makers", "checks"):
+            if not callable(getattr(self, name)):
+                _check_functions(getattr(self, name), name, plugin)
         if not isinstance(self.framework, str):
             raise HookError(
                 f"The adapter {plugin!r} answers context_info with framework={self.framework!r}",
@@ -149,50 +167,91 @@ class AdapterInfo:
                 plugin=plugin,
             )
 
-    def allowed_names(self, plugin: str) -> frozenset[str]:
-        """Return the names that pickles of this framework may import; reads them where they lie.
+    def add_to(self, lists: Lists, plugin: str) -> None:
+        """Add to `lists` what core may build for this framework; reads it where it lies.
 
         Args:
+            lists: what may be built.
             plugin: the adapter's name, for errors.
 
         Raises:
-            HookError: they cannot be read, or are no exact names.
+            HookError: it cannot be read, or names nothing exactly.
+
+        Warns:
+            PluginWarning: the adapter still relies on `allowed_globals`.
         """
-        source = self.allowed_globals
-        if isinstance(source, os.PathLike):
-            try:
-                lines = Path(source).read_text(encoding="utf-8").splitlines()
-            except (OSError, UnicodeDecodeError) as error:
-                raise HookError(
-                    f"The adapter {plugin!r} keeps its allowed_globals in {os.fspath(source)}, which cannot be read: {error}",
-                    fix=f"Install the adapter {plugin!r} again",
-                    plugin=plugin,
-                ) from error
-            names: Any = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-        else:
-            names = list(source()) if callable(source) else source
-        _check_names(names, plugin)
-        return frozenset(names)
+        if not isinstance(self.allowed_globals, Sequence) or self.allowed_globals:
+            warnings.warn(
+                f"The adapter {plugin!r} has a list of allowed_globals, which lets nothing load any more: a model from "
+                "elsewhere that relies on it needs trust. Its authors can declare classes, functions, makers and checks",
+                PluginWarning,
+                stacklevel=2,
+            )
+        makers = self.makers() if callable(self.makers) else self.makers
+        checks = self.checks() if callable(self.checks) else self.checks
+        _check_functions(makers, "makers", plugin)
+        _check_functions(checks, "checks", plugin)
+        lists.add(
+            _read_names(self.classes, "classes", plugin),
+            _read_names(self.functions, "functions", plugin),
+            makers,
+            checks,
+        )
 
 
-def _check_names(names: Any, plugin: str) -> None:
+def _read_names(source: NameList, field: str, plugin: str) -> Sequence[str]:
+    if isinstance(source, os.PathLike):
+        try:
+            lines = Path(source).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise HookError(
+                f"The adapter {plugin!r} keeps its {field} in {os.fspath(source)}, which cannot be read: {error}",
+                fix=f"Install the adapter {plugin!r} again",
+                plugin=plugin,
+            ) from error
+        names: Any = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    else:
+        names = list(source()) if callable(source) else source
+    _check_names(names, field, plugin)
+    return cast("Sequence[str]", names)
+
+
+def _is_maker(function: object) -> bool:
+    from tiffin.building import Maker
+
+    return isinstance(function, Maker)
+
+
+def _check_functions(functions: Any, field: str, plugin: str) -> None:
+    if not isinstance(functions, Mapping) or not all(
+        callable(function) or (field == "makers" and _is_maker(function)) for function in functions.values()
+    ):
+        raise HookError(
+            f"The adapter {plugin!r} answers context_info with {field}={functions!r}",
+            fix="Return a dict of dotted names and functions, or a function that returns one",
+            plugin=plugin,
+        )
+    _check_names(list(functions), field, plugin)
+
+
+def _check_names(names: Any, field: str, plugin: str) -> None:
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise HookError(
-            f"The adapter {plugin!r} answers context_info with allowed_globals={names!r}",
+            f"The adapter {plugin!r} answers context_info with {field}={names!r}",
             fix="Return a list of dotted names, the path of a file of them, or a function that returns them",
             plugin=plugin,
         )
     for name in names:
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.replace(":", ".").split(".")):
             raise HookError(
-                f"The adapter {plugin!r} allows {name!r} in allowed_globals",
+                f"The adapter {plugin!r} allows {name!r} in {field}",
                 why="Only exact names are safe: a package may hold anything, now or later",
                 fix="Name each class or function, as 'package.module.Class'",
                 plugin=plugin,
             )
         if name.partition(".")[0] == "cloudpickle" or "." not in name:
             raise HookError(
-                f"The adapter {plugin!r} allows {name!r} in allowed_globals",
+                f"The adapter {plugin!r} allows {name!r} in {field}",
                 why="It stands for any code that a pickle holds",
                 fix="Remove it",
                 plugin=plugin,

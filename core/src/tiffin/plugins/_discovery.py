@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 
 import attrs
-import importlib_metadata
+
+from tiffin.info import distributions, entry_points, name_and_version
 
 ADAPTERS = "tiffin"
 """The entry-point group of adapters; an entry point's name is the framework's name."""
@@ -24,36 +26,39 @@ class InstalledPlugin:
         name: the entry point's name; the shortest, where several of one distribution name one module.
         aliases: the other names.
         distribution, version: where it comes from.
-        entry_point: loads it.
+        target: what the entry point names, as in "package" or "package.module:attribute".
     """
 
     name: str
     aliases: tuple[str, ...]
     distribution: str
     version: str
-    entry_point: importlib_metadata.EntryPoint
+    target: str
 
 
-def installed(group: str) -> dict[str, list[InstalledPlugin]]:
-    """Return the installed plugins of a group by name; a name with several plugins is a conflict."""
-    by_target: dict[tuple[str, str], list[importlib_metadata.EntryPoint]] = defaultdict(list)
-    for entry_point in importlib_metadata.entry_points(group=group):
-        distribution = entry_point.dist.name if entry_point.dist is not None else "unknown"
-        by_target[distribution, entry_point.value].append(entry_point)
-    found: dict[str, list[InstalledPlugin]] = defaultdict(list)
-    for (distribution, _), entry_points in sorted(by_target.items()):
-        entry_points.sort(key=lambda point: (len(point.name), point.name))
-        first = entry_points[0]
-        plugin = InstalledPlugin(
-            first.name,
-            tuple(point.name for point in entry_points[1:]),
-            distribution,
-            first.dist.version if first.dist is not None else "",
-            first,
-        )
+def installed() -> dict[str, dict[str, list[InstalledPlugin]]]:
+    """Return the installed plugins by group and by name; a name with several plugins is a conflict."""
+    found: dict[str, dict[str, list[InstalledPlugin]]] = {ADAPTERS: defaultdict(list), PLUGINS: defaultdict(list)}
+    for plugin_group, plugin in sorted(_plugins(), key=lambda pair: (pair[1].distribution, pair[1].target)):
         for name in (plugin.name, *plugin.aliases):
-            found[name].append(plugin)
-    return dict(found)
+            found[plugin_group][name].append(plugin)
+    return {group: dict(plugins) for group, plugins in found.items()}
+
+
+def _plugins() -> Iterator[tuple[str, InstalledPlugin]]:
+    for distribution in distributions():
+        by_target: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for group in (ADAPTERS, PLUGINS):
+            for name, target in entry_points(distribution, group):
+                by_target[group, target].append(name)
+        if not by_target:
+            continue
+        named = name_and_version(distribution)
+        if name_and_version(next(iter(distributions(named[0])), distribution)) != named:
+            continue  # another one of its name stands before it on the import path
+        for (group, target), names in by_target.items():
+            names.sort(key=lambda name: (len(name), name))
+            yield group, InstalledPlugin(names[0], tuple(names[1:]), *named, target)
 
 
 def disabled() -> frozenset[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from difflib import get_close_matches
 from typing import Any
 
 import pluggy
 
 from tiffin.exceptions import HookError
 from tiffin.plugins import hookspecs
+from tiffin.showing import close_names
 
 hookimpl = pluggy.HookimplMarker("tiffin")
 """Marks a function, or a method of an object that is registered, as the implementation of the hook of its name."""
@@ -68,7 +68,7 @@ def implemented_hooks(plugin: object, name: str) -> dict[str, bool]:
         if hook not in _SPECS:
             if options.get("optionalhook"):
                 continue
-            close = get_close_matches(hook, _SPECS, 1)
+            close = close_names(hook, _SPECS, 1)
             raise HookError(
                 f"The plugin {name!r} implements {hook!r}, which is no hook of Tiffin",
                 why="It would never be called. The hooks are " + ", ".join(_SPECS),

@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from importlib.machinery import PathFinder
+from pkgutil import resolve_name
 from threading import RLock
 from typing import Any
 
@@ -23,6 +24,7 @@ from tiffin.plugins import _discovery
 from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._claims import nearest
 from tiffin.plugins._discovery import InstalledPlugin
+from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import HookManager, implemented_hooks
 from tiffin.plugins.hookspecs import ADAPTER_HOOKS
 
@@ -73,8 +75,8 @@ class Registry:
     def installed(self, group: str = _discovery.ADAPTERS) -> dict[str, list[InstalledPlugin]]:
         """Return the installed plugins of a group by name, read once per process; imports none."""
         with self._lock:
-            if group not in self._installed:
-                self._installed[group] = _discovery.installed(group)
+            if not self._installed:
+                self._installed = _discovery.installed()
             return self._installed[group]
 
     def names(self) -> list[str]:
@@ -119,7 +121,7 @@ class Registry:
         if not candidates:
             raise AdapterNotFoundError(
                 f"There is no adapter {name!r} (installed: {', '.join(self.names()) or 'none'})",
-                fix=f"Try: pip install tiffin-{name.replace('_', '-')}",
+                fix=install_hint(name),
                 plugin=name,
             )
         self._refuse_conflict(name)
@@ -396,7 +398,7 @@ def _refuse_reserved(name: str) -> None:
 
 def _load(plugin: InstalledPlugin) -> object:
     try:
-        return plugin.entry_point.load()
+        return resolve_name(plugin.target)
     # A plugin's module may fail in any way, and must not take others down with it; the cause is kept and shown.
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError)

@@ -56,14 +56,21 @@ def save(model: Any, path: Path, options: ModelOptions | Mapping[str, Any]) -> M
 
 
 @hookspec(firstresult=True)
-def load(path: Path, options: ModelOptions | Mapping[str, Any]) -> Any:
+def load(
+    path: Path, options: ModelOptions | Mapping[str, Any], trusted: bool, read: Callable[[str], Any] | None
+) -> Any:
     """Read back the model that `save` wrote.
 
-    Called at each load; the object is handed to the user, so each call returns a new one.
+    Called at each load; the object is handed to the user, so each call returns a new one. An adapter that does not take
+    `trusted` is not called for a model that is not trusted and has files that can run code: the load is refused.
 
     Args:
         path: the folder, read-only, with all that `save` wrote.
         options: the options as recorded, or as changed for this handle by `with_options`.
+        trusted: whether code that is stored in the files may run. Where it may not, none of the `code_files` must be handed
+            to a reader that runs code, such as `pickle`.
+        read: where `trusted` is false: takes the name of a code file below `path`, "model.pkl", and returns what core built
+            of it; each call builds anew. `None` where `trusted` is true.
 
     Returns:
         The object. `None` is an error.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import warnings
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 import attrs
 
@@ -25,6 +24,7 @@ from tiffin.places import Silent
 from tiffin.remotes._interface import Remote, RemoteVersion
 from tiffin.remotes._parallel import each
 from tiffin.remotes._streams import Stop
+from tiffin.showing import close_names, command
 from tiffin.tags import LATEST, Tag, check_part, new_version
 
 
@@ -49,7 +49,7 @@ def find(remote: Remote, tag: str | Tag, rename: Tag | None = None) -> tuple[Rem
         found = _infos(remote, name, remote.versions(name))
         if not found:
             raise _not_found(remote, str(tag))
-        newest = max(found, key=lambda pair: (pair[1].creation_time, pair[1].version))[0]
+        newest = max(found, key=lambda pair: _age(pair[1]))[0]
         return newest, info_of(remote, newest, rename)
     version = remote.find(name, wanted)
     if version is None:
@@ -99,7 +99,7 @@ def list_remote(
         found = [info for info in found if info.framework == framework]
     for key, value in (labels or {}).items():
         found = [info for info in found if key in info.labels and value in (None, info.labels[key])]
-    found.sort(key=lambda info: (info.creation_time, info.version), reverse=True)
+    found.sort(key=_age, reverse=True)
     return sorted(found, key=lambda info: info.name)
 
 
@@ -126,6 +126,11 @@ def info_of(remote: Remote, version: RemoteVersion, rename: Tag | None = None) -
     if rename is None:
         return info
     return attrs.evolve(info, name=rename.name, version=rename.version or info.version)
+
+
+def _age(info: ModelInfo) -> tuple[bool, datetime.datetime, str]:
+    # Whoever may write there could else be the newest for ever: a time ahead of the reader's clock never wins.
+    return info.creation_time <= datetime.datetime.now(datetime.UTC), info.creation_time, info.version
 
 
 def _infos(remote: Remote, name: str, versions: Iterable[str]) -> list[tuple[RemoteVersion, ModelInfo]]:
@@ -187,7 +192,10 @@ def _created(version: RemoteVersion) -> datetime.datetime:
         found = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return datetime.datetime.fromtimestamp(0, datetime.UTC)
-    return found if found.tzinfo is not None else found.replace(tzinfo=datetime.UTC)
+    try:
+        return found.astimezone(datetime.UTC) if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+    except OverflowError:  # at the ends of the calendar
+        return datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 def _not_found(remote: Remote, tag: str) -> ModelNotFoundError:
@@ -198,13 +206,15 @@ def _not_found(remote: Remote, tag: str) -> ModelNotFoundError:
         if aliases := sorted(remote.aliases(name)):
             fix += f", and the aliases {_some(aliases)}"
         return ModelNotFoundError(f"Model '{tag}' was not found on {remote.url}", fix=fix, tag=tag)
-    why, fix = "", f"Look at what is there: tiffin remotes models {remote.url}"
+    why, fix = "", "Look at what is there"
+    if offered := command("tiffin", "remotes", "models", remote.url):
+        fix += f": {offered}"
     try:
         names = sorted(remote.names())
     except TransferError as error:  # nothing was ever pushed there; or a registry does not tell its names
         why, fix = error.what, "Look at the name, and whether that is the place that you mean"
     else:
-        close = get_close_matches(name, names, 1)
+        close = close_names(name, names, 1)
         if close:
             fix = f"Did you mean {close[0]!r}?"
         elif not names:

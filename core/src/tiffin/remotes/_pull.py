@@ -33,6 +33,8 @@ from tiffin.tags import Tag
 if TYPE_CHECKING:
     from tiffin.store import ModelStore
 
+MAX_ALIASES = 100
+"""Aliases that one version may bring along."""
 _WORTH_KEEPING = 1 << 20
 """Bytes from which on what has come of a file is kept where a pull breaks off."""
 
@@ -97,13 +99,38 @@ def pull(
                     raise
     _take_signatures(store, model, remote, version)
     if aliases:
-        for alias, target in remote.aliases(version.name).items():
-            if target == version.version:
-                try:
-                    store.set_alias(model.tag, alias)
-                except InvalidTagError as error:  # a version is called so here
-                    warnings.warn(f"{str(error).removesuffix('.')}. It was left out", StoreWarning, stacklevel=2)
+        theirs = [alias for alias, target in remote.aliases(version.name).items() if target == version.version]
+        _take_aliases(store, model, sorted(theirs), force=force)
     return model
+
+
+def _take_aliases(store: ModelStore, model: Model, aliases: list[str], *, force: bool) -> None:
+    """Set aliases here; those that mean another version already are moved only when forced, and that is said."""
+    if len(aliases) > MAX_ALIASES:
+        warnings.warn(
+            f"'{model.tag}' has {len(aliases)} aliases there, more than {MAX_ALIASES}. None was set here",
+            StoreWarning,
+            stacklevel=3,
+        )
+        return
+    before = store.aliases(model.name)
+    for alias in aliases:
+        old = before.get(alias, model.version)
+        if old != model.version and not force:
+            text = f"The alias '{model.name}:{alias}' means {old} here, and stays so. To move it, pass force=True (--force)"
+            warnings.warn(text, StoreWarning, stacklevel=3)
+            continue
+        try:
+            store.set_alias(model.tag, alias)
+        except InvalidTagError as error:  # a version is called so here
+            warnings.warn(f"{str(error).removesuffix('.')}. It was left out", StoreWarning, stacklevel=3)
+            continue
+        if old != model.version:
+            warnings.warn(
+                f"The alias '{model.name}:{alias}' meant {old} here, and means {model.version} now",
+                StoreWarning,
+                stacklevel=3,
+            )
 
 
 def _take_signatures(store: ModelStore, model: Model, remote: Remote, version: RemoteVersion) -> None:

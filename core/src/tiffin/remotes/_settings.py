@@ -8,7 +8,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import attrs
 from tiffin.config import config_path, read_config
 from tiffin.exceptions import ConfigError, InvalidTagError
 from tiffin.places import EXTRAS, is_url, redact
+from tiffin.showing import close_names, command
 from tiffin.tags import check_part
 
 DEFAULT = "TIFFIN_REMOTE"
@@ -194,7 +194,7 @@ def remove_remote(name: str) -> None:
 def _remove(name: str) -> None:
     known = [remote.name for remote in named_remotes()]
     if name not in known:
-        close = get_close_matches(name, known, 1)
+        close = close_names(name, known, 1)
         raise ConfigError(
             f"There is no remote {name!r}",
             why=f"config.toml has {', '.join(known)}" if known else "config.toml has none",
@@ -215,13 +215,15 @@ def _remove(name: str) -> None:
 
 def unknown_remote(name: str, known: list[str]) -> ConfigError:
     """Return the error for a name that no remote has."""
-    close = get_close_matches(name, known, 1)
+    close = close_names(name, known, 1)
     if close:
         fix = f"Did you mean {close[0]!r}?"
     elif os.path.isdir(name):
         fix = f"If the folder of this name is meant, write ./{name}"
     else:
-        fix = f"Write a URL (s3://…, file:///…), a path with a /, or: tiffin remotes add {name} URL"
+        fix = "Write a URL (s3://…, file:///…), or a path with a /"
+        if offered := command("tiffin", "remotes", "add", name, "URL"):
+            fix += f"; or name one: {offered}"
     return ConfigError(
         f"There is no remote {name!r}",
         why=f"config.toml has {', '.join(known)}" if known else "config.toml has none",

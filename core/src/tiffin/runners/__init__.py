@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from tiffin.calls import (
-    Backend,
-    CallOptions,
-    CallRequest,
-    CallService,
-    Deliver,
-    Explained,
-    MethodTraits,
-    Outcome,
-    Port,
-    Worker,
-    WorkerSpec,
-)
-from tiffin.runners._backends import register_backend
-from tiffin.runners._handles import MethodHandle
-from tiffin.runners._local import LocalBackend
-from tiffin.runners._resources import ResourceStrategy, available_processors, share_processors
-from tiffin.runners._runnable import Runnable, RunnableMethod
-from tiffin.runners._runner import Runner
-from tiffin.runners._stored import make_runnable
-from tiffin.runners._unmerged import UnmergedHandle
-from tiffin.sharing import AttachedMethod, AttachedRunner
-from tiffin.workers import ProcessBackend
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiffin.calls import (
+        Backend,
+        CallOptions,
+        CallRequest,
+        CallService,
+        Deliver,
+        Explained,
+        MethodTraits,
+        Outcome,
+        Port,
+        Worker,
+        WorkerSpec,
+    )
+    from tiffin.runners._backends import register_backend
+    from tiffin.runners._handles import MethodHandle
+    from tiffin.runners._local import LocalBackend
+    from tiffin.runners._resources import ResourceStrategy, available_processors, share_processors
+    from tiffin.runners._runnable import Runnable, RunnableMethod
+    from tiffin.runners._runner import Runner
+    from tiffin.runners._stored import make_runnable
+    from tiffin.runners._unmerged import UnmergedHandle
+    from tiffin.sharing import AttachedMethod, AttachedRunner
+    from tiffin.workers import ProcessBackend
 
 __all__ = [
     "AttachedMethod",
@@ -53,3 +57,39 @@ __all__ = [
     "register_backend",
     "share_processors",
 ]
+
+_MODULES = {
+    "AttachedMethod": "tiffin.sharing",
+    "AttachedRunner": "tiffin.sharing",
+    "Backend": "tiffin.calls",
+    "CallOptions": "tiffin.calls",
+    "CallRequest": "tiffin.calls",
+    "CallService": "tiffin.calls",
+    "Deliver": "tiffin.calls",
+    "Explained": "tiffin.calls",
+    "LocalBackend": "tiffin.runners._local",
+    "MethodHandle": "tiffin.runners._handles",
+    "MethodTraits": "tiffin.calls",
+    "Outcome": "tiffin.calls",
+    "Port": "tiffin.calls",
+    "ProcessBackend": "tiffin.workers",
+    "ResourceStrategy": "tiffin.runners._resources",
+    "Runnable": "tiffin.runners._runnable",
+    "RunnableMethod": "tiffin.runners._runnable",
+    "Runner": "tiffin.runners._runner",
+    "UnmergedHandle": "tiffin.runners._unmerged",
+    "Worker": "tiffin.calls",
+    "WorkerSpec": "tiffin.calls",
+    "available_processors": "tiffin.runners._resources",
+    "make_runnable": "tiffin.runners._stored",
+    "register_backend": "tiffin.runners._backends",
+    "share_processors": "tiffin.runners._resources",
+}
+"""Where each public name is: what a worker process makes its runnable of must not bring what its parent runs it with."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar, overload
 
-from tiffin.batching import BatchAxes
 from tiffin.exceptions import SignatureError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -195,6 +194,8 @@ def declare_method(function: Callable[..., Any], **declared: Any) -> RunnableMet
             fix="Make it an ordinary method, or leave that out",
             method=name,
         )
+    from tiffin.batching import BatchAxes  # a worker process makes its runnable without
+
     BatchAxes.parse(declared.get("batch_dim", 0))
     return RunnableMethod(kind=kind, parameters=_parameters_of(function), **declared)
 

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tiffin.showing import close_names
+
 SHOWN = 8
 """At most so many names are listed in one error."""
-
-
-def close_names(name: str, known: Iterable[str]) -> list[str]:
-    """Return up to three of the `known` names that look like `name`, the most alike first."""
-    import difflib  # only on the way to an error
-
-    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
 
 
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str) -> str:

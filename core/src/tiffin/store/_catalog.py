@@ -21,7 +21,7 @@ from tiffin.home import cache_home
 from tiffin.model import Row, Stamp
 from tiffin.store._layout import Layout
 
-VERSION = 1
+VERSION = 2
 """The version of the tables; a catalog of another version is made again."""
 
 _UNSURE = -1
@@ -30,7 +30,7 @@ _PASSING = ("locked", "busy", "full", "disk I/O", "interrupted", "closed")
 _TABLES = """
 CREATE TABLE names (name TEXT PRIMARY KEY, mtime INTEGER) WITHOUT ROWID;
 CREATE TABLE versions (
-    name TEXT, version TEXT, created INTEGER, framework TEXT, size INTEGER, labels TEXT, edited INTEGER,
+    name TEXT, version TEXT, created INTEGER, since INTEGER, framework TEXT, size INTEGER, labels TEXT, edited INTEGER,
     PRIMARY KEY (name, version)
 ) WITHOUT ROWID;
 CREATE TABLE records (
@@ -52,12 +52,13 @@ class Entry(NamedTuple):
 
 
 class Catalog:
-    """The catalog of one store. Connections are one per thread and process, opened when needed."""
+    """The catalog of one store. One connection serves all threads of a process, in turn; it is opened when needed."""
 
     def __init__(self, layout: Layout, *, in_memory: bool = False) -> None:
         self._layout = layout
         self._in_memory = in_memory
         self._local = threading.local()
+        self._held: _Held | None = None
         self._path: str | None = None
 
     @property
@@ -80,11 +81,11 @@ class Catalog:
         """Return name → mtime of its folder when it was read."""
         return dict(self._read("SELECT name, mtime FROM names"))
 
-    def rows(self, name: str | None = None) -> list[tuple[str, str, int, str, int, str, int]]:
+    def rows(self, name: str | None = None) -> list[tuple[str, str, int, int, str, int, str, int]]:
         """Return the rows of one name or all, by name, newest first."""
         if name is None:
-            return self._read("SELECT * FROM versions ORDER BY name, created DESC, version DESC")
-        return self._read("SELECT * FROM versions WHERE name = ? ORDER BY created DESC, version DESC", name)
+            return self._read("SELECT * FROM versions ORDER BY name, since DESC, version DESC")
+        return self._read("SELECT * FROM versions WHERE name = ? ORDER BY since DESC, version DESC", name)
 
     def mtime(self, name: str) -> int | None:
         """Return the mtime of the name's folder when it was read, `None` where it was not."""
@@ -94,7 +95,7 @@ class Catalog:
     def newest(self, name: str) -> str | None:
         """Return the newest version of a name."""
         found = self._read(
-            "SELECT version FROM versions WHERE name = ? ORDER BY created DESC, version DESC LIMIT 1", name
+            "SELECT version FROM versions WHERE name = ? ORDER BY since DESC, version DESC LIMIT 1", name
         )
         return found[0][0] if found else None
 
@@ -240,25 +241,31 @@ class Catalog:
     # -- the file ------------------------------------------------------------------------------------------------------
 
     def _in_transaction(self) -> bool:
-        held: _Held | None = getattr(self._local, "held", None)
-        return held is not None and held.connection is not None and held.connection.in_transaction
+        held = self._held
+        return held is not None and held.close.alive and held.connection.in_transaction
 
     def _connection(self) -> sqlite3.Connection:
-        held: _Held | None = getattr(self._local, "held", None)
-        if held is not None and held.connection is not None and held.connection.in_transaction:
+        held = self._held
+        if held is not None and self._in_transaction():
             return held.connection
         path = self._file()
-        if held is None or held.connection is None or held.path != path or held.file != _identity(path):
-            self._local.held = None  # closed before the new one is opened
-            held = self._local.held = _Held(path)
-        assert held.connection is not None
+        if held is None or not held.close.alive or held.path != path or held.file != _identity(path):
+            self.close()
+            held = self._held = _Held(path)
         return held.connection
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is needed."""
+        with _guard:
+            if self._held is not None:
+                self._held.close()
+            self._held = None
 
     def delete(self) -> None:
         """Remove the file, if it is still the one that was used; it is made again when it is needed."""
         with _guard:
-            held: _Held | None = getattr(self._local, "held", None)
-            self._local.held = None
+            held = self._held
+            self.close()
             path = self._file()
             # Another process may have made a new one already, which is good.
             if path is not None and (held is None or held.file == _identity(path)):
@@ -290,12 +297,9 @@ class Catalog:
 
 
 class _Held:
-    """An open connection, closed with this object: when its thread ends, when the file was replaced, or before a fork."""
-
-    connection: sqlite3.Connection | None
+    """An open connection, closed with this object, before a fork, and at exit."""
 
     def __init__(self, path: str | None) -> None:
-        self.connection = None
         self.path = path
         while True:
             before = _identity(path)
@@ -303,19 +307,17 @@ class _Held:
             self.file = _identity(path)
             if before is None or before == self.file:
                 break
-            self.close()
+            self.connection.close()
+        # Holds on to the connection, so that the collector never finds it open, in whatever circle this object stands.
+        self.close = weakref.finalize(self, _close, self.connection)
         if path is not None:
             _opened.add(self)
 
-    def close(self) -> None:
-        """Close the connection; what is not written yet is lost."""
-        with _guard:
-            connection, self.connection = self.connection, None
-            if connection is not None:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.close()
 
-    __del__ = close
+def _close(connection: sqlite3.Connection) -> None:
+    """Close a connection; what is not written yet is lost."""
+    with _guard, contextlib.suppress(sqlite3.Error):
+        connection.close()
 
 
 # SQLite must not be carried across a fork: the child would believe in file locks that only the parent has, and could wait
@@ -334,7 +336,7 @@ os.register_at_fork(before=_before_fork, after_in_parent=_guard.release, after_i
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    # Not bound to its thread only so that it can be closed from another one, at the end.
+    # Not bound to one thread: whoever holds the guard uses it.
     connection = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
     try:
         if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
@@ -354,7 +356,7 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 def _insert(connection: sqlite3.Connection, entries: list[Entry]) -> None:
-    connection.executemany("INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?)", [e.row for e in entries])
+    connection.executemany("INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [e.row for e in entries])
     connection.executemany(
         "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)",
         [(e.row.name, e.row.version, *e.stamp, e.record, _crc(e.record)) for e in entries],

@@ -7,11 +7,11 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeVar
 
 from tiffin.exceptions import AmbiguousTagError, ModelNotFoundError, StoreWarning
 from tiffin.model import RETRIES, Row, Stamp
+from tiffin.showing import close_names
 from tiffin.store import _records
 from tiffin.store._aliases import Aliases
 from tiffin.store._catalog import Catalog
@@ -181,7 +181,7 @@ class Finder:
             fix = f"'{tag.name}' has {known}"
         else:
             names = self.names()
-            close = get_close_matches(tag.name, names, 3)
+            close = close_names(tag.name, names)
             fix = (
                 "Did you mean " + " or ".join(repr(name) for name in close) + "?"
                 if close

@@ -30,6 +30,7 @@ class Layout:
         self.blobs = os.path.join(root, "blobs", "sha256")
         self.damaged = os.path.join(root, "blobs", "damaged")
         self.origins = os.path.join(root, "origins")
+        self.arrivals = os.path.join(root, "arrivals")
         self.signatures = os.path.join(root, "signatures")
         self.aliases = os.path.join(root, "aliases")
         self.staging = os.path.join(root, "staging")

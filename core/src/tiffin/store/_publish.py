@@ -13,9 +13,9 @@ import attrs
 
 from tiffin.exceptions import ModelExistsError, StoreError
 from tiffin.files import WriteLedger, WrittenFile, digest_file, sync_file
-from tiffin.info import RECORD_NAME, FileEntry, ModelInfo
+from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, check_limits
 from tiffin.model import Stamp
-from tiffin.store import _records
+from tiffin.store import _arrivals, _records
 from tiffin.store._blobs import Blobs
 from tiffin.store._layout import Layout, step
 from tiffin.store._origins import Origins
@@ -68,6 +68,8 @@ def publish(
     step(operation, "linked")
     info = attrs.evolve(info, files={path: FileEntry(w.size, w.sha256) for path, w in sorted(known.items())})
     info = attrs.evolve(info, content_digest=info.compute_digest())
+    check_limits(info)
+    _arrivals.note(layout, folder, info)
     Origins(layout).write(folder, info.content_digest, origin)
     step(operation, "origin")
     record = f"{folder}/{RECORD_NAME}"

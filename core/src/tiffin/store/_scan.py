@@ -6,22 +6,19 @@ Works through the catalog, and brings it up to date on the way.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import stat
 import time
 
 from tiffin.exceptions import ModelNotFoundError, RecordError
 from tiffin.model import Row, Stamp
-from tiffin.store import _records
+from tiffin.store import _arrivals, _records
 from tiffin.store._catalog import Catalog, Entry
 from tiffin.store._layout import Layout
 from tiffin.tags import is_part
 
 _SETTLED_NS = 1_000_000_000
 """Nanoseconds after which an mtime is relied on: file systems tick coarsely, and a later change may have the same one."""
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_MICROSECOND = datetime.timedelta(microseconds=1)
 _MAX_INTEGER = (1 << 63) - 1
 """What SQLite can hold."""
 
@@ -35,17 +32,25 @@ def entry_of(layout: Layout, name: str, version: str) -> Entry:
     from tiffin.info import encode_cached
 
     info, stamp = _records.read(layout, name, version)
-    return make_entry(info, stamp, encode_cached(info))
+    return make_entry(layout, info, stamp, encode_cached(info))
 
 
-def make_entry(info, stamp: Stamp, record: str) -> Entry:  # type: ignore[no-untyped-def]  # ModelInfo is slow to import
+def make_entry(layout: Layout, info, stamp: Stamp, record: str) -> Entry:  # type: ignore[no-untyped-def]  # ModelInfo is slow to import
     """Return the catalog's entry of a record."""
     import json
 
-    microseconds = (info.creation_time - _EPOCH) // _MICROSECOND
     labels = json.dumps(info.labels)
     size = min(info.size, _MAX_INTEGER)  # of a record from elsewhere; no disk holds that much
-    row = Row(info.name, info.version, microseconds, info.framework, size, labels, int(info.edited))
+    row = Row(
+        info.name,
+        info.version,
+        _arrivals.created(info),
+        _arrivals.since(layout, info),
+        info.framework,
+        size,
+        labels,
+        int(info.edited),
+    )
     return Entry(row, stamp, record)
 
 

@@ -347,23 +347,26 @@ class ModelStore:
         model = self.get(tag)
         return report(self, model.path, model.info)
 
-    def trust(self, tag: str | Tag, *, how: str = "tiffin.models.trust") -> Model:
+    def trust(self, tag: str | Tag, *, content_digest: str | None = None, how: str = "tiffin.models.trust") -> Model:
         """Let a version from elsewhere be loaded, whatever code it runs. Holds for its content, under every tag.
 
         Args:
             tag: which version.
+            content_digest: of the content that was looked at, as `inspect` tells it; another content is not trusted.
             how: by which command or call, for the record.
 
         Raises:
             ModelNotFoundError: there is no such version.
-            UntrustedModelError: its files are not those that its record lists, so it cannot be told what is trusted.
+            UntrustedModelError: its content is another one, or its files are not those that its record lists, so that it
+                cannot be told what is trusted.
             ReadOnlyStoreError: trust cannot be noted.
         """
-        from tiffin.trust import check_content
+        from tiffin.trust import check_content, check_shown
 
         model = self.get(tag)
+        digest = check_shown(model.info, content_digest)
         check_content(self, model.path, model.info)
-        self.set_trust(model.info.compute_digest(), {"kind": "hand", "by": signer(), "how": how})
+        self.set_trust(digest, {"kind": "hand", "by": signer(), "how": how})
         return model
 
     def untrust(self, tag: str | Tag) -> Model:

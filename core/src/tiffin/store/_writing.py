@@ -206,7 +206,7 @@ class Writer:
     def _note(self, record: tuple[ModelInfo, Stamp], operation: str) -> None:
         from tiffin.info import encode_cached
 
-        self._finder.catalog.put([make_entry(*record, encode_cached(record[0]))])
+        self._finder.catalog.put([make_entry(self._layout, *record, encode_cached(record[0]))])
         step(operation, "cataloged")
 
 

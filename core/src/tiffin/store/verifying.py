@@ -145,7 +145,7 @@ class _Checker:
             state = "damaged" if os.path.exists(record) else "foreign"
             self._add(tag, error.path, error.what, error.fix or "Restore it, or delete the version", state)
             return
-        if self.store.mend_catalog(make_entry(info, stamp, encode_cached(info))):
+        if self.store.mend_catalog(make_entry(self.store.layout, info, stamp, encode_cached(info))):
             self._add(tag, self.layout.catalog, "The catalog's entry was damaged, and is mended", "", "repaired")
         files_good = self._files(tag, info)
         changed = info.content_digest != info.compute_digest()
@@ -238,7 +238,7 @@ class _Checker:
         except TiffinError as error:
             self._add(str(info.tag), record, f"The record could not be accepted: {error}", "", "edited")
             return
-        self.store.note([make_entry(accepted, stamp, encode_cached(accepted))])
+        self.store.note([make_entry(self.store.layout, accepted, stamp, encode_cached(accepted))])
         self._add(str(info.tag), record, "The record was edited by hand, and is accepted now", "", "repaired")
 
     def _accept_origin(self, folder: str, before: str, now: str) -> None:

@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
-from tiffin.trust._check import check, check_content
-from tiffin.trust._report import FileReport, TrustReport, describe_origin, report
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tiffin.trust._check import check, check_content, check_shown
 from tiffin.trust._signed import keys_for
 
-__all__ = ["FileReport", "TrustReport", "check", "check_content", "describe_origin", "keys_for", "report"]
+if TYPE_CHECKING:
+    from tiffin.trust._reading import PartReader
+    from tiffin.trust._report import FileReport, TrustReport, report
+
+__all__ = [
+    "FileReport",
+    "PartReader",
+    "TrustReport",
+    "check",
+    "check_content",
+    "check_shown",
+    "keys_for",
+    "report",
+]
+
+_MODULES = {
+    "FileReport": "tiffin.trust._report",
+    "PartReader": "tiffin.trust._reading",
+    "TrustReport": "tiffin.trust._report",
+    "report": "tiffin.trust._report",
+}
+"""Where each name is that brings what looks into files and builds of them, which loading what was saved here does without."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

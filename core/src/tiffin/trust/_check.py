@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING
 
 from tiffin.config import trust_policy
 from tiffin.exceptions import UntrustedModelError
-from tiffin.origin import Origin, is_local, is_trusted
+from tiffin.origin import Origin, describe_origin, is_local, is_trusted
+from tiffin.showing import shown
 from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import code_files, main_part, object_part
-from tiffin.trust._report import FileReport, allowed_names, describe_origin, inspect_part_file
 from tiffin.trust._signed import SIGNATURE_POLICIES, Signed, signed
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
+    from tiffin.inspection import Inspection
+    from tiffin.trust._reading import PartReader
+    from tiffin.trust._report import FileReport
 
 _SHOWN = 10
 
 
-def check(source: TrustSource, path: Path, info: ModelInfo, name: str | None = None, *, trust: bool = False) -> None:
-    """Refuse to load what could run code and is not trusted.
+def check(
+    source: TrustSource, path: Path, info: ModelInfo, name: str | None = None, *, trust: bool = False
+) -> PartReader | None:
+    """Return how what is not trusted is read, `None` where code in its files may run; refuse what can be neither.
 
     For what was made here this reads one small file, and looks at each file that can run code.
 
@@ -31,36 +36,43 @@ def check(source: TrustSource, path: Path, info: ModelInfo, name: str | None = N
         name: the custom object to load; `None` stands for the model itself.
         trust: whether the caller trusts it; that is noted.
 
+    Returns:
+        `None` where the part is trusted, or has no files that can run code; else the reader by which core builds them.
+
     Raises:
         UntrustedModelError: it is not trusted, and its imports are not all allowed.
     """
     part = main_part(info) if name is None else object_part(info, name)
     found = code_files(str(path), part)
     if not found:
-        return
+        return None
     digest, origin, doubt = origin_of(source, info)
     if is_local(origin):
         _check_files(source, path, info, found)
-        return
+        return None
     policy = trust_policy()
     trust = trust and policy in ("ask", "always")
     if trust or is_trusted(origin, policy):
         _check_files(source, path, info, found)
         if trust and not is_trusted(origin, policy):
             source.record_trust(digest, "load(trust=True)")
-        return
+        return None
     if policy == "always":
-        return
+        return None
     vouched = signed(source, path, info, digest) if policy in SIGNATURE_POLICIES else Signed()
     if vouched.is_good:
         _check_files(source, path, info, found)
-        return
+        return None
     reports = []
     if policy != "never":
-        allowed = allowed_names()
-        reports = [inspect_part_file(path, part, file, allowed) for file in found]
+        # Not at the top: what was saved here is loaded without what looks into files, and builds of them.
+        from tiffin.trust._reading import PartReader
+        from tiffin.trust._report import inspect_part_file
+
+        inspections: dict[str, Inspection] = {}
+        reports = [inspect_part_file(path, part, file, inspections) for file in found]
         if not any(file.not_allowed or file.problems for file in reports):
-            return
+            return PartReader(str(info.tag), path, part, inspections)
     raise _error(info, origin, doubt, reports, policy, vouched)
 
 
@@ -73,6 +85,25 @@ def check_content(source: TrustSource, path: Path, info: ModelInfo) -> None:
     for part in (main_part(info), *(object_part(info, name) for name in info.custom_objects)):
         if part.framework or part.name:
             _check_files(source, path, info, code_files(str(path), part))
+
+
+def check_shown(info: ModelInfo, shown_digest: str | None) -> str:
+    """Return the digest of a model's content, if it is the one that somebody was shown.
+
+    Raises:
+        UntrustedModelError: it is another one.
+    """
+    digest = info.compute_digest()
+    if shown_digest not in (None, digest):
+        raise UntrustedModelError(
+            f"Model '{info.tag}' is not trusted: its content {digest} is not what was shown, {shown_digest}",
+            why="It was replaced since, or the tag means another version now",
+            fix=f"Look at it again: tiffin models inspect {info.tag}",
+            tag=str(info.tag),
+            names=(),
+            problems=(),
+        )
+    return digest
 
 
 def _check_files(source: TrustSource, path: Path, info: ModelInfo, found: list[str]) -> None:
@@ -134,11 +165,6 @@ def _why_not(name: str, vouched: Signed) -> str:
     return f"It is signed, but by no key that is trusted for models called {name!r}"
 
 
-def _some(texts: tuple[str, ...], shown: int, between: str) -> str:
-    more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
-    return between.join(map(_clip, texts[:shown])) + more
-
-
-def _clip(text: str) -> str:
-    text = text if text.isprintable() else repr(text)[1:-1]
-    return text if len(text) <= 200 else text[:197] + "…"
+def _some(texts: tuple[str, ...], limit: int, between: str) -> str:
+    more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
+    return between.join(map(shown, texts[:limit])) + more

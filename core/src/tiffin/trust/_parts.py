@@ -60,6 +60,10 @@ class Part:
         )
         return next((reader for pattern, reader in readers.items() if fits(path, (pattern,))), None)
 
+    def builds(self) -> bool:
+        """Tell whether whoever loads the part can leave its code files to core."""
+        return not self.framework or registry().adapter(self.framework).builds
+
     def _info(self) -> AdapterInfo | None:
         return registry().adapter(self.framework).info if self.framework else None
 

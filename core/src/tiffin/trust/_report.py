@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from tiffin.config import trust_policy
-from tiffin.exceptions import PluginError
-from tiffin.inspection import PLAIN_NAMES, Inspection, inspect_file
 from tiffin.origin import Origin, is_local, is_trusted
-from tiffin.plugins import registry
 from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import Part, code_files, files_of, main_part, object_part
+from tiffin.trust._reading import inspect, judge_inspection, lists
 from tiffin.trust._signed import SIGNATURE_POLICIES, Signed, signed
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
+    from tiffin.inspection import Inspection
     from tiffin.plugins import CodeReader
     from tiffin.signing import SignatureCheck
 
@@ -62,6 +59,7 @@ class TrustReport:
         files: all files.
         signatures: what each signature of its content proves, with the keys that are trusted for its name; good ones first.
         unverified: why the signatures cannot be verified; empty where they can.
+        content_digest: of the content that this report is about, computed: what `trust` takes.
         verdict: "made here", "runs no code", "trusted", "signed" (by a trusted key), "allowed" (all imports are on the
             lists), "unseen" (the policy is "always") or "refused".
     """
@@ -75,6 +73,7 @@ class TrustReport:
     verdict: str
     signatures: tuple[SignatureCheck, ...] = ()
     unverified: str = ""
+    content_digest: str = ""
 
     @property
     def loads(self) -> bool:
@@ -97,6 +96,7 @@ class TrustReport:
             "tag": self.tag,
             "framework": self.framework,
             "origin": dict(self.origin) if self.origin is not None else None,
+            "content_digest": self.content_digest,
             "doubt": self.doubt,
             "policy": self.policy,
             "verdict": self.verdict,
@@ -121,7 +121,6 @@ def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
     policy = trust_policy()
     digest, origin, doubt = origin_of(source, info)
     vouched = signed(source, path, info, digest)
-    allowed = allowed_names()
     files = []
     # Objects that came together lie in one folder, which is looked at once.
     parts = {(part.framework, part.folder): part for part in (object_part(info, name) for name in info.custom_objects)}
@@ -133,7 +132,7 @@ def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
             code = set()  # a raw folder of files, which nothing loads
         for file in everything:
             if file in code:
-                files.append(inspect_part_file(path, part, file, allowed, installed=installed))
+                files.append(inspect_part_file(path, part, file, installed=installed))
             else:
                 files.append(FileReport(file, _size(path / file), part.framework, False))
     code_paths = [file.path for file in files if file.runs_code]
@@ -153,6 +152,7 @@ def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
         verdict,
         vouched.checks,
         " ".join(filter(None, (vouched.problem and f"{vouched.problem}.", vouched.fix))),
+        digest,
     )
 
 
@@ -173,20 +173,8 @@ def _verdict(files: list[FileReport], origin: Origin | None, policy: str, vouche
     return "refused"
 
 
-def allowed_names() -> frozenset[str]:
-    """Return the names that the lists of all usable adapters allow together, and those of plain data."""
-    names = set(PLAIN_NAMES)
-    adapters = registry()
-    for name in adapters.names():
-        try:
-            names |= adapters.adapter(name).info.allowed_names(name)
-        except PluginError:
-            continue  # a broken adapter allows nothing, and takes no other down; `tiffin plugins list` shows it
-    return frozenset(names)
-
-
 def inspect_part_file(
-    version: Path, part: Part, file: str, allowed: frozenset[str], *, installed: bool = True
+    version: Path, part: Part, file: str, inspections: dict[str, Inspection] | None = None, *, installed: bool = True
 ) -> FileReport:
     """Inspect a file that can run code.
 
@@ -194,7 +182,7 @@ def inspect_part_file(
         version: the version's folder.
         part: the part that the file belongs to.
         file: path below the version's folder.
-        allowed: names that are allowed.
+        inspections: noted here: what the file says.
         installed: whether the part's adapter is.
     """
     path = version / file
@@ -208,34 +196,19 @@ def inspect_part_file(
         problems = (f"What it would run cannot be told: the adapter {part.framework!r} reads it, and it is no pickle",)
     if problems:
         return FileReport(file, size, part.framework, True, problems=problems)
-    found = _inspect(path, reader or "any")
-    refused = tuple(name for name in found.names if name not in allowed)
-    problems = (
-        found.problems
-        if installed
-        else (*found.problems, f"The adapter {part.framework!r} is not installed, or is broken")
-    )
+    found = inspect(path, reader or "any")
+    if inspections is not None:
+        inspections[file] = found
+    refused, problems = judge_inspection(found, lists())
+    if not installed:
+        problems = (*found.problems, f"The adapter {part.framework!r} is not installed, or is broken")
+    elif not part.builds():
+        problems = (
+            *problems,
+            f"The adapter {part.framework!r} cannot load it without running code: its load does not take 'trusted'",
+        )
     return FileReport(file, size, part.framework, True, found.format, found.names, refused, problems)
-
-
-def _inspect(path: Path, reader: CodeReader) -> Inspection:
-    status = path.stat()
-    return _inspected(str(path), reader, status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-@lru_cache(maxsize=64)
-def _inspected(path: str, reader: CodeReader, *_state: int) -> Inspection:
-    if callable(reader):
-        return reader(Path(path))
-    return inspect_file(Path(path), cast('Literal["pickle", "joblib", "any"]', reader))
 
 
 def _size(path: Path) -> int:
     return path.lstat().st_size
-
-
-def describe_origin(origin: Mapping[str, Any] | None) -> str:
-    """Return an origin record as people read it."""
-    if origin is None:
-        return "not known: it was copied into the store by other means"
-    return f"{origin['how']}, {origin.get('time', '')}".rstrip(", ")

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from tiffin.workers._worker_process import ProcessBackend
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiffin.workers._worker_process import ProcessBackend
 
 __all__ = ["ProcessBackend"]
+
+
+def __getattr__(name: str) -> Any:
+    # A worker process comes through here to its own module, and needs nothing of what its parent needs.
+    if name == "ProcessBackend":
+        from tiffin.workers._worker_process import ProcessBackend
+
+        return ProcessBackend
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,6 @@ a pipe on whose other end the parent holds on for as long as it lives.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import logging
@@ -18,9 +17,8 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import Future
 from contextvars import Context
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin.calls import worker_context
@@ -40,6 +38,10 @@ from tiffin.wire import (
     describe_error,
     encode_value,
 )
+
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import Future
 
 logger = logging.getLogger("tiffin.runners")
 
@@ -138,6 +140,8 @@ class _Methods:
 
     def begin(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future[Any]:
         """Run a coroutine on the shared loop: what the runnable keeps between calls belongs to one loop."""
+        import asyncio  # the runnable's module has it, where it has asynchronous methods
+
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()

@@ -44,6 +44,8 @@ from tiffin.wire import (
 
 logger = logging.getLogger("tiffin.runners")
 
+_SECRETS = ("TIFFIN_KEY_PASSWORD",)
+"""Environment variables that no worker inherits: it runs a model's code, and signs nothing."""
 _BOOT = (
     "import sys;sys.path[:]=bytes.fromhex(sys.argv[1]).decode('utf-8','surrogateescape').split('\\0');"
     "from tiffin.workers._worker_main import main;main(*map(int,sys.argv[2:-1]))"
@@ -485,7 +487,7 @@ def _own_file(spec: WorkerSpec) -> IO[bytes]:
 
 
 def _environment(spec: WorkerSpec) -> dict[str, str]:
-    environment = {**os.environ, **spec.environment}
+    environment = {**{k: v for k, v in os.environ.items() if k not in _SECRETS}, **spec.environment}
     if environment.get("PYTHONPATH"):
         # The interpreter looks there before anything of ours runs, and the folder may have changed.
         entries = environment["PYTHONPATH"].split(os.pathsep)

@@ -14,6 +14,8 @@ from tiffin.plugins import ForeignModel, ForeignReading
 
 from . import _foreign, _skops
 
+_CLASSES = Path(__file__).with_name("classes.txt")
+
 
 @hookimpl
 def context_info() -> AdapterInfo:
@@ -24,7 +26,10 @@ def context_info() -> AdapterInfo:
         signatures=default_signatures,
         code_files=(*pickling.CODE_FILES, "*.joblib", "*.skops"),
         code_readers={"*.pkl": "pickle", "*.joblib": "joblib", "*.skops": _skops.inspect},
-        allowed_globals=Path(__file__).with_name("allowed_globals.txt"),
+        classes=_CLASSES,
+        functions=Path(__file__).with_name("functions.txt"),
+        makers=makers,
+        checks=checks,
         resources=["cpu"],
         cpu_multi_threading=True,
     )
@@ -37,8 +42,10 @@ def save(model: Any, path: Path) -> None:
 
 
 @hookimpl
-def load(path: Path) -> Any:
-    """Read the estimator, each file by the one reader that its name stands for. Runs code that is stored in it."""
+def load(path: Path, trusted: bool, read: Any) -> Any:
+    """Read the estimator, each file by the one reader that its name stands for. Runs code in it only where it is trusted."""
+    if not trusted:
+        return read(next((name for name in (_foreign.JOBLIB, _foreign.SKOPS) if (path / name).exists()), "model.pkl"))
     if (path / _foreign.JOBLIB).exists():
         import joblib
 
@@ -52,6 +59,21 @@ def load(path: Path) -> Any:
 def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
     """Take estimators that BentoML's module and MLflow's flavor wrote."""
     return _foreign.read(foreign)
+
+
+def makers() -> dict[str, Any]:
+    """Return what core builds by this adapter's functions; asked for only when a stranger's model is looked at."""
+    from . import _makers
+
+    return _makers.makers()
+
+
+def checks() -> dict[str, Any]:
+    """Return what is checked of what core built."""
+    from . import _checks
+
+    lines = _CLASSES.read_text(encoding="utf-8").splitlines()
+    return _checks.checks(line for line in lines if line[:1] not in ("", "#"))
 
 
 def default_signatures(model: Any) -> dict[str, dict[str, bool]]:

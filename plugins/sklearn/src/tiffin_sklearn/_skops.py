@@ -14,26 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from tiffin.exceptions import BrokenPluginError, UntrustedModelError
-from tiffin.inspection import Inspection
+from tiffin.inspection import Inspection, InspectionLimits, Tape, Unfollowable
+
+from ._skops_nodes import Nodes
 
 _SCHEMA = "schema.json"
 _MAX_SCHEMA = 32 << 20
 _MAX_MEMBERS = 100_000
-_MAX_PROBLEMS = 20
-_PLAIN = frozenset({
-    "BytearrayNode", "BytesNode", "CachedNode", "DTypeNode", "DefaultDictNode", "DictNode", "ListNode", "MaskedArrayNode",
-    "NdArrayNode", "RandomGeneratorNode", "RandomStateNode", "SetNode", "SliceNode", "SparseMatrixNode", "TupleNode",
-    "TypeNode", "_DictWithDeprecatedKeysNode",
-})  # fmt: skip
-"""Nodes that hold data, or make what their class says of data only."""
-_MADE = frozenset({"ConstructorFromReduceNode", "FunctionNode", "LossNode", "ObjectNode", "SGDNode", "TreeNode"})
-"""Nodes that make an instance of what they name, or are it."""
-_CALLS = frozenset({"MethodNode", "OperatorFuncNode", "PartialNode"})
-"""Nodes that stand for a call."""
 
 
 def inspect(path: Path) -> Inspection:
-    """Return what a file would make when skops loads it. Loads and imports nothing.
+    """Return what a file would make when skops loads it, and the tape to build it from. Loads and imports nothing.
 
     Args:
         path: the file.
@@ -41,17 +32,43 @@ def inspect(path: Path) -> Inspection:
     Raises:
         OSError: it cannot be read.
     """
+    tape = Tape()
+    names: tuple[str, ...] = ()
+    problems: list[str] = []
     try:
         with zipfile.ZipFile(path) as archive:
             schema = _schema(archive)
+            names = _names(schema)
+            tape.result = Nodes(tape, _Members(archive, path.stat().st_size)).write(schema)
     except (
-        zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError, KeyError,
-        MemoryError,
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError, LookupError,
+        TypeError, AttributeError, MemoryError, Unfollowable,
     ) as error:  # fmt: skip
-        return Inspection("skops", (), (f"The file cannot be followed: {type(error).__name__}: {error}",))
-    nodes = _Nodes()
-    nodes.follow(schema)
-    return Inspection("skops", tuple(sorted(nodes.names)), tuple(nodes.problems))
+        said = str(error) if isinstance(error, Unfollowable) else f"{type(error).__name__}: {str(error)[:200]}"
+        problems.append(f"The file cannot be followed: {said}")
+    return Inspection("skops", tuple(sorted({*names, *tape.dotted()})), tuple(problems), tape if not problems else None)
+
+
+class _Members:
+    """Reads members of an archive, each once, and no more than the file bears out."""
+
+    def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
+        self._archive = archive
+        self._left = InspectionLimits().unpacked(size)
+        self._read: dict[str, memoryview] = {}
+
+    def __call__(self, name: str) -> memoryview:
+        if type(name) is not str:
+            raise Unfollowable("it names a member that is none")
+        if name not in self._read:
+            entry = self._archive.getinfo(name)
+            self._left -= entry.file_size
+            if self._left < 0:
+                raise Unfollowable("it unpacks to too much")
+            with self._archive.open(entry) as file:
+                # Own memory: an array may be changed by whoever loads it.
+                self._read[name] = memoryview(bytearray(file.read(entry.file_size)))
+        return self._read[name]
 
 
 def _schema(archive: zipfile.ZipFile) -> Any:
@@ -65,51 +82,25 @@ def _schema(archive: zipfile.ZipFile) -> Any:
     return json.loads(text)
 
 
-class _Nodes:
-    """The names and problems of a tree of nodes."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        self.problems: list[str] = []
-
-    def follow(self, schema: Any) -> None:
-        """Note what a schema names, on all levels."""
-        pending = [schema]
-        while pending:
-            value = pending.pop()
-            if isinstance(value, dict):
-                if value.keys() & {"__module__", "__class__", "__loader__"}:
-                    self._node(value)
-                if {"module_path", "function"} <= value.keys():  # how skops wrote functions at first
-                    self.names.add(f"{value['module_path']}.{value['function']}")
-                pending += value.values()
-            elif isinstance(value, list):
-                pending += value
-
-    def _node(self, node: dict[str, Any]) -> None:
-        module, name, loader = (node.get(key) for key in ("__module__", "__class__", "__loader__"))
-        if not (isinstance(module, str) and isinstance(name, str) and isinstance(loader, str)) or "." in name:
-            self._problem("it has a node that does not say what it is")
-            return
-        if loader == "JsonNode":
-            if module != "builtins":
-                self._problem(f"it takes {module}.{name} for a plain value")
-            return
-        self.names.add(f"{module}.{name}")
-        if loader in _MADE:
-            # numpy's own classes, called with chosen arguments, make arrays of what lies in memory.
-            if module.partition(".")[0] in ("numpy", "builtins"):
-                self._problem(f"it makes {module}.{name} otherwise than skops does")
-        elif loader in _CALLS:
-            content = node.get("content")
-            method = content.get("func") if loader == "MethodNode" and isinstance(content, dict) else None
-            self.names.add(f"{module}.{name}.{method}" if isinstance(method, str) else f"{module}.{name}")
-        elif loader not in _PLAIN:
-            self._problem(f"it has a node of the unknown kind {loader}")
-
-    def _problem(self, text: str) -> None:
-        if text not in self.problems and len(self.problems) < _MAX_PROBLEMS:
-            self.problems.append(text)
+def _names(schema: Any) -> tuple[str, ...]:
+    """Return all that a schema names, on all levels, as skops lists it; more than what is built of it."""
+    found: set[str] = set()
+    pending = [schema]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            module, name, loader = (value.get(key) for key in ("__module__", "__class__", "__loader__"))
+            if type(module) is str and type(name) is str and loader != "JsonNode":
+                found.add(f"{module}.{name}")
+                content = value.get("content")
+                if loader == "MethodNode" and isinstance(content, dict):
+                    found.add(f"{module}.{name}.{content.get('func')}")
+            if {"module_path", "function"} <= value.keys():  # how skops wrote functions at first
+                found.add(f"{value['module_path']}.{value['function']}")
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+    return tuple(found)
 
 
 def load(path: Path) -> Any:

@@ -1,0 +1,303 @@
+"""The builder: makes of a tape what it says, in its order, by core's own makers and those that adapters declare.
+
+It calls nothing that the file chose. A name is no value: it is looked up on the lists, and only then imported. Instances of
+listed classes are made empty and get plain attributes; all else is made by a maker, or not at all. What a maker is given is
+counted, so that time and memory stay in proportion to the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tiffin.building._attributes import PLAIN, Attributes
+from tiffin.building._lists import Check, Lists, Maker, Name, Unbuildable
+from tiffin.building._make_arrays import SCALARS, make_array, make_dtype
+from tiffin.inspection import Tape
+from tiffin.inspection.tape import (
+    ADD,
+    ARRAY,
+    BUFFER,
+    BUILD,
+    CALL,
+    DICT,
+    DTYPE,
+    EXTEND,
+    FROZENSET,
+    HOLE,
+    LIST,
+    MAKE,
+    NAME,
+    NEW,
+    SET,
+    SET_ITEMS,
+    TUPLE,
+    Node,
+    is_wrapper,
+    items_of,
+    spell,
+)  # fmt: skip
+
+_ODD_KEYS = 10_000
+"""Keys whose hashes a file can choose, of all dicts and sets of a file together: such keys may be made to collide."""
+_FREE_INTEGER = 1 << 59
+"""Integers nearer to zero are their own hash, and cannot be made to collide more than a little."""
+_KEY_ITEMS = 16
+_KEY_BITS = 1 << 10
+_SLACK = 16 << 20
+_PER_ITEM = 64
+"""Bytes that an item of a container counts for."""
+
+
+def build(tape: Tape, lists: Lists, buffers: Sequence[memoryview] | None = None) -> Any:
+    """Return the object that a tape says, made anew. A tape is built once.
+
+    Args:
+        tape: what a file says; its verdict was good.
+        lists: what may be built.
+        buffers: the buffers that lie outside of the stream, in order; each belongs to it alone.
+
+    Raises:
+        Unbuildable: it says what cannot, or must not, be made; nothing of it is left.
+        PicklingError: a listed name is not there in this release of its package.
+    """
+    try:
+        return _Builder(tape, lists, buffers or ()).run()
+    except Unbuildable:
+        raise
+    except (
+        TypeError, ValueError, AttributeError, LookupError, ArithmeticError, NotImplementedError, RecursionError, MemoryError,
+    ) as error:  # fmt: skip
+        # The text may show what was built, whose repr may be of any length; the class of the error is enough.
+        raise Unbuildable(f"it says something that cannot be made ({type(error).__name__})") from error
+
+
+class _Builder:
+    def __init__(self, tape: Tape, lists: Lists, buffers: Sequence[memoryview]) -> None:
+        self.tape = tape
+        self.lists = lists
+        self.buffers = buffers
+        self.left = 3 * (tape.size + sum(view.nbytes for view in buffers)) + _SLACK
+        self.odd_keys = _ODD_KEYS
+        self.classes: dict[Node, Attributes] = {}
+        self.values: dict[Node, Any] = {}
+        self.lent: set[int] = set()
+        self.checks: list[tuple[Check, Node]] = []
+
+    def run(self) -> Any:
+        """Replay the tape, and check what was made."""
+        for event, node, operand in self.tape.events:
+            if event == MAKE:
+                self.make(node)
+            elif event == SET_ITEMS:
+                self.set_items(node, operand)
+            elif event == EXTEND:
+                if node.kind != LIST and not self.takes_items(node):
+                    raise Unbuildable("it appends to what is no list")
+                node.value.extend(map(self.value, operand))
+            elif event == ADD:
+                node.value.update(self.keys(operand))
+            elif event == BUILD:
+                self.set_state(node, operand)
+        result = self.value(self.tape.result)
+        for check, node in self.checks:
+            check(node.value)
+        return result
+
+    # -- operands ------------------------------------------------------------------------------------------------------
+
+    def value(self, operand: Any) -> Any:
+        """Return what an operand stands for as a value."""
+        if operand.__class__ is not Node:
+            return operand
+        if operand.kind == NAME:
+            return self.function(operand)
+        if operand.value is HOLE or operand.kind == BUFFER:
+            raise Unbuildable("it uses something that is not made yet, or is no value")
+        return operand.value
+
+    def function(self, node: Node) -> Any:
+        """Return what a name stands for that is on the list of values."""
+        if node not in self.values:
+            name = Name(*node.key)
+            if name not in self.lists.functions:
+                raise Unbuildable(f"it uses {spell(*name)} as a value")
+            self.values[node] = name.find()
+        return self.values[node]
+
+    def make_tuple(self, items: Any) -> Any:
+        """Return a tuple; a hole where it is good as arguments only."""
+        for item in items:
+            if item.__class__ is Node:
+                if item.kind == NAME:
+                    if Name(*item.key) not in self.lists.functions:
+                        return HOLE
+                elif item.value is HOLE or item.kind == BUFFER:
+                    return HOLE
+        return tuple(map(self.value, items))
+
+    def keys(self, operands: Any) -> list[Any]:
+        """Return operands that become keys of a dict or set."""
+        return [self.key(self.value(operand)) for operand in operands]
+
+    def key(self, key: Any) -> Any:
+        """Return a key whose hash takes no code and no time of the file's choice."""
+        kind = key.__class__
+        if kind is str or kind is bytes or kind is bool or key is None:
+            return key
+        if kind is int and -_FREE_INTEGER < key < _FREE_INTEGER:
+            return key
+        self.odd_keys -= 1
+        if self.odd_keys < 0:
+            raise Unbuildable(f"it has more than {_ODD_KEYS} keys whose hashes a file can choose")
+        parts = key if kind is tuple and len(key) <= _KEY_ITEMS else (key,)
+        if not all(map(_is_short, parts)):
+            raise Unbuildable("it has a key that is no plain value")
+        return key
+
+    # -- what makers get -----------------------------------------------------------------------------------------------
+
+    def argument(self, operand: Any, maker: Maker) -> Any:
+        """Return an argument of a maker, or a part of a state, and count it."""
+        if operand.__class__ is Node:
+            if operand.kind == NAME and spell(*operand.key) in maker.takes:
+                return Name(*operand.key)
+            if operand.kind == BUFFER:
+                # Two arrays over one buffer would change with each other, behind the back of what was checked.
+                value, operand.value = operand.value, HOLE
+                if value is HOLE:
+                    raise Unbuildable("it uses a buffer twice")
+                self.count(value)
+                return value
+        value = self.value(operand)
+        self.count(value)
+        if type(value) is bytearray:
+            if id(value) in self.lent:
+                value = bytearray(value)
+            self.lent.add(id(value))
+        return value
+
+    def arguments(self, operand: Any, maker: Maker) -> tuple[Any, ...]:
+        """Return the arguments of a maker."""
+        items = items_of(operand)
+        if type(items) is not tuple:
+            raise Unbuildable("it computes the arguments of a call")
+        values = tuple([self.argument(item, maker) for item in items])
+        if maker.hashes and values and isinstance(values[0], (list, dict)):
+            for key in values[0]:
+                self.key(key)
+        return values
+
+    def count(self, value: Any, deeper: bool = True) -> None:
+        """Count what a maker is given: it may copy it, so that something given again and again would grow without end."""
+        kind = type(value)
+        if kind in (bytes, bytearray, str):
+            self.left -= len(value)
+        elif kind is memoryview or kind is np.ndarray:
+            self.left -= value.nbytes
+        elif kind in (list, tuple, dict, set, frozenset):
+            self.left -= _PER_ITEM * len(value)
+            if deeper and kind not in (set, frozenset):
+                for item in value.values() if kind is dict else value:
+                    self.count(item, deeper=False)
+        if self.left < 0:
+            raise Unbuildable("it asks for more memory than its bytes bear out")
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    def make(self, node: Node) -> None:
+        """Make a node, or leave it a hole until its state is known."""
+        kind = node.kind
+        if kind == LIST:
+            node.value = []
+        elif kind == DICT:
+            node.value = HOLE if node.has_state else {}  # the state of a wrapper, which the parser has read
+        elif kind == TUPLE:
+            node.value = self.make_tuple(node.content)
+        elif kind == SET:
+            node.value = set()
+        elif kind == FROZENSET:
+            node.value = frozenset(self.keys(node.content))
+        elif kind == ARRAY:
+            node.value = make_array(
+                node.of, make_dtype(node.content[0].of), node.content[1], node.content[2], native=True
+            )
+        elif kind == BUFFER:
+            if node.of >= len(self.buffers):
+                raise Unbuildable("it uses a buffer that is not there")
+            # The first to ask for it takes it; a second time the stream can only ask for another.
+            node.value = self.buffers[node.of].toreadonly() if node.content else self.buffers[node.of]
+        elif kind == DTYPE:
+            if node.of.complete and not node.has_state:
+                node.value = make_dtype(node.of)
+        elif not is_wrapper(node.of):
+            self.make_object(node)
+
+    def make_object(self, node: Node) -> None:
+        name = self.name_of(node)
+        maker = self.lists.makers.get(name)
+        if maker is not None:
+            if maker.items or not node.has_state:
+                node.value = maker.make(self.arguments(node.content, maker), None)
+        else:
+            if node.kind != NEW or node.content != () or name not in self.lists.classes:
+                raise Unbuildable(f"it makes {spell(*name)} otherwise than the lists allow")
+            attributes = self.classes.get(node.of)
+            if attributes is None:
+                attributes = self.classes[node.of] = Attributes(name.find())
+            node.value = object.__new__(attributes.kind)
+        for check in self.lists.checks.get(name, ()):
+            self.checks.append((check, node))
+
+    def name_of(self, node: Node) -> Name:
+        if node.of.__class__ is not Node or node.of.kind != NAME:
+            raise Unbuildable("it calls what it made or computed")
+        return Name(*node.of.key)
+
+    def set_state(self, node: Node, operand: Any) -> None:
+        """Set the state of what was made, or make it now that its state is known."""
+        if node.kind == DTYPE:
+            node.value = make_dtype(node.of)
+            return
+        maker = self.lists.makers.get(self.name_of(node))
+        if maker is None:
+            state = self.value(operand)
+            self.classes[node.of].set(node.value, state)
+        elif maker.items:
+            if not maker.drops_state or type(self.value(operand)) is not dict:
+                raise Unbuildable("it sets the state of something that has none")
+        else:
+            items = items_of(operand)
+            if type(items) is tuple:
+                state = tuple([self.argument(item, maker) for item in items])
+            else:
+                state = self.argument(operand, maker)
+            node.value = maker.make(self.arguments(node.content, maker), state)
+
+    def takes_items(self, node: Node) -> bool:
+        """Tell whether a node was made by a maker whose objects take items."""
+        if node.kind not in (CALL, NEW) or node.of.__class__ is not Node:
+            return False
+        maker = self.lists.makers.get(Name(*node.of.key))
+        return maker is not None and maker.items
+
+    def set_items(self, node: Node, operands: list[Any]) -> None:
+        """Set items of a dict, or of what takes them."""
+        if node.kind == DICT:
+            if node.has_state:
+                return
+        elif not self.takes_items(node):
+            raise Unbuildable("it sets items of what is no dict")
+        target = node.value
+        for position in range(0, len(operands), 2):
+            target[self.key(self.value(operands[position]))] = self.value(operands[position + 1])
+
+
+def _is_short(part: Any) -> bool:
+    """Tell whether a part of a key is plain, and short where its hash is computed anew each time."""
+    kind = type(part)
+    if kind is int:
+        return bool(part.bit_length() <= _KEY_BITS)
+    return kind in PLAIN or (kind in SCALARS and part.nbytes <= _KEY_BITS)

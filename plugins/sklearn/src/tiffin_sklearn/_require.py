@@ -1,0 +1,44 @@
+"""What makers and checks ask of values from a stranger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tiffin.building import require
+
+__all__ = ["array", "features", "require"]
+
+
+def array(owner: dict[str, Any], name: str, axes: int, kinds: str, shape: tuple[int | None, ...] | None = None) -> Any:
+    """Return an attribute that has to be an array.
+
+    Args:
+        owner: attributes.
+        name: the attribute's.
+        axes: how many axes it has.
+        kinds: letters of numpy's kinds of elements, as in `dtype.kind`.
+        shape: its shape; `None` for an axis of any length.
+
+    Raises:
+        Unbuildable: it is something else.
+    """
+    found: Any = owner.get(name)
+    require(
+        type(found) is np.ndarray and found.ndim == axes and found.dtype.kind in kinds and found.dtype.isnative,
+        f"its {name} is no such array",
+    )
+    if shape is not None:
+        require(
+            all(wanted in (None, length) for wanted, length in zip(shape, found.shape, strict=True)),
+            f"its {name} has another shape",
+        )
+    return found
+
+
+def features(owner: dict[str, Any]) -> int:
+    """Return the number of features that an estimator was fitted with."""
+    found: Any = owner.get("n_features_in_")
+    require(type(found) is int and found >= 0, "its n_features_in_ is no number")
+    return int(found)

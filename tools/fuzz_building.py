@@ -1,0 +1,162 @@
+"""Mutate streams, and compare what core builds of them with what unpickling gives.
+
+Run: python tools/fuzz_building.py [--seed 0] [--seconds 60]
+
+The corpus lies in tests/data/building: small models as pickle (protocol 2), cloudpickle and joblib wrote them. Each
+mutant is read, judged and built in a child with bounded memory. What was built is compared with what pickle or joblib makes
+of the same bytes. Exits with 1 where something differs, where anything but a refusal is raised, where a child dies, or where
+one mutant takes longer than ten seconds. Unix only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import io
+import os
+import pickle
+import random
+import resource
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+
+from same_object import difference
+from tiffin.building import build, judge
+from tiffin.inspection import Inspection, Unfollowable, inspect_file
+from tiffin.trust._reading import lists
+
+CORPUS = Path(__file__).resolve().parent.parent / "tests/data/building"
+_OPERATIONS = (
+    b"\x94\x85\x86\x87\x52\x62\x81\x93\x4e\x4b\x5d\x7d\x28\x74\x75\x65\x68\x61\x73\x30\x31\x2e\x29\x88\x89\x8f"
+)
+_MEMORY = 4 << 30
+_IN_A_CHILD = 200
+_SECONDS = 10
+
+
+def main() -> int:
+    """Fuzz for some time, and print what happened."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=60)
+    options = parser.parse_args()
+    counts, faults = run(options.seed, options.seconds)
+    print(dict(counts))
+    for fault, number in faults.most_common(20):
+        print(f"{number} times: {fault}")
+    return 1 if faults else 0
+
+
+def run(
+    seed: int, seconds: float, most: int | None = None
+) -> tuple[collections.Counter[str], collections.Counter[str]]:
+    """Fuzz, and return how many mutants ended how, and the faults.
+
+    Args:
+        seed: of the mutations; the same seed makes the same mutants.
+        seconds: when to stop.
+        most: how many mutants to try, at most.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    faults: collections.Counter[str] = collections.Counter()
+    for path in CORPUS.glob("*.*"):  # what they need is imported once, before any child is made
+        tape = inspect_file(path, "joblib" if path.suffix == ".joblib" else "pickle").tape
+        if tape is not None:
+            build(tape, lists())
+    end = time.monotonic() + seconds
+    batch = 0
+    while time.monotonic() < end and (most is None or counts["tried"] < most):
+        batch += 1
+        _child(f"{seed} {batch}", counts, faults)
+    return counts, faults
+
+
+def _child(seed: str, counts: collections.Counter[str], faults: collections.Counter[str]) -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        warnings.simplefilter("ignore")
+        chance = random.Random(seed)
+        for _ in range(_IN_A_CHILD):
+            signal.alarm(_SECONDS)
+            os.write(writing, f"{_one(chance)[:400]}\n".encode())
+        os._exit(0)
+    os.close(writing)
+    said = b""
+    while piece := os.read(reading, 1 << 16):
+        said += piece
+    os.close(reading)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for line in said.decode("utf-8", "replace").splitlines():
+        kind, _, what = line.partition(": ")
+        counts["tried"] += 1
+        counts[kind] += 1
+        if kind in ("differs", "raised"):
+            faults[what] += 1
+    if code:
+        done = said.count(b"\n")
+        faults[f"a child of seed {seed!r} ended with {code} after {done} mutants"] += 1
+
+
+def _one(chance: random.Random) -> str:
+    path = chance.choice(sorted(CORPUS.glob("*.*")))
+    data = mutate(chance, path.read_bytes())
+    reader = "joblib" if path.suffix == ".joblib" else "pickle"
+    try:
+        found: Inspection = inspect_file(path, reader, view=memoryview(bytearray(data)))  # type: ignore[arg-type]
+        if found.tape is None:
+            return "not followed"
+        if any(judge(found.tape, lists())):
+            return "not allowed"
+        built = build(found.tape, lists())
+    except Unfollowable:
+        return "not built"
+    except Exception as error:  # noqa: BLE001 - the very thing that is looked for
+        return f"raised: {type(error).__name__}: {error} ({path.name})"
+    try:
+        if reader == "joblib":
+            import joblib
+
+            other = joblib.load(io.BytesIO(data))
+        else:
+            other = pickle.loads(data)  # noqa: S301 - of our own corpus, and allowed; in a child
+    except Exception as error:  # noqa: BLE001 - readers may refuse what core builds: a warning at most
+        return f"built, refused by its reader: {type(error).__name__}"
+    try:
+        found_difference = difference(built, other)
+    except Exception as error:  # noqa: BLE001 - what cannot be walked
+        return f"built, not comparable: {type(error).__name__}"
+    return f"differs: {found_difference} ({path.name})" if found_difference else "built, and equal"
+
+
+def mutate(chance: random.Random, data: bytes) -> bytes:
+    """Return a stream with some bytes changed, cut out, doubled or made operations."""
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 1, 1, 2, 3, 6))):
+        if not changed:
+            break
+        at, kind = chance.randrange(len(changed)), chance.random()
+        if kind < 0.3:
+            changed[at] = chance.randrange(256)
+        elif kind < 0.5:
+            changed[at] = chance.choice(_OPERATIONS)
+        elif kind < 0.6:
+            changed.insert(at, chance.choice(_OPERATIONS))
+        elif kind < 0.7:
+            del changed[at]
+        elif kind < 0.85:
+            changed[at] = (changed[at] + chance.choice((1, -1))) & 255
+        else:
+            start, length = chance.randrange(len(changed)), chance.randrange(1, 40)
+            changed[at : at + length] = changed[start : start + length]
+    return bytes(changed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
