@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tiffin.calls._context import running_in, worker_context
 from tiffin.calls._explanation import Explanation
 from tiffin.calls._interfaces import (
     Backend,
@@ -32,6 +31,4 @@ __all__ = [
     "ThreadWaiter",
     "Worker",
     "WorkerSpec",
-    "running_in",
-    "worker_context",
 ]

@@ -24,7 +24,7 @@ from threading import get_ident
 from typing import Any
 
 from tiffin.batching import Batch, Chunk, Core, Method, again
-from tiffin.calls import Backend, ThreadWaiter, WorkerSpec, running_in
+from tiffin.calls import Backend, ThreadWaiter, WorkerSpec
 from tiffin.exceptions import (
     ForkedRunnerError,
     QueueFullError,
@@ -37,6 +37,7 @@ from tiffin.runners._crew import Crew
 from tiffin.runners._desk import Desk
 from tiffin.runners._seats import Seat, Slot
 from tiffin.runners._states import DRAINING, FORKED, NEW, RUNNING, STOPPED
+from tiffin.surroundings import running_in
 
 logger = logging.getLogger("tiffin.runners")
 

@@ -10,8 +10,9 @@ from concurrent.futures import CancelledError, Future
 from contextvars import Context
 from typing import Any
 
-from tiffin.calls import Worker, WorkerSpec, worker_context
+from tiffin.calls import Worker, WorkerSpec
 from tiffin.exceptions import MethodTimeoutError, RunnerNotReadyError
+from tiffin.surroundings import worker_context
 
 
 class LocalWorker:

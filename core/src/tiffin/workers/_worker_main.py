@@ -21,8 +21,8 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tiffin.values.kinds  # noqa: F401 - registers them
-from tiffin.calls import worker_context
 from tiffin.exceptions import UnsendableError
+from tiffin.surroundings import worker_context
 from tiffin.wire import (
     CALL,
     CANCEL,

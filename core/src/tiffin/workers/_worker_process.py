@@ -23,7 +23,7 @@ from typing import IO, Any
 import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin.calls import Worker, WorkerSpec
 from tiffin.exceptions import FrameError, MethodTimeoutError, PicklingError, RunnerNotReadyError, WorkerDiedError
-from tiffin.start import absolute
+from tiffin.surroundings import absolute
 from tiffin.wire import (
     CALL,
     CANCEL,
