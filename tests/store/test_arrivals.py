@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 import tiffin
 from tiffin import ModelStore, models
 from tiffin.cli._output import read_time
+from tiffin.exceptions import RecordError
 from tiffin.info import render_record
+from tiffin.store.gc import gc
 
 UTC = datetime.UTC
 
@@ -78,3 +81,34 @@ def test_times_at_the_ends_of_the_calendar_can_be_shown(monkeypatch: pytest.Monk
     """A list must not end at one version's time."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     assert str(year) in read_time(datetime.datetime(year, 12, 31, 23, tzinfo=UTC)) or year == 1
+
+
+def test_gc_forgets_the_arrivals_of_what_is_gone(tmp_path: Path) -> None:
+    """The note of a version that is there stays, and so does a fresh one, whose version may be on its way."""
+    mine = ModelStore(tmp_path / "mine")
+    for tag in ("iris:gone", "iris:here", "iris:fresh"):
+        _, remote = from_the_future(tmp_path / tag, tag, 2100)
+        models.pull(tag, remote, store=mine)
+    notes = mine.path / "arrivals" / "iris"
+    for version in ("gone", "here"):
+        os.utime(notes / version, (0, 0))
+    for version in ("gone", "fresh"):
+        mine.delete(f"iris:{version}")
+    gc(mine, dry_run=True)
+    assert sorted(path.name for path in notes.iterdir()) == ["fresh", "gone", "here"]
+    gc(mine)
+    assert sorted(path.name for path in notes.iterdir()) == ["fresh", "here"]
+
+
+def test_an_edit_does_not_write_what_no_record_may_say(tmp_path: Path) -> None:
+    """A number that reading from elsewhere would refuse is refused; what was so before does not hinder another edit."""
+    mine = ModelStore(tmp_path / "mine")
+    model = raw(mine, "iris:e1")
+    with pytest.raises(RecordError, match="more than 499 digits"):
+        mine.edit("iris:e1", metadata={"huge": 10**600})
+    assert mine.get("iris:e1").info.metadata == {}
+    record = model.path / "model.yaml"
+    record.chmod(0o600)
+    record.write_bytes(render_record(attrs.evolve(model.info, metadata={"huge": 10**600})))
+    mine.edit("iris:e1", labels={"seen": "yes"})
+    assert mine.get("iris:e1").info.labels == {"seen": "yes"}

@@ -22,17 +22,21 @@ MAX_DIGITS = 499
 """Decimal digits of a whole number in a record."""
 
 
-def check_limits(info: ModelInfo, path: str = "model.yaml") -> None:
+def check_limits(info: ModelInfo, path: str = "model.yaml", *, before: ModelInfo | None = None) -> None:
     """Refuse a record that says what none should.
 
     Args:
         info: the record.
         path: where it is from, for errors.
+        before: what it was until now; what was wrong with that already may stay so.
 
     Raises:
         RecordError: a name, number or path in it is out of bounds.
     """
+    passed = set() if before is None else set(_problems(before))
     for problem in _problems(info):
+        if problem in passed:
+            continue
         raise RecordError(
             f"The record {path} is refused: {problem}", why="No record of a model's needs that", path=path
         )

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tiffin.store._layout import Layout
+from tiffin.store._staging import is_aside
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
@@ -20,6 +21,8 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _SKEW = 300_000_000
 """Microseconds by which the clocks of machines that share a store may differ."""
+_UNDER_WAY = 3600
+"""Seconds for which a note may be of a version that is not in its place yet."""
 
 
 def created(info: ModelInfo) -> int:
@@ -60,3 +63,27 @@ def since(layout: Layout, info: ModelInfo) -> int:
         with contextlib.suppress(OSError):  # copied in by other means: the file system knows since when it is here
             return min(claimed, os.lstat(layout.version(info.name, info.version)).st_ctime_ns // 1000)
     return claimed
+
+
+def sweep(layout: Layout) -> None:
+    """Remove the notes of versions that are gone; those of the last hour stay, since their versions may be on their way."""
+    for folder in _entries(layout.arrivals):
+        for note in _entries(folder.path):
+            # Somebody may remove them, or let another version arrive, at the same time.
+            with contextlib.suppress(FileNotFoundError):
+                if (
+                    note.stat(follow_symlinks=False).st_mtime < time.time() - _UNDER_WAY
+                    and not os.path.lexists(layout.version(folder.name, note.name))
+                    and not is_aside(layout, folder.name, note.name)
+                ):
+                    os.unlink(note.path)
+        with contextlib.suppress(OSError):  # it holds others
+            os.rmdir(folder.path)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

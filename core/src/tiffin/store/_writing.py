@@ -147,9 +147,10 @@ class Writer:
         """Change a version's labels and metadata; returns its new record. See `ModelStore.edit`."""
         import attrs
 
-        from tiffin.info import check_labels, check_metadata
+        from tiffin.info import check_labels, check_limits, check_metadata
 
         def change(info: ModelInfo) -> ModelInfo:
+            before = info
             if info.edited:
                 raise RecordError(
                     f"The record of model '{info.tag}' was edited by hand or damaged",
@@ -161,6 +162,7 @@ class Writer:
                 info = attrs.evolve(info, labels=check_labels(_merged(info.labels, labels, replace=replace)))
             if metadata is not None:
                 info = attrs.evolve(info, metadata=check_metadata(_merged(info.metadata, metadata, replace=replace)))
+            check_limits(info, before=before)
             return info
 
         with changing(self._layout):

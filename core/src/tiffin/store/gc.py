@@ -8,6 +8,7 @@ from collections import Counter
 
 import attrs
 
+from tiffin.store import _arrivals
 from tiffin.store._aliases import Aliases
 from tiffin.store._layout import Layout, disk_errors, step
 from tiffin.store._rename import split_aside
@@ -92,6 +93,9 @@ def gc(store: ModelStore, *, dry_run: bool = False) -> Garbage:
                     with contextlib.suppress(OSError):  # somebody saves a version right now
                         os.rmdir(f"{layout.models}/{name}")
         step("gc", "names-removed")
+        if not dry_run:
+            _arrivals.sweep(layout)
+            step("gc", "arrivals-swept")
         partial = store.downloads.sweep(dry_run=dry_run)
         freed += sum(size for _, size in partial)
         step("gc", "partial-removed")
