@@ -100,15 +100,20 @@ def main(life_line: int, spec: int, *sockets: int) -> None:
 def _die_with_parent(life_line: int) -> None:
     """End this process when the other end of the pipe closes, even while some library holds the GIL."""
     if hasattr(fcntl, "F_SETSIG"):
-        # The kernel itself sends the signal. PR_SET_PDEATHSIG would do so already when the parent's *thread* ends.
-        # To the whole group (a negative number): what the runnable has started ends too.
-        fcntl.fcntl(life_line, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(life_line, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(life_line, fcntl.F_SETFL, fcntl.fcntl(life_line, fcntl.F_GETFL) | os.O_ASYNC)
+        # The kernel itself sends the signals. PR_SET_PDEATHSIG would do so already when the parent's *thread* ends.
+        try:
+            second = os.open(f"/proc/self/fd/{life_line}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # no /proc
+            _signal_at_end(life_line, -os.getpgrp(), signal.SIGKILL)
+        else:
+            _signal_at_end(life_line, os.getpid(), signal.SIGKILL)
+            # To the whole group (a negative number): what the runnable has started ends too. Not killed: a resource
+            # tracker passes over this signal, and tidies up after the others.
+            _signal_at_end(second, -os.getpgrp(), signal.SIGTERM)
         poller = select.poll()
         poller.register(life_line, 0)
         if poller.poll(0):
-            os.kill(0, signal.SIGKILL)  # it had closed before the signal was set up
+            os.kill(0, signal.SIGKILL)  # it had closed before the signals were set up
         return
 
     def watch() -> None:
@@ -116,6 +121,12 @@ def _die_with_parent(life_line: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="tiffin:life-line", daemon=True).start()
+
+
+def _signal_at_end(descriptor: int, to: int, number: int) -> None:
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, to)
+    fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _set_up_logging(name: str, level: int) -> None:

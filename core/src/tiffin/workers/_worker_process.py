@@ -41,6 +41,7 @@ from tiffin.wire import (
     encode_call,
     rebuild_error,
 )
+from tiffin.workers._groups import kill_group
 
 logger = logging.getLogger("tiffin.runners")
 
@@ -403,8 +404,7 @@ class ProcessWorker:
             # Not reaped yet, which takes the lock too: so the number cannot have passed to others, and the group can
             # be killed even after the worker itself has ended.
             if process is not None and process.returncode is None:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                kill_group(process.pid)
 
     def _finish(self) -> int | None:
         """Kill what is left of the process and its children, reap it, free everything; return its code. Repeatable."""
