@@ -22,7 +22,7 @@ def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command
     """Yield every command below a group that is no group itself, under all words of its name."""
     context = click.Context(group, info_name=path)
     # Core's own: what installed plugins add is theirs to document.
-    names = Commands.list_commands(group, context) if isinstance(group, Commands) else group.list_commands(context)
+    names = group.own_commands() if isinstance(group, Commands) else group.list_commands(context)
     for name in names:
         command = group.get_command(context, name)
         assert command is not None
@@ -33,11 +33,13 @@ def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command
 
 
 COMMANDS = dict(commands(cli, "tiffin"))
+OF_PLUGINS = {"tiffin models sign", "tiffin models verify-signature"}
+"""Those of the workspace's plugins, which stand on the page too."""
 
 
 def test_every_command_has_a_section_and_every_section_a_command() -> None:
     """A reader finds each command, and none that is gone."""
-    assert sorted(SECTIONS) == sorted(COMMANDS)
+    assert sorted(SECTIONS.keys() - OF_PLUGINS) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -89,6 +89,18 @@ def test_a_worker_process_imports_little_before_its_model(tmp_path: Path, monkey
     assert modules & {"asyncio", "subprocess"} == set()
 
 
+def test_saying_which_kinds_of_values_are_taken_imports_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each worker says it at each start, and each client: neither plugins nor numpy's slow parts are needed for it."""
+    program = "from tiffin.wire import Channel; import socket\n"
+    program += "agreement = Channel(socket.socketpair()[0]).agreement\n"
+    program += "agreement.hear({'takes': [], 'sends': []}); assert 'pandas.DataFrame' in agreement.greeting()['takes']"
+    modules = imported_by(program, tmp_path, monkeypatch)
+    assert top_level(modules) == {"tiffin", "numpy"}
+    assert modules & {"tiffin.plugins", "numpy.ma.core", "importlib.metadata"} == set()
+
+
 def test_a_first_load_imports_neither_mail_nor_what_looks_into_files(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Make tests/data/signing: a small model, and signatures of it by the reference implementation, with public keys.
+"""Make plugins/signing/tests/data: a small model, and signatures of it by the reference implementation, with public keys.
 
 Run it with the workspace's Python. The private keys are thrown away, so each run makes other signatures and keys.
 """
@@ -16,7 +16,7 @@ import signing_peer
 import tiffin
 from workspace import ROOT
 
-TARGET = ROOT / "tests" / "data" / "signing"
+TARGET = ROOT / "plugins" / "signing" / "tests" / "data"
 CURVES = {"p256": "P-256", "p384": "P-384", "p521": "P-521"}
 OTHER_WAYS = """
 import sys

@@ -186,7 +186,7 @@ def test_a_result_with_the_wrong_number_of_rows_is_an_error(result: Any) -> None
     layout = take_apart(X).layout
     assert layout is not None
     with pytest.raises(BatchRowsError) as caught:
-        layout.split_result(result, [1, 2], 3)
+        layout.split_result(result, [1, 2], 3, [X[:1], X[1:]])
     assert caught.value.expected == 3
 
 
@@ -194,6 +194,6 @@ def test_the_output_has_an_axis_of_its_own() -> None:
     """batch_dim=(0, 1): rows come back as columns."""
     layout = take_apart(X, batch_dim=(0, 1)).layout
     assert layout is not None
-    left, right = layout.split_result(X.T, [1, 2], 3)
+    left, right = layout.split_result(X.T, [1, 2], 3, [X[:1], X[1:]])
     assert left.shape == (4, 1)
     assert right.shape == (4, 2)

@@ -80,6 +80,11 @@ def direct() -> Iterator[Sample]:
         "cloudpickle.cloudpickle._make_function",
     )
     yield Sample(
+        "code by value",
+        whole(call("tiffin.pickling.rebuild", "code", CODE)),
+        "tiffin.pickling.rebuild.code",
+    )
+    yield Sample(
         "a process runner of a framework's tests",
         whole(call("sklearn.utils._testing", "assert_run_python_script_without_output", CODE)),
         "sklearn.utils._testing.assert_run_python_script_without_output",

@@ -78,10 +78,10 @@ class Shelf:
     def set_alias(self, name: str, alias: str, version: str) -> None:
         self.marks[name, alias] = version
 
-    def signatures(self, version: RemoteVersion) -> list[bytes]:
+    def attestations(self, version: RemoteVersion) -> list[bytes]:
         return self.signed.get((version.name, version.version), [])
 
-    def add_signature(self, version: RemoteVersion, bundle: bytes) -> None:
+    def add_attestation(self, version: RemoteVersion, bundle: bytes) -> None:
         self.signed.setdefault((version.name, version.version), []).append(bundle)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A plugin's container, shown whole: frames of polars that merge."""
+"""A plugin's container, as plugins wrote them before kinds of values: it goes on to work for a release, and warns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 
 import tiffin
 from tiffin import hookimpl
-from tiffin.batching import BatchContainer, registry
+from tiffin.batching import BatchContainer
 from tiffin.runners import Runnable, Runner
+from tiffin.values import registry
 
 polars = pytest.importorskip("polars")
 
@@ -66,10 +67,10 @@ class Prices(Runnable):
 def polars_plugin() -> Iterator[None]:
     """Register the plugin, and forget it and its container afterwards."""
     tiffin.register(PolarsPlugin(), name="polars_frames")
+    before = list(registry.named.values())
     yield
     tiffin.unregister("polars_frames")
-    registry._by_name.pop("polars", None)
-    registry._by_class.pop(polars.DataFrame, None)
+    registry.forget([kind for kind in registry.named.values() if kind not in before])
 
 
 def frame(item: str, price: float, rows: int = 1) -> Any:
@@ -116,12 +117,3 @@ def test_a_call_of_polars_larger_than_a_batch_is_split_and_put_together() -> Non
         answer = runner.total.run(frame("tea", 2.0, 10))
         assert answer["total"].to_list() == [2.0 * count for count in range(10)]
         assert worker.bind("total").__self__.heights == [4, 4, 2]
-
-
-def test_without_a_plugin_a_frame_of_polars_is_one_call() -> None:
-    """What has no container is not cut or joined: the method gets it as it is."""
-    with Runner(Prices, max_batch_size=4) as runner:
-        worker: Any = runner.engine.seats[0].worker
-        worker.bind("total").__self__.leave.set()
-        assert runner.total.run(frame("tea", 2.0, 10)).height == 10
-        assert worker.bind("total").__self__.heights == [10]

@@ -6,6 +6,9 @@ import collections
 import datetime
 import decimal
 import enum
+import json
+import subprocess
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,15 +17,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from tiffin.exceptions import FrameError, UnsendableError
-from tiffin.values import _sending as _forms
-from tiffin.values._sending import Form, register_form
+from tiffin.exceptions import FrameError, PluginError, UnsendableError
+from tiffin.values import ValueKind, register_kind, registry
+from tiffin.wire import Agreement
 from tiffin.wire._codec import decode_call, decode_value, encode_call, encode_value
 
 
+def ends() -> tuple[Agreement, Agreement]:
+    """Return both ends of a connection, after they have greeted each other."""
+    here, there = Agreement(), Agreement()
+    greeting = here.greeting()
+    here.hear(there.greeting())
+    there.hear(greeting)
+    return here, there
+
+
 def through(value: Any) -> Any:
-    header, buffers = encode_value(value)
-    return decode_value(header, own(buffers))
+    here, there = ends()
+    header, buffers = encode_value(value, peer=here)
+    here.say(there.hear)
+    return decode_value(header, own(buffers), kinds=there.receives)
 
 
 def own(buffers: list[Any]) -> list[Any]:
@@ -170,7 +184,7 @@ class Thing:
         ({1, 2}, "kwargs['x']"),
         (decimal.Decimal(1), "kwargs['x']"),
         (datetime.date(2020, 1, 1), "kwargs['x']"),
-        (np.ma.masked_array([1], [True]), "kwargs['x']"),
+        (np.matrix([1]), "kwargs['x']"),
         (np.array([1, Thing()], object), "kwargs['x'][0]"),
         (np.array([["a", "b"], ["c", 5]], object), "kwargs['x'][1, 1]"),
         (np.zeros(1, [("a", "O")]), "kwargs['x']"),
@@ -213,26 +227,100 @@ class Celsius:
         self.degrees = degrees
 
 
-def test_a_registered_form_makes_a_type_sendable(monkeypatch):
-    """A container that the core does not know crosses once its form is registered, and names stay unique."""
-    monkeypatch.setattr(_forms, "_forms", dict(_forms._forms))
-    monkeypatch.setattr(_forms, "_by_type", {})
-    name = f"{__name__}.Celsius"
-    form = Form("celsius", (name,), lambda value: value.degrees, Celsius)
-    with pytest.raises(UnsendableError):
-        encode_value(Celsius(1))
-    register_form(form)
+class Fahrenheit(Celsius):
+    pass
+
+
+class CelsiusKind(ValueKind):
+    name = "celsius"
+    types = (Celsius,)
+
+    def send(self, value):
+        return value.degrees
+
+    def receive(self, parts):
+        return Celsius(parts)
+
+
+@pytest.fixture
+def celsius():
+    register_kind(kind := CelsiusKind())
+    yield kind
+    registry.forget([kind])
+
+
+def test_a_registered_kind_makes_a_class_sendable(celsius):
+    """A class that the core does not know crosses once its kind is registered; subclasses do not, if nobody asked."""
     result = through({"a": Celsius(np.arange(3))})
     assert type(result["a"]) is Celsius
     assert result["a"].degrees.tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match="celsius"):
-        register_form(Form("celsius", (), str, str))
+    with pytest.raises(UnsendableError, match="Fahrenheit"):
+        through(Fahrenheit(1))
 
 
-def test_a_form_that_the_receiver_lacks_is_a_frame_error():
-    """The receiver looks forms up in its own registry only."""
-    with pytest.raises(FrameError, match="nowhere"):
-        decode_value(b'{"x":["nowhere.Thing",1]}', [])
+def test_two_kinds_of_one_name_are_refused(celsius):
+    """A name in a frame must mean one kind; the error names both."""
+
+    class Other(CelsiusKind):
+        pass
+
+    with pytest.raises(PluginError, match=r"CelsiusKind and .*Other"):
+        register_kind(Other())
+
+
+def test_a_kind_that_the_receiver_does_not_take_is_refused_before_anything_is_sent(celsius):
+    """The sender is told at once."""
+    here, there = Agreement(), Agreement()
+    registry.forget([celsius])
+    here.hear(there.greeting())
+    register_kind(celsius)
+    with pytest.raises(UnsendableError, match="'celsius'"):
+        encode_value(Celsius(1), peer=here)
+
+
+def test_a_kind_that_is_learned_later_is_said_before_the_frame_that_needs_it(celsius):
+    """Agreements grow while calls go on."""
+    registry.forget([celsius])
+    here, there = ends()
+    register_kind(celsius)
+    there.say(here.hear)
+    header, buffers = encode_value(Celsius(1), peer=here)
+    here.say(there.hear)
+    assert decode_value(header, buffers, kinds=there.receives).degrees == 1
+
+
+def test_a_frame_cannot_name_a_kind_that_was_not_agreed_on(celsius):
+    """Nor one that is registered, nor one that nobody knows; and nothing is imported for it."""
+    _, there = ends()
+    for name in ("celsius", "pandas.DataFrame", "nowhere.Thing", ["celsius"]):
+        with pytest.raises(FrameError):
+            decode_value(json.dumps({"x": [name, 1]}).encode(), [], kinds=there.receives)
+
+
+def test_frames_of_calls_import_nothing():
+    """Only an announcement does, and only what the receiver's own kind names; a frame before it is refused."""
+    program = """if True:
+        import sys, tiffin.values.kinds
+        from tiffin.exceptions import FrameError
+        from tiffin.wire import Agreement, decode_value
+        end = Agreement()
+        end.greeting()
+        frame = b'{"x":["polars.DataFrame",1]}'
+        for _ in range(2):
+            try: decode_value(frame, [], kinds=end.receives)
+            except FrameError as error: print("polars" in sys.modules, "agreed" in str(error))
+            end.hear({"takes": [], "sends": ["polars.DataFrame", "antigravity.Thing"]})
+        print("antigravity" in sys.modules)
+    """
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.split("\n")[:3] == ["False True", "True False", "False"]
+
+
+@pytest.mark.parametrize("said", [None, [], {}, {"takes": [1], "sends": []}, {"takes": "a", "sends": []}])
+def test_what_is_no_agreement_is_a_frame_error(said):
+    """A peer that says anything else is not listened to."""
+    with pytest.raises(FrameError):
+        Agreement().hear(said)
 
 
 class TestPandas:
@@ -267,10 +355,12 @@ class TestPandas:
     def test_a_frame_of_one_dtype_arrives_as_one_block(self):
         """Numbers only: one array crosses, not one for each column."""
         frame = self.pd.DataFrame(np.arange(12.0).reshape(3, 4), columns=[1, 2, 2, 4], index=[5, 6, 7])
-        header, buffers = encode_value(frame)
+        here, there = ends()
+        header, buffers = encode_value(frame, peer=here)
+        here.say(there.hear)
         # The block, and the labels of columns and rows.
         assert len(buffers) == 3
-        self.pd.testing.assert_frame_equal(decode_value(header, own(buffers)), frame)
+        self.pd.testing.assert_frame_equal(decode_value(header, own(buffers), kinds=there.receives), frame)
 
     def test_duplicate_column_names_survive(self):
         """Two columns of one name and different dtypes stay two columns."""
@@ -300,7 +390,7 @@ class TestPandas:
         """The path leads to the column."""
         frame = self.pd.DataFrame({"a": [1], part: [Thing()]})
         with pytest.raises(UnsendableError) as caught:
-            encode_call("predict", (), {"x": frame})
+            encode_call("predict", (), {"x": frame}, peer=ends()[0])
         assert caught.value.where == ("kwargs['x'].col" if part == "col" else "kwargs['x']['other col']")
         assert "Thing" in caught.value.type_name
 
@@ -308,6 +398,6 @@ class TestPandas:
         """What pandas has and frames have not is said, with its place."""
         pd = self.pd
         with pytest.raises(UnsendableError, match=r"result\.p .*period"):
-            encode_value(pd.DataFrame({"p": pd.period_range("2020", periods=2, freq="D")}))
+            encode_value(peer=ends()[0], value=pd.DataFrame({"p": pd.period_range("2020", periods=2, freq="D")}))
         with pytest.raises(UnsendableError, match="reset_index"):
-            encode_value(pd.DataFrame([1], index=pd.MultiIndex.from_tuples([(1, 2)])))
+            encode_value(peer=ends()[0], value=pd.DataFrame([1], index=pd.MultiIndex.from_tuples([(1, 2)])))

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from store_processes import Processes
 from store_states import assert_tidy, save, snapshot
+from tiffin.signing._bundle import write_bundle
+from tiffin.signing._statement import make_statement
 
 import tiffin.store
 from tiffin.archives import export_model, import_model
 from tiffin.exceptions import ModelExistsError, ModelNotFoundError
-from tiffin.signing._bundle import write_bundle
-from tiffin.signing._statement import make_statement
 from tiffin.store import ModelStore
 from tiffin.store.gc import gc
 from tiffin.store.verifying import verify

@@ -148,9 +148,11 @@ def test_an_adapter_that_does_not_take_trusted_is_not_called(
 
 
 @pytest.mark.parametrize("field", ["classes", "functions", "makers", "checks"])
-@pytest.mark.parametrize("wrong", ["posix", "cloudpickle.cloudpickle._make_function", "posix.*", ""])
+@pytest.mark.parametrize(
+    "wrong", ["posix", "cloudpickle.cloudpickle._make_function", "tiffin.pickling.rebuild:code", "posix.*", ""]
+)
 def test_a_list_holds_exact_names_only(wrong: str, field: str, adapter: Any) -> None:
-    """Packages, patterns and cloudpickle are refused with the adapter's name."""
+    """Packages, patterns and what makes code by value are refused with the adapter's name."""
     from tiffin.exceptions import HookError
 
     with pytest.raises(HookError, match=field):

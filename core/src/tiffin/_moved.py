@@ -15,9 +15,17 @@ MOVED = {
     "tiffin.batching._layout": "tiffin.batching",
     "tiffin.batching._methods": "tiffin.batching",
     "tiffin.inspection._limits": "tiffin.inspection",
+    "tiffin.models._signing": "tiffin.models",
     "tiffin.runners._attached": "tiffin.sharing",
     "tiffin.runners._interfaces": "tiffin.calls",
     "tiffin.runners._worker_process": "tiffin.workers",
+    "tiffin.signing": "tiffin_signing",
+    "tiffin.signing._bundle": "tiffin_signing",
+    "tiffin.signing._keys": "tiffin_signing",
+    "tiffin.signing._names": "tiffin_signing",
+    "tiffin.signing._sign": "tiffin_signing",
+    "tiffin.signing._statement": "tiffin_signing",
+    "tiffin.signing._verify": "tiffin_signing",
     "tiffin.store._gc": "tiffin.store.gc",
     "tiffin.store._usage": "tiffin.store.usage",
     "tiffin.store._verify": "tiffin.store.verifying",
@@ -25,6 +33,7 @@ MOVED = {
     "tiffin.transfer._export": "tiffin.archives",
     "tiffin.transfer._import": "tiffin.archives",
     "tiffin.transfer._limits": "tiffin.archives",
+    "tiffin.trust._signed": "tiffin_signing",
 }
 """Old name → the module that has its public names now. Pickles of earlier versions hold them: they stand here for good."""
 
@@ -44,7 +53,18 @@ class MovedFinder:
         """Leave making a module to Python; it is replaced at once."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put the module that is there now in the old name's place."""
+        """Put the module that is there now in the old name's place.
+
+        Raises:
+            ModuleNotFoundError: it is in a package of its own now, which is not installed. What to install is said.
+        """
         from importlib import import_module
 
-        sys.modules[module.__name__] = import_module(MOVED[module.__name__])
+        now = MOVED[module.__name__]
+        try:
+            sys.modules[module.__name__] = import_module(now)
+        except ModuleNotFoundError as error:
+            if error.name != now or now.startswith("tiffin."):
+                raise
+            text = f"'{module.__name__}' is in a package of its own now. Try: pip install {now.replace('_', '-')}"
+            raise ModuleNotFoundError(text) from error

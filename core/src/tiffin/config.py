@@ -157,18 +157,18 @@ def trust_policy() -> str:
 
 
 class TrustedKey(NamedTuple):
-    """A key whose signatures count as trust: patterns of the names of models for which it does, and its file."""
+    """A key whose attestations count as trust: patterns of the names of models for which it does, and its file."""
 
     models: tuple[str, ...]
     path: Path
 
     def is_for(self, name: str) -> bool:
-        """Tell whether the key's signatures count for models of a name."""
+        """Tell whether the key's attestations count for models of a name."""
         return any(fnmatchcase(name, pattern) for pattern in self.models)
 
 
 def trusted_keys() -> tuple[TrustedKey, ...]:
-    """Return the keys whose signatures count as trust: each `[[trust.keys]]` of the settings, with `models` and `key`.
+    """Return the keys whose attestations count as trust: each `[[trust.keys]]` of the settings, with `models` and `key`.
 
     Reads none of the keys.
 

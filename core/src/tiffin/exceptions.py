@@ -160,7 +160,7 @@ class SigningNotInstalledError(SigningError):
 class BadSignatureError(SigningError, ValueError):
     """A signature of a model is malformed, was made of other content, or no key that was given has made it.
 
-    Attribute: `checks`, what each signature of the model proves (`SignatureCheck`), where several were looked at.
+    Attribute: `checks`, what each signature of the model proves (`tiffin.plugins.Voucher`), where several were looked at.
     """
 
     checks: tuple[Any, ...] = ()
@@ -308,6 +308,13 @@ class BatchRowsError(BatchError, ValueError):
     received: int | None
 
 
+class InseparableError(BatchRowsError):
+    """A method answered several calls together, and whose rows are whose cannot be told.
+
+    Such calls run once more, one by one; an error is it only where the method may not run again.
+    """
+
+
 class UndecidedError(BatchError):
     """A batch failed, and whether this call is to blame is not known.
 
@@ -365,6 +372,10 @@ class EditedRecordWarning(TiffinWarning):
     """A model's record was edited by hand, or is damaged."""
 
 
+class UnfittedModelWarning(TiffinWarning):
+    """A model is saved that has not learned anything yet."""
+
+
 class StoreWarning(TiffinWarning):
     """A folder in the store is not a readable model, and was passed over."""
 
@@ -386,4 +397,4 @@ class ConfigWarning(TiffinWarning):
 
 
 class PluginWarning(TiffinWarning):
-    """A plugin could not be used, where that does not stop what was asked."""
+    """A plugin could not be used, or is not there, where that does not stop what was asked."""

@@ -31,10 +31,3 @@ def signer() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container without a user list
         return f"user {os.getuid()}"
-
-
-def describe_origin(origin: Mapping[str, Any] | None) -> str:
-    """Return an origin record as people read it."""
-    if origin is None:
-        return "not known: it was copied into the store by other means"
-    return f"{origin['how']}, {origin.get('time', '')}".rstrip(", ")

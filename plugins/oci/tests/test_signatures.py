@@ -34,10 +34,10 @@ def version(remote: OciRemote) -> RemoteVersion:
 
 def test_signatures_are_kept_beside_the_version(remote: OciRemote, version: RemoteVersion) -> None:
     """What was added comes back, each once; the version, its versions and aliases are as before."""
-    assert remote.signatures(version) == []
+    assert remote.attestations(version) == []
     for bundle in (BUNDLE, b'{"messageSignature": {}}', BUNDLE, b"not json"):
-        remote.add_signature(version, bundle)
-    assert sorted(remote.signatures(version)) == sorted([BUNDLE, b'{"messageSignature": {}}', b"not json"])
+        remote.add_attestation(version, bundle)
+    assert sorted(remote.attestations(version)) == sorted([BUNDLE, b'{"messageSignature": {}}', b"not json"])
     assert list(remote.versions("iris")) == ["v1"]
     assert remote.aliases("iris") == {}
     again = remote.find("iris", "v1")
@@ -49,7 +49,7 @@ def test_they_are_laid_out_as_cosign_lays_them_out(
     registry: Registry, remote: OciRemote, version: RemoteVersion, space: str
 ) -> None:
     """A manifest of the bundle's type names the version as its subject; where the registry lists none, a tag does."""
-    remote.add_signature(version, BUNDLE)
+    remote.add_attestation(version, BUNDLE)
 
     def get(path: str) -> Any:
         request = urllib.request.Request(f"http://{registry.host}/v2/{space}/iris/{path}")
@@ -87,7 +87,7 @@ def test_a_registry_that_lists_referrers_needs_no_tag(
     def decide(request: Request) -> Fault | None:
         if request.method == "PUT" and "/manifests/" in request.path:
             puts.append(request.path.rpartition("/")[2])
-            remote.add_signature(version, BUNDLE)
+            remote.add_attestation(version, BUNDLE)
             entries.append({"mediaType": types.MANIFEST, "digest": puts[-1], "size": 1, "artifactType": types.BUNDLE})
             return answer(201, OCI_Subject=version.key.digest)
         if "/referrers/" in request.path:
@@ -105,10 +105,10 @@ def test_a_registry_that_lists_referrers_needs_no_tag(
 
     with proxy(registry.port, decide) as front:
         other = open_remote(f"oci://{front.host}/{space}")
-        other.add_signature(version, BUNDLE)
+        other.add_attestation(version, BUNDLE)
         assert len(puts) == 1
         assert puts[0].startswith("sha256:")
-        assert other.signatures(version) == [BUNDLE]
+        assert other.attestations(version) == [BUNDLE]
 
 
 def test_a_signature_of_something_else_is_left_out(remote: OciRemote, version: RemoteVersion) -> None:
@@ -120,24 +120,24 @@ def test_a_signature_of_something_else_is_left_out(remote: OciRemote, version: R
     push(remote, other)
     second = remote.find("iris", "v2")
     assert second is not None
-    remote.add_signature(second, BUNDLE)
+    remote.add_attestation(second, BUNDLE)
     client, repository = remote._client, second.key.repository
     listed = get_manifest(client, repository, second.key.tag)
     assert listed is not None
     put_manifest(client, repository, version.key.tag, Blob(types.INDEX, listed.text))
-    assert remote.signatures(second) == [BUNDLE]
-    assert remote.signatures(version) == []
+    assert remote.attestations(second) == [BUNDLE]
+    assert remote.attestations(version) == []
 
 
 def test_signatures_are_bounded(remote: OciRemote, version: RemoteVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is too large is not kept, and of very many only some are read."""
-    monkeypatch.setattr(_referrers, "MAX_BUNDLE", 1000)
+    monkeypatch.setattr(_referrers, "MAX_ATTESTATION", 1000)
     with pytest.raises(TransferError, match="At most"):
-        remote.add_signature(version, b"x" * 1001)
+        remote.add_attestation(version, b"x" * 1001)
     monkeypatch.setattr(_referrers, "MAX_BUNDLES", 3)
     for number in range(5):
-        remote.add_signature(version, b'{"n": %d}' % number)
-    assert len(remote.signatures(version)) == 3
+        remote.add_attestation(version, b'{"n": %d}' % number)
+    assert len(remote.attestations(version)) == 3
 
 
 def test_the_list_of_signatures_keeps_what_others_add(
@@ -163,12 +163,12 @@ def test_the_list_of_signatures_keeps_what_others_add(
                     data=b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
                 ),
             )
-            other.add_signature(version, b'{"b": 2}')
+            other.add_attestation(version, b'{"b": 2}')
         return headers
 
     monkeypatch.setattr(_referrers, "put_manifest", put)
-    remote.add_signature(version, b'{"a": 1}')
-    assert sorted(remote.signatures(version)) == [b'{"a": 1}', b'{"b": 2}']
+    remote.add_attestation(version, b'{"a": 1}')
+    assert sorted(remote.attestations(version)) == [b'{"a": 1}', b'{"b": 2}']
 
 
 def test_what_is_damaged_or_too_large_keeps_nobody_from_pulling(
@@ -177,9 +177,9 @@ def test_what_is_damaged_or_too_large_keeps_nobody_from_pulling(
     """Junk among the referrers is passed over, and the good signatures beside it are found."""
     from tiffin_oci._manifests import get_manifest
 
-    remote.add_signature(version, b"large" * 1000)
-    remote.add_signature(version, BUNDLE)
-    monkeypatch.setattr(_referrers, "MAX_BUNDLE", 1000)
+    remote.add_attestation(version, b"large" * 1000)
+    remote.add_attestation(version, BUNDLE)
+    monkeypatch.setattr(_referrers, "MAX_ATTESTATION", 1000)
     client, key = remote._client, version.key
     listed = get_manifest(client, key.repository, key.tag)
     assert listed is not None
@@ -188,7 +188,7 @@ def test_what_is_damaged_or_too_large_keeps_nobody_from_pulling(
     text = json.dumps({**listed.data, "manifests": [*junk, *listed.data["manifests"]]}).encode()
     with proxy(int(remote._place.host.rpartition(":")[2]), lambda request: junk_for(request, key.tag, text)) as front:
         other = connect(f"oci://{front.host}/{remote._place.path}", {})
-        assert other.signatures(version) == [BUNDLE]
+        assert other.attestations(version) == [BUNDLE]
         other.close()
 
 

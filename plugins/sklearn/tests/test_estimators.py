@@ -25,7 +25,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 import tiffin
 import tiffin_sklearn
-from tiffin.exceptions import ModelTypeError, SignatureError
+from tiffin.exceptions import ModelTypeError, SignatureError, UnfittedModelWarning
 
 IRIS = load_iris()
 X, y = IRIS.data, IRIS.target
@@ -107,8 +107,12 @@ def test_a_big_forest_is_whole_and_its_arrays_are_stored_once() -> None:
 
 
 def test_an_estimator_that_is_not_fitted_is_stored_as_it_is() -> None:
-    """It fits after loading."""
-    tiffin.save("x", LogisticRegression(max_iter=500))
+    """It fits after loading; saving it warns, saving a fitted one does not."""
+    with pytest.warns(UnfittedModelWarning, match="LogisticRegression is saved unfitted"):
+        tiffin.save("x", LogisticRegression(max_iter=500))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tiffin.save("y", LogisticRegression(max_iter=500).fit(X, y))
     loaded = tiffin.load("x")
     with pytest.raises(NotFittedError):
         loaded.predict(X)

@@ -101,7 +101,7 @@ def test_an_estimator_of_somebody_s_own_needs_trust(send: Any) -> None:
         pass
 
     gift = send(make_pipeline(StandardScaler(), Mine()))
-    with pytest.raises(UntrustedModelError, match="cloudpickle"):
+    with pytest.raises(UntrustedModelError, match=r"tiffin\.pickling\.rebuild"):
         gift.load()
 
 

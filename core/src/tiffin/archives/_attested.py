@@ -1,4 +1,4 @@
-"""Signatures in archives: members beside model.yaml that no record lists."""
+"""Attestations in archives: members beside model.yaml that no record lists."""
 
 from __future__ import annotations
 
@@ -10,39 +10,34 @@ from typing import Any
 from tiffin.archives._reader import Reader
 from tiffin.archives._writer import Member
 from tiffin.exceptions import BadSignatureError
-from tiffin.info import ModelInfo
+from tiffin.info import ModelInfo, attestation_names, max_attestation_size
 from tiffin.places import PIECE
-from tiffin.signing import check_fits, max_size, signature_names
+from tiffin.plugins import check_attestation
 from tiffin.store import ModelStore
 
 
-def signature_members(store: ModelStore, info: ModelInfo) -> Iterator[Member]:
-    """Yield the signatures of a model's content as members of an archive; as many as there are names for."""
-    for name, bundle in zip(signature_names(info.files), store.signatures(info.compute_digest()), strict=False):
-        yield Member(name, len(bundle), functools.partial(io.BytesIO, bundle))
+def attestation_members(store: ModelStore, info: ModelInfo) -> Iterator[Member]:
+    """Yield the attestations of a model's content as members of an archive; as many as there are names for."""
+    for name, data in zip(attestation_names(info.files), store.attestations(info.compute_digest()), strict=False):
+        yield Member(name, len(data), functools.partial(io.BytesIO, data))
 
 
-def is_signature(path: str, info: ModelInfo) -> bool:
-    """Tell whether a member is a signature, and no file of the model."""
-    return path in signature_names(info.files)
+def is_attestation(path: str, info: ModelInfo) -> bool:
+    """Tell whether a member is an attestation, and no file of the model."""
+    return path in attestation_names(info.files)
 
 
-def read_bounded(stream: Any, info: ModelInfo) -> bytes:
-    """Return a member's content, or a little more of it than a signature may have."""
-    data = bytearray()
-    while len(data) <= max_size(info) and (piece := stream.read(PIECE)):
-        data += piece
-    return bytes(data)
-
-
-def check_signature(data: bytes, member: str, info: ModelInfo, reader: Reader) -> bytes:
-    """Return a signature from an archive, if it is one of the model.
+def read_attestation(stream: Any, member: str, info: ModelInfo, reader: Reader) -> bytes:
+    """Return an attestation from an archive, unless it is not one of the model.
 
     Raises:
         DamagedArchiveError: it is not. Whoever changes a signed model leaves this trace, so it is told, not passed over.
     """
+    data = bytearray()
+    while len(data) <= max_attestation_size(info) and (piece := stream.read(PIECE)):
+        data += piece
     try:
-        check_fits(info, data, member)
+        check_attestation(info, bytes(data), member)
     except BadSignatureError as error:
         raise reader.damaged(error.what, member) from error
-    return data
+    return bytes(data)

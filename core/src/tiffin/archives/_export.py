@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tiffin.archives._attested import signature_members
+from tiffin.archives._attested import attestation_members
 from tiffin.archives._formats import FORMATS, NOT_WRITTEN, check_format, format_of_name
 from tiffin.archives._paths import Paths
 from tiffin.archives._writer import Member, write_archive
@@ -127,7 +127,7 @@ def _members(model: Model, info: ModelInfo, store: ModelStore, progress: Progres
     # The record comes first, so that a reader knows what must follow before it unpacks anything.
     record = render_record(info)
     yield Member(RECORD_NAME, len(record), lambda: io.BytesIO(record))
-    yield from signature_members(store, info)
+    yield from attestation_members(store, info)
     for path, entry in sorted(info.files.items()):
         yield Member(path, entry.size, functools.partial(_checked, model, path, entry, progress))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from tiffin.archives._attested import check_signature, is_signature, read_bounded
+from tiffin.archives._attested import is_attestation, read_attestation
 from tiffin.archives._limits import Limits
 from tiffin.archives._placing import place
 from tiffin.archives._reader import Reader
@@ -88,8 +88,8 @@ def import_model(
             info, ledger = unpacking.finish()
             info = _renamed(info, name)
             _claim(store, info, force=force)
-            for member, bundle in unpacking.signatures.items():
-                store.add_signature(info, bundle, path=member)
+            for member, data in unpacking.attestations.items():
+                store.add_attestation(info, data, path=member)
             return store.adopt(folder, info, ledger, origin=origin, overwrite=force)
         digests = {path: sha256 for path, (_, sha256) in unpacking.found.items()}
         placed = place(foreign, folder, digests, reader, name=name, as_files=as_files)
@@ -158,7 +158,7 @@ class _Unpacking:
         self.info: ModelInfo | None = None
         self.found: dict[str, tuple[int, str]] = {}
         self.ledger = WriteLedger()
-        self.signatures: dict[str, bytes] = {}
+        self.attestations: dict[str, bytes] = {}
         self._started = False
 
     def add(self, entry: Entry) -> None:
@@ -171,8 +171,8 @@ class _Unpacking:
         limit = self.reader.limits.max_bytes if entry.size is None else entry.size
         if self.info is not None:
             listed = self.info.files.get(entry.path)
-            if listed is None and is_signature(entry.path, self.info):
-                self._add_signature(entry, self.info)
+            if listed is None and is_attestation(entry.path, self.info):
+                self._add_attestation(entry, self.info)
                 return
             if listed is None:
                 raise self.reader.refuse(entry.path, "model.yaml does not list it")
@@ -186,8 +186,8 @@ class _Unpacking:
         self.found[entry.path] = size, sha256
         self.ledger.record(path, sha256, synced=True)
 
-    def _add_signature(self, entry: Entry, info: ModelInfo) -> None:
-        self.signatures[entry.path] = check_signature(read_bounded(entry.stream, info), entry.path, info, self.reader)
+    def _add_attestation(self, entry: Entry, info: ModelInfo) -> None:
+        self.attestations[entry.path] = read_attestation(entry.stream, entry.path, info, self.reader)
 
     def _unpack(self, entry: Entry, path: str, limit: int) -> tuple[int, str]:
         size = written_back = 0
@@ -245,10 +245,10 @@ class _Unpacking:
                 path=self.reader.path,
                 member=RECORD_NAME,
             )
-        for path in [path for path in self.found if path not in self.info.files and is_signature(path, self.info)]:
+        for path in [path for path in self.found if path not in self.info.files and is_attestation(path, self.info)]:
             del self.found[path]
             with open(f"{self.folder}/{path}", "rb") as stream:  # it came before the record
-                self._add_signature(Entry(path, None, stream), self.info)
+                self._add_attestation(Entry(path, None, stream), self.info)
             os.unlink(f"{self.folder}/{path}")
         for path in sorted(self.info.files.keys() - self.found.keys()):
             raise self.reader.damaged("the file is missing", path)

@@ -1,8 +1,7 @@
-"""Adaptive batching: a pure state machine that merges calls, and the containers it merges."""
+"""Adaptive batching: a pure state machine that merges calls."""
 
 from __future__ import annotations
 
-import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin.batching._chunks import Batch, Chunk, Sink, Waiter
 from tiffin.batching._core import Core
 from tiffin.batching._cost import Cost
@@ -13,7 +12,10 @@ from tiffin.batching._method import Method
 from tiffin.batching._refusals import again
 from tiffin.batching._workforce import Station
 from tiffin.calls import Explanation
-from tiffin.values import BatchContainer, ContainerRegistry, find_container, register_container, registry
+from tiffin.values import BatchContainer, ContainerRegistry, find_container, register_container
+
+registry = ContainerRegistry()
+"""Deprecated, as containers are: `tiffin.values.registry` holds the kinds of values."""
 
 __all__ = [
     "Batch",

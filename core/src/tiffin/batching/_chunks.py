@@ -7,6 +7,8 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tiffin.batching._merging import Layout
+from tiffin.values import registry
+from tiffin.values.kinds import could_be_outputs
 
 if TYPE_CHECKING:
     from tiffin.batching._method import Method
@@ -246,17 +248,20 @@ class Batch:
         """Return, for each chunk, its calls' results.
 
         Raises:
+            InseparableError: Whose rows are whose cannot be told.
             BatchRowsError: The result has not one row for each that was given.
         """
         chunks = self.chunks
         first = chunks[0]
         layout = first.layout
         if layout is None:
-            return [(first, [result])]
+            return [(first, [registry.settle(result)])]
         counts: list[int] = []
         for chunk in chunks:
             counts += [chunk.each] * len(chunk.waiters) if chunk.counts is None else chunk.counts
-        parts = layout.split_result(result, counts, self.rows)
+        by_order = type(result) is list and self._are_rows(result)
+        payloads = first.payloads if len(chunks) == 1 else [payload for chunk in chunks for payload in chunk.payloads]
+        parts = layout.split_result(result, counts, self.rows, payloads, by_order=by_order)
         if len(chunks) == 1:
             return [(first, parts)]
         answered: list[tuple[Chunk, Sequence[Any]]] = []
@@ -267,6 +272,13 @@ class Batch:
             start = stop
         return answered
 
+    def _are_rows(self, result: list[Any]) -> bool:
+        """Return whether a list's items are known to be rows, not outputs, and learn it from what can only be rows."""
+        method = self.method
+        if not method.lists_rows and len(result) == self.rows and not could_be_outputs(result):
+            method.lists_rows = True
+        return method.lists_rows
+
 
 RELEASED_IDLE = "a worker was idle"
 RELEASED_FULL = "it was full"
@@ -274,6 +286,7 @@ RELEASED_FREED = "a worker became free"
 RELEASED_ALONE = "it can share a batch with no other call"
 RELEASED_PROBE = "it runs again to find out which call made its batch fail"
 RELEASED_REPEAT = "it runs again because the worker died"
+RELEASED_APART = "it runs again, alone, because its rows could not be told from those of others"
 
 
 class Search:
@@ -304,11 +317,13 @@ class Probe:
         calls: Chunks of one call each; whole chunks if a batch is repeated because its worker died.
         sibling: The other half, if nothing is known of it until this one has run.
         search: What it belongs to; `None` for a batch that is repeated.
+        reason: Why it leaves.
     """
 
-    __slots__ = ("calls", "search", "sibling")
+    __slots__ = ("calls", "reason", "search", "sibling")
 
-    def __init__(self, calls: list[Chunk], sibling: list[Chunk], search: Search | None) -> None:
+    def __init__(self, calls: list[Chunk], sibling: list[Chunk], search: Search | None, reason: str = "") -> None:
         self.calls = calls
         self.sibling = sibling
         self.search = search
+        self.reason = reason or (RELEASED_REPEAT if search is None else RELEASED_PROBE)

@@ -15,11 +15,10 @@ from tiffin.batching._admission import Forecast, count_admitted
 from tiffin.batching._bisect import Bisection, reject
 from tiffin.batching._chunks import (
     RELEASED_ALONE,
+    RELEASED_APART,
     RELEASED_FREED,
     RELEASED_FULL,
     RELEASED_IDLE,
-    RELEASED_PROBE,
-    RELEASED_REPEAT,
     Batch,
     Chunk,
     Group,
@@ -29,7 +28,7 @@ from tiffin.batching._method import Method
 from tiffin.batching._refusals import again, queue_full, too_late
 from tiffin.batching._split import split_oversize
 from tiffin.batching._workforce import Station, Workforce
-from tiffin.exceptions import MethodTimeoutError, WorkerDiedError
+from tiffin.exceptions import InseparableError, MethodTimeoutError, WorkerDiedError
 
 
 class Core:
@@ -366,6 +365,13 @@ class Core:
             method.counters.repeated += 1
             again = Probe(batch.chunks, [], None) if probe is None else Probe(batch.chunks, probe.sibling, probe.search)
             self.enqueue_probe(again, front=True)
+        elif isinstance(error, InseparableError) and batch.calls > 1 and method.idempotent:
+            for single in [single for chunk in batch.chunks for single in chunk.singles()]:
+                self.enqueue_probe(Probe([single], [], None, RELEASED_APART), front=True)
+            if probe is not None and probe.search is not None:
+                # Its calls are out of the search, and whether one of them is to blame is not known.
+                probe.search.certain = False
+                self._bisection.passed(probe, now)
         elif probe is not None and probe.search is not None:
             self._bisection.failed(probe, error, now)
         elif batch.calls == 1:
@@ -429,7 +435,7 @@ class Core:
         batch = Batch(next(self._numbers), method, alive, sum(chunk.rows for chunk in alive), worker, now)
         batch.calls = sum(len(chunk.waiters) for chunk in alive)
         batch.probe = probe
-        batch.reason = RELEASED_REPEAT if search is None else RELEASED_PROBE
+        batch.reason = probe.reason
         if search is not None:
             method.counters.probes += 1
         return batch

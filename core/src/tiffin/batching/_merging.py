@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from tiffin.batching._sameness import Incomparable, value_key
-from tiffin.exceptions import BatchInputError, BatchRowsError
-from tiffin.values import BatchContainer, registry
+from tiffin.exceptions import BatchInputError, BatchRowsError, InseparableError
+from tiffin.values import Inseparable, ValueKind, registry
+from tiffin.values.kinds import could_be_outputs
 
 InputAxes: TypeAlias = "int | Mapping[str, int | None]"
 BatchDim: TypeAlias = "InputAxes | tuple[InputAxes, int]"
@@ -66,11 +68,11 @@ def _is_axis(value: object) -> bool:
 
 
 class Slot(NamedTuple):
-    """One batched argument: its place (position, or name of a keyword), axis and container."""
+    """One batched argument: its place (position, or name of a keyword), axis and kind of values."""
 
     place: int | str
     axis: int
-    container: BatchContainer
+    kind: ValueKind
 
 
 class Layout:
@@ -95,17 +97,15 @@ class Layout:
         """Return the arguments of one call that stands for all of these, in order. A single one is not copied."""
         slots = self.slots
         if len(slots) == 1:
-            place, axis, container = slots[0]
-            merged = payloads[0] if len(payloads) == 1 else container.concatenate(payloads, axis)
+            place, axis, kind = slots[0]
+            merged = payloads[0] if len(payloads) == 1 else kind.join(payloads, axis)
             if place == 0 and len(self.args) == 1 and not self.kwargs:
                 return (merged,), self.kwargs
             return self._fill((merged,))
         if len(payloads) == 1:
             return self._fill(payloads[0])
         columns = zip(*payloads, strict=True)
-        return self._fill(
-            tuple(slot.container.concatenate(column, slot.axis) for slot, column in zip(slots, columns, strict=True))
-        )
+        return self._fill(tuple(slot.kind.join(column, slot.axis) for slot, column in zip(slots, columns, strict=True)))
 
     def _fill(self, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         args, kwargs = list(self.args), dict(self.kwargs)
@@ -120,33 +120,60 @@ class Layout:
         """Return the payload of the rows from `start` up to `stop`."""
         if len(self.slots) == 1:
             slot = self.slots[0]
-            return slot.container.slice_rows(payload, start, stop, slot.axis)
+            return slot.kind.cut(payload, start, stop, slot.axis)
         return tuple(
-            slot.container.slice_rows(value, start, stop, slot.axis)
-            for slot, value in zip(self.slots, payload, strict=True)
+            slot.kind.cut(value, start, stop, slot.axis) for slot, value in zip(self.slots, payload, strict=True)
         )
 
-    def split_result(self, result: Any, counts: Sequence[int], rows: int) -> list[Any]:
+    def split_result(
+        self, result: Any, counts: Sequence[int], rows: int, payloads: Sequence[Any], *, by_order: bool = False
+    ) -> list[Any]:
         """Return each caller's part of a result.
 
         Args:
             result: What the method returned for the merged call.
             counts: How many rows each call brought, in order.
             rows: Their sum.
+            payloads: What each call brought.
+            by_order: Whether the rows are known to be in the order of the calls, so that nothing else is looked at.
 
         Raises:
+            InseparableError: Several calls brought the rows, and whose are whose cannot be told.
             BatchRowsError: The result is no batch, or has another number of rows.
         """
-        container = registry.find(type(result))
+        kind = registry.find(type(result))
         received = None
-        if container is not None:
-            try:
-                received = container.count_rows(result, self.output_axis)
-            except ValueError as error:
-                raise self._rows_error(result, rows, None) from error
-        if container is None or received != rows:
-            raise self._rows_error(result, rows, received)
-        return container.split(result, counts, self.output_axis)
+        if kind is not None:
+            result = kind.settle(result)
+            # No such axis, or values with different numbers of rows side by side: told as what is no batch.
+            with contextlib.suppress(ValueError):
+                received = kind.count(result, self.output_axis)
+        if kind is None or received != rows:
+            wrong = self._rows_error(result, rows, received)
+            if len(counts) > 1 and any(slot.kind.table for slot in self.slots):
+                raise self._inseparable(wrong.what, rows, received)
+            raise wrong
+        if by_order or len(counts) == 1 or type(kind).separate is ValueKind.separate:
+            return kind.split(result, counts, self.output_axis)
+        brought = [payloads] if len(self.slots) == 1 else list(zip(*payloads, strict=True))
+        try:
+            return kind.separate(result, counts, self.output_axis, brought)
+        except Inseparable as error:
+            what = f"{self.method!r} returned a {type(result).__name__} for {len(counts)} calls together"
+            raise self._inseparable(
+                f"{what}, and whose rows are whose is not clear. {error}", rows, received
+            ) from error
+
+    def _inseparable(self, what: str, rows: int, received: int | None) -> InseparableError:
+        return InseparableError(
+            what,
+            why="Each caller gets exactly its own rows, as if the others had not been there",
+            fix="Return one row for each row, in the same order: an array, or a frame with a default index; several "
+            "outputs as a tuple or dict. Or declare the method with batchable=False",
+            method=self.method,
+            expected=rows,
+            received=received,
+        )
 
     def _rows_error(self, result: Any, rows: int, received: int | None) -> BatchRowsError:
         kind = type(result).__name__
@@ -158,19 +185,21 @@ class Layout:
             f"{what} (rows given: {rows})",
             why="A batchable method answers with one row for each row it is given; anything else cannot be told apart "
             "between callers",
-            fix="Declare it with batchable=False or another batch_dim, or register a container for the result's class",
+            fix="Declare it with batchable=False or another batch_dim, or register a kind of values for the result's class",
             method=self.method,
             expected=rows,
             received=received,
         )
 
-    def join_results(self, results: Sequence[Any]) -> Any:
-        """Return the results of the parts of one call as one."""
-        container = registry.find(type(results[0]))
+    def join_results(self, results: Sequence[Any], *, by_order: bool = False) -> Any:
+        """Return the results of the parts of one call as one; `by_order` as for `split_result`."""
+        kind = registry.find(type(results[0]))
         try:
-            if container is None or any(type(result) is not type(results[0]) for result in results):
+            if kind is None or any(type(result) is not type(results[0]) for result in results):
                 raise ValueError("classes differ")
-            return container.concatenate(results, self.output_axis)
+            if type(results[0]) is list and not by_order and all(map(could_be_outputs, results)):
+                raise ValueError("they may be lists of several outputs, as well as of rows")
+            return kind.join(results, self.output_axis)
         except (ValueError, LookupError) as error:
             raise BatchRowsError(
                 f"{self.method!r} returned results for the parts of one large call that do not fit together",
@@ -223,14 +252,14 @@ def prepare(
     places: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
     for place, value in places:
         axis = _axis_of(method, axes.inputs, parameters, place)
-        container = None if axis is None else registry.find(type(value))
+        kind = None if axis is None else registry.find(type(value))
         rows = None
-        if container is not None and axis is not None:
+        if kind is not None and axis is not None:
             try:
-                rows = container.count_rows(value, axis)
+                rows = kind.count(value, axis)
             except ValueError as error:
                 raise _input_error(method, f"argument {place!r} of {method!r}: {error}") from error
-        if container is None or axis is None or rows is None:
+        if kind is None or axis is None or rows is None:
             if axis is not None and not isinstance(axes.inputs, int):
                 raise _input_error(
                     method, f"argument {place!r} of {method!r} is declared as a batch, and is a {type(value).__name__}"
@@ -247,9 +276,9 @@ def prepare(
             )
         if common is None:
             common, first = rows, place
-        slots.append(Slot(place, axis, container))
+        slots.append(Slot(place, axis, kind))
         payload.append(value)
-        compatibility = container.compatibility_key(value, axis)
+        compatibility = kind.key(value, axis)
         if compatibility is None:
             alone = True
         key.append((place, type(value), compatibility))

@@ -24,6 +24,7 @@ class Method:
         counters: What happened to its calls.
         waiting: Rows that wait in line.
         groups: Groups of calls that wait.
+        lists_rows: Whether its lists are known to hold rows: one was seen that cannot be a list of several outputs.
         gate: The error for a call of one row if it would be refused now, else `None`; opens with the next batch.
     """
 
@@ -33,6 +34,7 @@ class Method:
         "gate",
         "groups",
         "idempotent",
+        "lists_rows",
         "max_batch_size",
         "max_latency",
         "name",
@@ -56,6 +58,7 @@ class Method:
         self.timeout = timeout
         self.cost = Cost()
         self.counters = Counters()
+        self.lists_rows = False
         self.waiting = 0
         self.groups = 0
         self.gate: Any = None

@@ -25,11 +25,9 @@ _BY_VALUE = frozenset(
         bool,
         type(None),
         type(...),
-        range,
         uuid.UUID,
         datetime.date,
         datetime.timedelta,
-        datetime.time,
         pathlib.PosixPath,
         pathlib.PurePosixPath,
         pathlib.WindowsPath,
@@ -37,8 +35,9 @@ _BY_VALUE = frozenset(
         fractions.Fraction,
     }
 )
-# Equal values of these are not always alike: 0.0 and -0.0, nan and nan, Decimal 1.0 and 1.00, one instant in two zones.
-_BY_REPR = frozenset({float, complex, decimal.Decimal, datetime.datetime, slice})
+# Equal values of these are not always alike: 0.0 and -0.0, nan and nan, Decimal 1.0 and 1.00, one instant in two zones,
+# ranges of the same numbers with other ends.
+_BY_REPR = frozenset({float, complex, decimal.Decimal, datetime.datetime, datetime.time, range, slice})
 _BY_IDENTITY = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, enum.Enum)
 
 

@@ -42,7 +42,8 @@ class Assembly:
                 complete = len(self._results) == self._parts and not self._failed
             if complete:
                 try:
-                    whole = self._layout.join_results([self._results[number] for number in range(self._parts)])
+                    all_results = [self._results[number] for number in range(self._parts)]
+                    whole = self._layout.join_results(all_results, by_order=self._whole.method.lists_rows)
                 except ValueError as error:  # a BatchRowsError
                     self._whole.sink.reject(self._whole, [error])
                 else:

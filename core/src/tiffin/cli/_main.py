@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -14,10 +13,8 @@ from tiffin.cli._commands import Commands
 from tiffin.cli._output import say
 from tiffin.exceptions import (
     AmbiguousTagError,
-    HookError,
     ModelExistsError,
     ModelNotFoundError,
-    PluginError,
     TiffinError,
     TiffinWarning,
 )
@@ -27,20 +24,7 @@ EXIT_CODES = ((ModelNotFoundError, 3), (AmbiguousTagError, 3), (ModelExistsError
 
 
 class Main(Commands):
-    """The outermost group: adds the commands of plugins, and shows errors."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of core's commands and, where they can be asked, the plugins'."""
-        try:
-            added = _plugin_commands()
-        except PluginError as error:
-            say(str(error), err=True, label="Warning:", colour="yellow")
-            added = {}
-        return sorted({*super().list_commands(ctx), *added})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return core's command of the name, else a plugin's."""
-        return super().get_command(ctx, cmd_name) or _plugin_commands().get(cmd_name)
+    """The outermost group: shows errors."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error of Tiffin's is shown without a traceback, and sets the exit code."""
@@ -49,37 +33,6 @@ class Main(Commands):
         except TiffinError as error:
             show_error(error)
             ctx.exit(next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1))
-
-
-def _plugin_commands() -> dict[str, click.Command]:
-    from tiffin.plugins import registry
-
-    hook = registry().broadcast().commands
-    try:
-        answers = hook()
-    except TiffinError:
-        raise
-    # A plugin's code may fail in any way; that is told as any other error.
-    except Exception as error:
-        plugins = ", ".join(implementation.plugin_name for implementation in hook.get_hookimpls())
-        raise HookError(
-            f"A plugin cannot say which commands it adds: {type(error).__name__}: {error}",
-            why=f"Asked were: {plugins}",
-            plugin=plugins,
-        ) from error
-    added: dict[str, click.Command] = {}
-    for answer in answers:
-        if not isinstance(answer, Mapping) or not all(
-            isinstance(name, str) and isinstance(command, click.Command) for name, command in answer.items()
-        ):
-            raise HookError(
-                f"A plugin answers the hook 'commands' with {answer!r}",
-                why="Asked were: " + ", ".join(implementation.plugin_name for implementation in hook.get_hookimpls()),
-                fix="Return a dict of names and click commands",
-                plugin="",
-            )
-        added.update(answer)
-    return added
 
 
 def show_error(error: TiffinError) -> None:

@@ -32,11 +32,9 @@ _CARE = "tiffin.cli._maintenance:"
         "list": _HERE + "list_models",
         "pull": "tiffin.cli._remotes:pull",
         "push": "tiffin.cli._remotes:push",
-        "sign": "tiffin.cli._signing:sign",
         "trust": "tiffin.cli._trust:trust",
         "untrust": "tiffin.cli._trust:untrust",
         "verify": _CARE + "verify",
-        "verify-signature": "tiffin.cli._signing:verify_signature",
     },
 )
 def models() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from tiffin.cli._commands import Commands
 from tiffin.cli._output import output_option, say, show_data, show_table
 
 
-@click.group()
+@click.command(cls=Commands, commands_at={})
 def plugins() -> None:
     """Look at the installed adapters and other plugins."""
 

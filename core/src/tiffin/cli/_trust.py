@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,11 +9,11 @@ import click
 from tiffin import models as api
 from tiffin.cli._completion import complete_tag
 from tiffin.cli._output import count, output_option, read_size, say, show_data, show_table
+from tiffin.cli._vouchers import show_vouchers
 from tiffin.showing import shown
 
 if TYPE_CHECKING:
     from tiffin.model import Model
-    from tiffin.signing import SignatureCheck
     from tiffin.trust import FileReport, TrustReport
 
 _VERDICTS = {
@@ -104,7 +103,7 @@ def _only_objects(found: TrustReport) -> bool:
 
 
 def _show(found: TrustReport, *, names: bool) -> None:
-    from tiffin.origin import describe_origin
+    from tiffin.trust import describe_origin
 
     show_table(["FIELD", "VALUE"], [
         ["tag", found.tag],
@@ -122,25 +121,14 @@ def _show(found: TrustReport, *, names: bool) -> None:
         [[file.path, read_size(file.size), *_cells(file)] for file in found.files],
         right=[1],
     )
-    if found.signatures:
+    if found.vouchers:
         click.echo()
-        show_signatures(found.signatures)
+        show_vouchers(found.vouchers)
     _lines("Imports that no list allows", found.not_allowed, spaces=False)
     _lines("Problems", found.problems)
     if names:
         allowed = sorted({name for file in found.files for name in file.names} - set(found.not_allowed))
         _lines("Imports that are allowed", tuple(allowed), spaces=False)
-
-
-def show_signatures(checks: Sequence[SignatureCheck]) -> None:
-    """Print what each signature proves."""
-    show_table(
-        ["SIGNATURE", "KEY", "SIGNED AS", "WHY"],
-        [
-            [check.result, check.key_path or check.key[:16] or "-", shown(check.signed_as, 130), check.problem]
-            for check in checks
-        ],
-    )
 
 
 def _given(found: TrustReport) -> str:

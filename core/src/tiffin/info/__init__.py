@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from tiffin.info._attestation_bounds import (
+    ATTESTATION_NAMES,
+    MAX_ATTESTATION,
+    MAX_ATTESTATIONS,
+    attestation_names,
+    max_attestation_size,
+)
 from tiffin.info._context import ModelContext
 from tiffin.info._distributions import distributions, entry_points, installed_version, name_and_version
 from tiffin.info._info import FileEntry, ModelInfo, ObjectEntry
@@ -14,6 +21,9 @@ from tiffin.info._record_limits import check_limits
 from tiffin.info._untrusted_record import MAX_RECORD, check_yaml, read_foreign_record
 
 __all__ = [
+    "ATTESTATION_NAMES",
+    "MAX_ATTESTATION",
+    "MAX_ATTESTATIONS",
     "MAX_METADATA",
     "MAX_RECORD",
     "RECORD_NAME",
@@ -22,6 +32,7 @@ __all__ = [
     "ModelInfo",
     "ModelOptions",
     "ObjectEntry",
+    "attestation_names",
     "check_labels",
     "check_limits",
     "check_metadata",
@@ -31,6 +42,7 @@ __all__ = [
     "encode_cached",
     "entry_points",
     "installed_version",
+    "max_attestation_size",
     "name_and_version",
     "options_from",
     "options_to_dict",

@@ -85,8 +85,8 @@ class ModelSource(Protocol):
     def record_trust(self, content_digest: str, how: str) -> None:
         """Note that a content is trusted, if the store may be written to."""
 
-    def signatures(self, content_digest: str) -> list[bytes]:
-        """Return the signatures of a content, as bundles; verifies none."""
+    def attestations(self, content_digest: str) -> list[bytes]:
+        """Return the attestations of a content; what they prove is not looked at."""
 
     def blob(self, sha256: str) -> str:
         """Return the path of the blob with this digest; it need not exist."""
@@ -244,6 +244,7 @@ class Model:
             VersionMismatchWarning: the framework is installed in another version than the recorded one.
             EditedRecordWarning: the record was edited by hand.
         """
+        from tiffin import pickling
         from tiffin.info import options_from
         from tiffin.plugins import registry
 
@@ -252,7 +253,8 @@ class Model:
         def read(info: ModelInfo) -> Any:
             read = self._check_trust(trust=trust)
             options = options_from(adapter.info.options, info.options)
-            return adapter.load(self.path, options, trusted=read is None, read=read)
+            with pickling.saved_by(info.context.python_version):
+                return adapter.load(self.path, options, trusted=read is None, read=read)
 
         loaded = self._settled(read, "load it")
         self._warn()
@@ -354,14 +356,15 @@ class Model:
             read = self._check_trust(name)
             entry = info.custom_objects[name]
             folder = self.path / entry.path
-            if not entry.framework:
-                item = entry.options.get("item")
-                if read is not None:
-                    return read.item("model.pkl", item)
-                return pickling.load(folder) if item is None else pickling.load_item(folder, item)
-            adapter = registry().adapter(entry.framework)
-            options = options_from(adapter.info.options, entry.options)
-            return adapter.load(folder, options, trusted=read is None, read=read)
+            with pickling.saved_by(info.context.python_version):
+                if not entry.framework:
+                    item = entry.options.get("item")
+                    if read is not None:
+                        return read.item("model.pkl", item)
+                    return pickling.load(folder) if item is None else pickling.load_item(folder, item)
+                adapter = registry().adapter(entry.framework)
+                options = options_from(adapter.info.options, entry.options)
+                return adapter.load(folder, options, trusted=read is None, read=read)
 
         return self._settled(read, f"load its custom object {name!r}")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiffin.model import Model
 from tiffin.models._aliasing import aliases, remove_alias, set_alias
+from tiffin.models._attesting import sign, verify_signature
 from tiffin.models._default import default_store
 from tiffin.models._library import (
     create,
@@ -25,15 +26,14 @@ from tiffin.models._library import (
     untrust,
 )
 from tiffin.models._moving import export_model, import_model, list_remote, pull, push
-from tiffin.models._signing import sign, verify_signature
 from tiffin.models._upkeep import gc, usage, verify
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
     from tiffin.info import ModelContext, ModelInfo, ModelOptions
+    from tiffin.plugins import Voucher as SignatureCheck
     from tiffin.signatures import ModelSignature
-    from tiffin.signing import SignatureCheck
     from tiffin.store.gc import Garbage
     from tiffin.store.usage import StoreUsage, Usage
     from tiffin.store.verifying import Problem
@@ -86,7 +86,6 @@ _LATER = {
     "ModelOptions": "tiffin.info",
     "ModelSignature": "tiffin.signatures",
     "Problem": "tiffin.store.verifying",
-    "SignatureCheck": "tiffin.signing",
     "StoreUsage": "tiffin.store.usage",
     "Usage": "tiffin.store.usage",
 }
@@ -98,4 +97,8 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         return getattr(import_module(_LATER[name]), name)
+    if name == "SignatureCheck":  # the name that vouchers had before
+        from tiffin.plugins import Voucher
+
+        return Voucher
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,6 +29,7 @@ def save(
     external_modules: Iterable[ModuleType] | None = None,
     input_example: Any = None,
     partial_kwargs: Mapping[str, Mapping[str, Any]] | None = None,
+    trial_load: bool = False,
     overwrite: bool = False,
     store: ModelStore | None = None,
     **options: Any,
@@ -50,6 +51,8 @@ def save(
         input_example: one input of the methods in the signatures, if any. Each method is run on it once, and its input and
             output specs are taken from what went in and came out, or checked if given.
         partial_kwargs: method → keyword arguments that every call of the runnable gets unless it gives its own.
+        trial_load: whether the version is loaded once in a clean process before it is published, and refused if that fails.
+            Costs the start of a Python, the import of the framework, and the load: often a second or more.
         overwrite: whether an existing version is replaced, in one step.
         store: another store than the default one.
         options: options of the adapter.
@@ -63,7 +66,7 @@ def save(
         AdapterNotFoundError: no adapter stores such objects.
         ModelTypeError: the named adapter does not store such objects, or `model` is `None`.
         SignatureError, PartialKwargsError, LabelError, MetadataError: what was given does not fit the object.
-        PicklingError: a part of the object cannot be stored.
+        PicklingError: a part of the object cannot be stored, or a trial load failed.
         StorageFullError, ReadOnlyStoreError: the store's disk refused.
     """
     from tiffin.store.request import SaveRequest
@@ -79,6 +82,7 @@ def save(
         external_modules=external_modules,
         input_example=input_example,
         partial_kwargs=partial_kwargs,
+        trial_load=trial_load,
         overwrite=overwrite,
         options=options,
     )

@@ -6,9 +6,21 @@ Importing this module imports neither numpy nor cloudpickle; `dump` and `by_valu
 """
 
 from tiffin.pickling._by_value import by_value
-from tiffin.pickling._dump import dump
+from tiffin.pickling._dump import dump, dumps
 from tiffin.pickling._index import CODE_FILES
 from tiffin.pickling._load import load, load_item, map_buffers
+from tiffin.pickling._unpickler import Unpickler, saved_by
 from tiffin.pickling._views import restore_memoryview
 
-__all__ = ["CODE_FILES", "by_value", "dump", "load", "load_item", "map_buffers", "restore_memoryview"]
+__all__ = [
+    "CODE_FILES",
+    "Unpickler",
+    "by_value",
+    "dump",
+    "dumps",
+    "load",
+    "load_item",
+    "map_buffers",
+    "restore_memoryview",
+    "saved_by",
+]

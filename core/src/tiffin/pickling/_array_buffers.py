@@ -15,11 +15,10 @@ from typing import Any
 _GATHERED = 1 << 15
 
 
-def is_plain_array(obj: Any) -> bool:
-    """Tell whether `obj` is a numpy array, of no subclass, whose elements are plain bytes."""
+def is_plain_array_type(kind: type) -> bool:
+    """Tell whether this is numpy's class of arrays, and no subclass."""
     numpy = sys.modules.get("numpy")
-    # Kind "T" is numpy's variable-width string, whose elements lie elsewhere.
-    return numpy is not None and type(obj) is numpy.ndarray and not obj.dtype.hasobject and obj.dtype.kind != "T"
+    return numpy is not None and kind is getattr(numpy, "ndarray", None)
 
 
 def is_contiguous(array: Any) -> bool:

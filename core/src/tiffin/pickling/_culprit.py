@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import functools
-import types
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tiffin.exceptions import PicklingError
+from tiffin.pickling._children import children
+from tiffin.pickling._functions import Reducer, Unloadable
+from tiffin.pickling._keyed import KeyOfItself
 from tiffin.pickling._pickler import BufferPickler
 
 # Objects that are looked at before the search for the path is given up.
 _SEARCHED = 200_000
+_LEAVE_OUT = (
+    "Leave it out of the object's state (__getstate__) and make it anew when needed, or set it to None before saving"
+)
 
 
-def explain(error: Exception, obj: Any, name: str) -> PicklingError:
+def explain(error: Exception, obj: Any, name: str, reducers: Mapping[type, Reducer] | None) -> PicklingError:
     """Return the error to raise after pickling `obj` failed with `error`. Pickles once more, into nothing.
 
     Args:
         error: what pickling raised.
         obj: the object that was to be pickled.
         name: what to call the object in the path to the culprit.
+        reducers: as for `dump`.
     """
     whole = _type_name(obj)
     if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
@@ -33,7 +38,7 @@ def explain(error: Exception, obj: Any, name: str) -> PicklingError:
             where=name,
             type_name=whole,
         )
-    culprit = _culprit(obj)
+    culprit = error.obj if isinstance(error, KeyOfItself) else _culprit(obj, reducers)
     type_name = _type_name(culprit)
     where = _path(obj, culprit, name)
     if where == name:
@@ -44,9 +49,8 @@ def explain(error: Exception, obj: Any, name: str) -> PicklingError:
         what = f"A {whole} cannot be pickled: {where} is a {type_name}"
     return PicklingError(
         what,
-        why=f"{type(error).__name__}: {error}",
-        fix="Leave it out of the object's state (__getstate__) and make it anew when needed, or set it to None before "
-        "saving",
+        why=str(error) if isinstance(error, Unloadable) else f"{type(error).__name__}: {error}",
+        fix=error.fix if isinstance(error, Unloadable) else _LEAVE_OUT,
         where=where or "",
         type_name=type_name,
     )
@@ -67,8 +71,8 @@ class _Nowhere:
         return memoryview(data).nbytes
 
 
-def _culprit(obj: Any) -> Any:
-    tracer = _Tracer(_Nowhere())
+def _culprit(obj: Any, reducers: Mapping[type, Reducer] | None) -> Any:
+    tracer = _Tracer(_Nowhere(), reducers)
     tracer.last = obj
     try:
         tracer.collect(obj)
@@ -87,65 +91,11 @@ def _path(root: Any, target: Any, name: str) -> str | None:
         obj, path = waiting.popleft()
         if obj is target:
             return path
-        for step, child in _children(obj):
+        for step, child in children(obj):
             if id(child) not in seen and len(seen) < _SEARCHED:
                 seen[id(child)] = child
                 waiting.append((child, path + step))
     return None
-
-
-def _children(obj: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(obj, (str, bytes, bytearray, int, float, complex, types.ModuleType, type(None))):
-        return
-    if isinstance(obj, Mapping) and isinstance(obj, (dict, types.MappingProxyType)):
-        for key, value in list(obj.items()):
-            yield f"[{key!r:.50}]", value
-            yield f" key {key!r:.50}", key
-    elif isinstance(obj, (list, tuple, deque)):
-        for number, value in enumerate(list(obj)):
-            yield f"[{number}]", value
-    elif isinstance(obj, (set, frozenset)):
-        for value in list(obj):
-            yield " element", value
-    elif isinstance(obj, functools.partial):
-        yield from ((".func", obj.func), (".args", obj.args), (".keywords", obj.keywords))
-    elif isinstance(obj, types.MethodType):
-        yield from ((".__self__", obj.__self__), (".__func__", obj.__func__))
-    elif isinstance(obj, types.FunctionType):
-        yield from _function_children(obj)
-    elif isinstance(obj, type) and obj.__module__ != "__main__":
-        return
-    yield from _attributes(obj)
-
-
-def _function_children(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    code = function.__code__
-    for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
-        try:
-            yield f" variable {variable!r}", cell.cell_contents
-        except ValueError:  # not set yet
-            continue
-    for variable in code.co_names:
-        if variable in function.__globals__:
-            yield f" global {variable!r}", function.__globals__[variable]
-    yield from ((f" default {value!r:.50}", value) for value in function.__defaults__ or ())
-
-
-def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
-    # Past a __getattr__ of the object's own, which may answer anything.
-    try:
-        attributes = object.__getattribute__(obj, "__dict__")
-    except AttributeError:
-        attributes = {}
-    for attribute, value in list(attributes.items()):
-        yield f".{attribute}", value
-    for cls in type(obj).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
-        for slot in (slots,) if isinstance(slots, str) else tuple(slots):
-            try:
-                yield f".{slot}", object.__getattribute__(obj, slot)
-            except AttributeError:  # not set, a private name, or one that a subclass hides
-                continue
 
 
 def _type_name(obj: Any) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiffin.exceptions import PicklingError
 from tiffin.files import record_written
-from tiffin.pickling._by_value import by_value
 from tiffin.pickling._index import (
     ALIGNMENT,
     OWN_FILE,
@@ -23,24 +21,31 @@ from tiffin.pickling._index import (
 )
 
 if TYPE_CHECKING:
+    from tiffin.pickling._functions import Reducer
     from tiffin.pickling._pickler import BufferPickler, Content
 
-# `multiprocessing` knows the script under this name in processes that it started by spawning; no other program does.
-_SPAWNED_MAIN = "__mp_main__"
 
-
-def dump(obj: Any, folder: str | os.PathLike[str], *, name: str = "model") -> None:
+def dump(
+    obj: Any,
+    folder: str | os.PathLike[str],
+    *,
+    name: str = "model",
+    reducers: Mapping[type, Callable[[Any], Any]] | None = None,
+) -> None:
     """Pickle `obj` into new files in `folder`, and make them durable.
 
     Arrays and other large buffers go into files of their own, without being copied in memory first; a model with
     little data is the one file `<name>.pkl`. What is defined in the running script or notebook (`__main__`), and
-    lambdas, local functions and classes, are stored by value, all else by name. Whoever collects digests of written
-    files is told each one's. The folder itself is not synced.
+    lambdas, local functions and classes, and what no import finds, are stored by value, all else by name. Whoever collects
+    digests of written files is told each one's. The folder itself is not synced.
 
     Args:
         obj: the object.
         folder: an existing folder.
         name: what the files are called after.
+        reducers: how to pickle objects of some classes, and of their subclasses: class → a function that takes the object
+            and returns what `__reduce_ex__` would, or `NotImplemented`. An array or a `pickle.PickleBuffer` in it lies
+            beside the stream and is mapped at load.
 
     Raises:
         PicklingError: the object, or something in it, cannot be pickled: the message says what, and where if that can
@@ -54,7 +59,7 @@ def dump(obj: Any, folder: str | os.PathLike[str], *, name: str = "model") -> No
     check_name(name)
     created: list[Path] = []
     try:
-        digests = _write(obj, folder, name, created)
+        digests = _write(obj, folder, name, created, reducers)
         sync_files(created)
     except BaseException as error:
         for path in created:
@@ -71,14 +76,33 @@ def dump(obj: Any, folder: str | os.PathLike[str], *, name: str = "model") -> No
         record_written(path, digest, synced=True)
 
 
-def _write(obj: Any, folder: Path, name: str, created: list[Path]) -> dict[Path, str]:
+def dumps(obj: Any) -> bytes:
+    """Return `obj` pickled as one string of bytes, by the rules of `dump`, for processes that this one starts.
+
+    `pickle.loads` reads it, in the same minor version of Python.
+
+    Raises:
+        PicklingError: as for `dump`.
+    """
+    import io
+
+    from tiffin.pickling._pickler import BufferPickler
+
+    stream = io.BytesIO()
+    _pickle(BufferPickler(stream, inline=True), obj, "object", None)
+    return stream.getvalue()
+
+
+def _write(
+    obj: Any, folder: Path, name: str, created: list[Path], reducers: Mapping[type, Reducer] | None
+) -> dict[Path, str]:
     from tiffin.pickling._pickler import BufferPickler, Content
     from tiffin.pickling._write import HashedFile, write_files
 
     path = folder / stream_file(name)
     stream = HashedFile(path, created)
     try:
-        contents = _pickle(BufferPickler(stream), obj, name)
+        contents = _pickle(BufferPickler(stream, reducers), obj, name, reducers)
     except BaseException:
         stream.abandon()
         raise
@@ -92,18 +116,16 @@ def _write(obj: Any, folder: Path, name: str, created: list[Path]) -> dict[Path,
     return digests
 
 
-def _pickle(pickler: BufferPickler, obj: Any, name: str) -> list[Content]:
-    spawned = [_SPAWNED_MAIN] if _SPAWNED_MAIN in sys.modules else []
-    with by_value(spawned) if spawned else contextlib.nullcontext():
-        try:
-            return pickler.collect(obj)
-        except (OSError, MemoryError, PicklingError):
-            raise
-        except Exception as error:
-            # Whatever class an object's own reduce method may raise, the user needs to know which object it was.
-            from tiffin.pickling._culprit import explain
+def _pickle(pickler: BufferPickler, obj: Any, name: str, reducers: Mapping[type, Reducer] | None) -> list[Content]:
+    try:
+        return pickler.collect(obj)
+    except (OSError, MemoryError, PicklingError):
+        raise
+    except Exception as error:
+        # Whatever class an object's own reduce method may raise, the user needs to know which object it was.
+        from tiffin.pickling._culprit import explain
 
-            raise explain(error, obj, name) from error
+        raise explain(error, obj, name, reducers) from error
 
 
 def _lay_out(contents: list[Content], name: str) -> tuple[Index, dict[str, Content]]:

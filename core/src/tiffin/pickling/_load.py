@@ -10,6 +10,7 @@ from typing import Any
 from tiffin.exceptions import PicklingError
 from tiffin.pickling._index import Index, check_name, index_file, stream_file
 from tiffin.pickling._map import map_file
+from tiffin.pickling._unpickler import Unpickler
 
 
 def load(folder: str | os.PathLike[str], *, name: str = "model") -> Any:
@@ -37,7 +38,7 @@ def load(folder: str | os.PathLike[str], *, name: str = "model") -> Any:
     with file:
         buffers = map_buffers(folder, name, os.fstat(file.fileno()).st_size)
         try:
-            return pickle.Unpickler(file, buffers=buffers).load()  # noqa: S301 - this is the loader; the caller trusts
+            return Unpickler(file, buffers=buffers).load()
         except PicklingError:
             raise
         except Exception as error:

@@ -10,6 +10,8 @@ from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
+from tiffin.plugins._values import carried, known_kinds, restore, waiting_packages
+from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers
 
 __all__ = [
     "Adapter",
@@ -20,10 +22,18 @@ __all__ = [
     "PluginDescription",
     "Registry",
     "StoredModel",
+    "Voucher",
+    "ask_vouchers",
+    "carried",
+    "check_attestation",
     "find_reader",
+    "has_vouchers",
     "hookimpl",
     "install_hint",
+    "known_kinds",
     "register",
     "registry",
+    "restore",
     "unregister",
+    "waiting_packages",
 ]

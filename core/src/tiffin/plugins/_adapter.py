@@ -154,6 +154,10 @@ class Adapter:
         runnable: type[Any] | None = self._call("get_runnable", model=model)
         return runnable
 
+    def values(self) -> Any:
+        """Call the adapter's `values`; returns a list of its answers."""
+        return self._call("values")
+
     def read_foreign(self, foreign: Any) -> Any:
         """Call the adapter's `read_foreign`; returns `None` where the adapter does not read the model."""
         return self._call("read_foreign", foreign=foreign) if "read_foreign" in self.hooks else None

@@ -28,8 +28,6 @@ class StoredModel(Protocol):
         """Return the model object; a new one at each call."""
 
 
-BatchContainer: TypeAlias = Any
-"""A `tiffin.batching.BatchContainer`, which stands on a floor above this one."""
 Backend: TypeAlias = Any
 """A `tiffin.runners.Backend`, which stands on a floor above this one."""
 Connector: TypeAlias = Any

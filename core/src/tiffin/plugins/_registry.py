@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from pkgutil import resolve_name
 from threading import RLock
@@ -26,7 +27,7 @@ from tiffin.plugins._claims import nearest
 from tiffin.plugins._discovery import InstalledPlugin
 from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import HookManager, implemented_hooks
-from tiffin.plugins.hookspecs import ADAPTER_HOOKS
+from tiffin.plugins.hookspecs import ADAPTER_HOOKS, SHARED_HOOKS
 
 RUNNING = "(this program)"
 """Stands for the distribution of a plugin that was registered at run time."""
@@ -69,6 +70,8 @@ class Registry:
         self._broadcast: HookManager | None = None
         self._others: dict[str, object] = {}
         self._generation = 0
+        self.changed: Callable[[str], None] = lambda name: None
+        """Called with its name when a plugin comes or goes."""
 
     # -- adapters ------------------------------------------------------------------------------------------------------
 
@@ -153,7 +156,7 @@ class Registry:
                 plugin=name,
             )
         for hook, wraps in hooks.items():
-            if wraps or hook not in ADAPTER_HOOKS:
+            if wraps or hook not in (*ADAPTER_HOOKS, *SHARED_HOOKS):
                 raise HookError(
                     f"The adapter {name!r} {'wraps' if wraps else 'implements'} the hook {hook!r}",
                     why="An adapter is imported only when it is needed, so the hook would mostly be missed",
@@ -233,6 +236,18 @@ class Registry:
                 self._broadcast = manager
             return self._broadcast.hook
 
+    def other(self, name: str) -> object | None:
+        """Return the plugin of the group `tiffin.plugins` that is called `name`, `None` where there is none.
+
+        Raises:
+            BrokenPluginError, HookError, PluginConflictError: as for `broadcast`.
+        """
+        with self._lock:
+            self.broadcast()
+            assert self._broadcast is not None
+            plugin: object | None = self._broadcast.get_plugin(name)
+            return plugin
+
     def _load_other(self, manager: HookManager, name: str, installed: InstalledPlugin) -> None:
         try:
             for known in (name, *installed.aliases):
@@ -260,6 +275,19 @@ class Registry:
             self.broadcast()
             assert self._broadcast is not None
             return self._generation, [(name, plugin) for name, plugin in self._broadcast.list_name_plugin() if plugin]
+
+    def others(self) -> list[tuple[str, object]]:
+        """Return the plugins that are no adapters, by name.
+
+        Raises:
+            PluginError: one of them cannot be used.
+        """
+        return self._wrappers()[1]
+
+    def at_run_time(self) -> dict[str, object]:
+        """Return the plugins that were registered in this program, by name."""
+        with self._lock:
+            return {**{name: adapter.plugin for name, adapter in self._running.items()}, **self._others}
 
     # -- at run time ---------------------------------------------------------------------------------------------------
 
@@ -298,6 +326,7 @@ class Registry:
                 self._add_other(self._broadcast, name, plugin)
                 self._others[name] = plugin
             self._generation += 1
+        self.changed(name)
 
     def _owners(self, name: str) -> list[str]:
         return [plugin.distribution for group in _GROUPS for plugin in self.installed(group).get(name, [])]
@@ -347,6 +376,7 @@ class Registry:
                     plugin=name,
                 )
             self._generation += 1
+        self.changed(name)
 
     # -- report --------------------------------------------------------------------------------------------------------
 

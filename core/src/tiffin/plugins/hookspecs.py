@@ -1,29 +1,34 @@
 """Every hook that Tiffin calls.
 
-An adapter implements the first five; each call goes to one adapter, the one recorded in the model's record or the one
-that was asked for. Any plugin of the entry-point group `tiffin.plugins` may implement the rest, and may wrap all of them
-(`hookimpl(wrapper=True)`). An implementation names only the arguments that it uses.
+An adapter implements the first five, and `values`; each call goes to one adapter, the one recorded in the model's record or
+the one that was asked for. Any plugin of the entry-point group `tiffin.plugins` may implement the rest, and may wrap all of
+them (`hookimpl(wrapper=True)`). An implementation names only the arguments that it uses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 if TYPE_CHECKING:
-    from tiffin.info import ModelOptions
+    from tiffin.info import ModelInfo, ModelOptions
     from tiffin.plugins._adapter_info import AdapterInfo
     from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
-    from tiffin.plugins._protocols import Backend, BatchContainer, Connector, StoredModel
+    from tiffin.plugins._protocols import Backend, Connector, StoredModel
+    from tiffin.plugins._voucher import Voucher
     from tiffin.tags import Tag
+    from tiffin.values import BatchContainer, ValueKind
 
 hookspec = pluggy.HookspecMarker("tiffin")
 
 ADAPTER_HOOKS = ("context_info", "save", "load", "get_runnable", "read_foreign")
 """Hooks that are addressed to one adapter; all others are broadcast."""
+
+SHARED_HOOKS = ("values",)
+"""Hooks that adapters and other plugins implement."""
 
 
 @hookspec(firstresult=True)
@@ -154,8 +159,23 @@ def model_deleted(tag: Tag) -> None:
 
 
 @hookspec
+def values() -> Sequence[ValueKind] | None:
+    """Add kinds of values: tensors, matrices, tables, the outputs of a framework's models.
+
+    Called once in each process that meets a value of a class that is not known: in callers, workers, attached clients and
+    at save. An adapter is called as soon as a package that its `types` name is imported, and may import what it needs. Any
+    other plugin is called at the first such value, whatever is imported, and must not import the package of its values:
+    kinds name their classes by dotted names.
+
+    Returns:
+        Objects of subclasses of `tiffin.values.ValueKind`. `None` adds nothing. Of several kinds for one class the one
+        asked for last counts.
+    """
+
+
+@hookspec
 def batch_containers() -> Mapping[type | str, BatchContainer] | None:
-    """Add kinds of values that batching can cut into rows and join.
+    """Add kinds of values that batching can cut into rows and join. Deprecated, and gone with the next release: `values`.
 
     Called when a runner is made, in the process that makes it.
 
@@ -190,11 +210,51 @@ def remotes() -> Mapping[str, Connector] | None:
 
 
 @hookspec
+def vouch(info: ModelInfo, path: Path, attestations: Sequence[bytes]) -> Sequence[Voucher] | None:
+    """Say what the attestations of a content prove: whether somebody whom the settings trust vouches for it.
+
+    Called when a model that is not trusted otherwise is loaded, and when it is inspected, where the store keeps attestations
+    of its content. Called each time, so that what the settings say now is what counts. What is raised here ends the load.
+
+    Args:
+        info: the model's record. Core has computed its content digest, and compares the files that can run code with it.
+        path: the version's folder; nothing in it may be run.
+        attestations: all that are kept of the content, of any format. From a stranger.
+
+    Returns:
+        A `tiffin.plugins.Voucher` for each attestation whose format the plugin knows. One whose result is "good" makes the
+        model load. `None` means that the plugin knows none of them.
+    """
+
+
+@hookspec(firstresult=True)
+def check_attestation(info: ModelInfo, data: bytes, where: str) -> bool | None:
+    """Tell whether an attestation belongs to a model's content. Who made it does not matter here.
+
+    Called before an attestation is kept: at an import, a pull, and when a model was signed. An import is refused because of
+    one that does not belong there, a pull leaves it out.
+
+    Args:
+        info: the model's record.
+        data: the attestation, of any format, not longer than `tiffin.info.max_attestation_size`. From a stranger.
+        where: where it is from, for errors.
+
+    Returns:
+        Whether it is about this content. `None` means that the plugin does not know the format; then the next one is asked,
+        and where none knows it, it is kept, and the user is told that it was not checked.
+
+    Raises:
+        BadSignatureError: it is not about this content, or malformed, and the plugin can say how so.
+    """
+
+
+@hookspec
 def commands() -> Mapping[str, Any] | None:
     """Add commands to the command line.
 
-    Called for a command that core does not have, and for `tiffin --help`.
+    Called for a command that core does not have, and for `--help`.
 
     Returns:
-        Name → click command; `None` adds nothing. Core's own names cannot be replaced.
+        Name → click command; "models NAME" adds to the group `models`, and so for `plugins` and `remotes`. `None` adds
+        nothing. Core's own names cannot be replaced.
     """

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreachableError, TransferError
-from tiffin.info import MAX_RECORD, read_foreign_record
+from tiffin.info import MAX_ATTESTATION, MAX_RECORD, read_foreign_record
 from tiffin.places import is_url
 from tiffin.remotes._folder_files import LocalPlace, Place, RemotePlace
 from tiffin.remotes._interface import Content, Opener, RemoteVersion, Source
-from tiffin.signing import MAX_BUNDLE
 from tiffin.tags import LATEST, is_part
 
 FORMAT = "remote 1"
@@ -25,7 +24,7 @@ FORMAT = "remote 1"
 _PIECE = 1 << 20
 _TRIES = 3
 """Times that a content is sent, beside what the driver tries again by itself."""
-_MAX_SIGNATURES = 32
+_MAX_ATTESTATIONS = 32
 _MAX_ALIAS = 256
 
 
@@ -157,23 +156,25 @@ class FolderRemote:
         self._prepare()
         self._place.put(f"aliases/{name}/{alias}", f"{version}\n".encode(), replace=True)
 
-    # -- signatures ----------------------------------------------------------------------------------------------------
+    # -- attestations --------------------------------------------------------------------------------------------------
 
-    def signatures(self, version: RemoteVersion) -> Sequence[bytes]:
-        folder = self._signatures(version)
-        names = sorted(name for name in self._place.list(folder) if name.endswith(".json"))[:_MAX_SIGNATURES]
+    def attestations(self, version: RemoteVersion) -> Sequence[bytes]:
+        folder = self._attestations(version)
+        names = sorted(name for name in self._place.list(folder) if name.endswith(".json"))[:_MAX_ATTESTATIONS]
         paths = [f"{folder}/{name}" for name in names]
-        # What is too large is no signature, and must keep nobody from pulling.
-        found = (self._read(path, MAX_BUNDLE) for path in paths if 0 < (self._place.size(path) or 0) <= MAX_BUNDLE)
-        return [bundle for bundle in found if bundle is not None]
+        # What is too large is no attestation, and must keep nobody from pulling.
+        found = (
+            self._read(path, MAX_ATTESTATION) for path in paths if 0 < (self._place.size(path) or 0) <= MAX_ATTESTATION
+        )
+        return [data for data in found if data is not None]
 
-    def add_signature(self, version: RemoteVersion, bundle: bytes) -> None:
+    def add_attestation(self, version: RemoteVersion, data: bytes) -> None:
         self._prepare()
-        path = f"{self._signatures(version)}/{hashlib.sha256(bundle).hexdigest()}.json"
-        if self._place.size(path) != len(bundle):
-            self._place.put(path, bundle, replace=True)
+        path = f"{self._attestations(version)}/{hashlib.sha256(data).hexdigest()}.json"
+        if self._place.size(path) != len(data):
+            self._place.put(path, data, replace=True)
 
-    def _signatures(self, version: RemoteVersion) -> str:
+    def _attestations(self, version: RemoteVersion) -> str:
         info = read_foreign_record(
             version.record or b"", f"model.yaml of {version.name}:{version.version} on {self.url}"
         )

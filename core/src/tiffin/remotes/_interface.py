@@ -149,11 +149,11 @@ class Remote(Protocol):
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Let an alias mean a version that is there."""
 
-    def signatures(self, version: RemoteVersion) -> Sequence[bytes]:
-        """Return the signatures of a version: Sigstore bundles."""
+    def attestations(self, version: RemoteVersion) -> Sequence[bytes]:
+        """Return the attestations of a version: who vouches for it, in whatever format."""
 
-    def add_signature(self, version: RemoteVersion, bundle: bytes) -> None:
-        """Keep a signature of a version beside it; one that is there already is not added again."""
+    def add_attestation(self, version: RemoteVersion, data: bytes) -> None:
+        """Keep an attestation of a version beside it; one that is there already is not added again."""
 
     def close(self) -> None:
         """Close connections. Called once, at the end."""

@@ -97,7 +97,7 @@ def pull(
                 model = _here(store, info, force=force) if version.record is not None else None
                 if model is None:
                     raise
-    _take_signatures(store, model, remote, version)
+    _take_attestations(store, model, remote, version)
     if aliases:
         theirs = [alias for alias, target in remote.aliases(version.name).items() if target == version.version]
         _take_aliases(store, model, sorted(theirs), force=force)
@@ -133,11 +133,11 @@ def _take_aliases(store: ModelStore, model: Model, aliases: list[str], *, force:
             )
 
 
-def _take_signatures(store: ModelStore, model: Model, remote: Remote, version: RemoteVersion) -> None:
+def _take_attestations(store: ModelStore, model: Model, remote: Remote, version: RemoteVersion) -> None:
     where = f"a signature of '{version.name}:{version.version}' on {remote.url}"
-    for bundle in remote.signatures(version):
+    for data in remote.attestations(version):
         try:
-            store.add_signature(model.info, bundle, path=where)
+            store.add_attestation(model.info, data, path=where)
         except (BadSignatureError, TooManySignaturesError) as error:
             # Who may write there could else keep everybody from pulling. It proves nothing, and is not kept.
             warnings.warn(f"{error.what}. It was left out", StoreWarning, stacklevel=3)

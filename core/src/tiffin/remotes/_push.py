@@ -94,11 +94,11 @@ def push(
     _send(model, remote, contents, stop, progress or Silent())
     if published:
         remote.publish(model.name, model.version, record, files, force=force)
-    if bundles := store.signatures(info.content_digest):
+    if attestations := store.attestations(info.content_digest):
         now = remote.find(model.name, model.version)
-        for bundle in bundles:
+        for data in attestations:
             if now is not None:  # else somebody deleted it in this moment
-                remote.add_signature(now, bundle)
+                remote.add_attestation(now, data)
     for alias in chosen if aliases else ():
         remote.set_alias(model.name, alias, model.version)
     return Pushed(

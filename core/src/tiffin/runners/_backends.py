@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 
-from tiffin.batching import registry as containers
 from tiffin.calls import Backend
 from tiffin.exceptions import RunnerError
 from tiffin.plugins import registry as plugins
 from tiffin.runners._local import LocalBackend
+from tiffin.values import container_kind, register_kind
 from tiffin.workers import ProcessBackend
 
 backends: dict[str, Callable[[], Backend]] = {"local": LocalBackend, "process": ProcessBackend}
@@ -58,6 +59,12 @@ def ask_plugins() -> None:
     """
     hooks = plugins().broadcast()
     for added in hooks.batch_containers():
-        containers.register_all(added)
+        warnings.warn(
+            "The hook batch_containers goes with the next release; answer the hook values, with a tiffin.values.ValueKind",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        for claim, container in added.items():
+            register_kind(container_kind(claim, container))
     for backends in hooks.runner_backends():
         register_backends(backends)

@@ -123,7 +123,7 @@ class MethodHandle:
         self._engine.check_open()
         self._check_gate()
         prepared = self.prepare(args, kwargs)
-        if len(args) == 1 and not kwargs and type(args[0]) is ndarray:
+        if len(args) == 1 and not kwargs and type(args[0]) is ndarray and not args[0].dtype.hasobject:
             stage.learn(args[0], prepared)
         return stage.port.stage(self.method, prepared, explain=explain)
 
@@ -159,7 +159,8 @@ class MethodHandle:
             if array.dtype is dtype and array.shape == shape:
                 return Prepared(last.key, last.rows, array, last.layout)
         prepared = prepare(self.name, self._axes, self.declared.parameters, args, kwargs)
-        if simple and prepared.layout is not None and prepared.key is not None:
+        # What arrays of objects hold counts too.
+        if simple and prepared.layout is not None and prepared.key is not None and not args[0].dtype.hasobject:
             # Without the payload: nothing of the caller's may stay alive here.
             self._last = (args[0].shape, args[0].dtype, prepared._replace(payload=None))
         return prepared

@@ -13,6 +13,7 @@ from typing import Any
 from tiffin.calls import Worker, WorkerSpec
 from tiffin.exceptions import MethodTimeoutError, RunnerNotReadyError
 from tiffin.surroundings import worker_context
+from tiffin.values import registry
 
 
 class LocalWorker:
@@ -48,7 +49,7 @@ class LocalWorker:
             return context.run(bound, *args, **kwargs)
         future = self._begin(slot, context, context.run(bound, *args, **kwargs))
         try:
-            return future.result(timeout)
+            return registry.settle(future.result(timeout))
         except TimeoutError:
             if future.done():
                 raise  # the method's own
@@ -82,8 +83,8 @@ class LocalWorker:
         context = self._context.copy()
         items = context.run(self.bind(method), *args, **kwargs)
         if self._spec.methods[method].kind == "async_stream":
-            return self._step(slot, context, items)
-        return _iterate(context, iter(items))
+            return _settled(self._step(slot, context, items))
+        return _settled(_iterate(context, iter(items)))
 
     def _step(self, slot: int, context: Context, items: AsyncIterator[Any]) -> Iterator[Any]:
         # A coroutine that ends with StopAsyncIteration carries it through a future; StopIteration could not be.
@@ -136,6 +137,17 @@ class LocalWorker:
     def kill(self) -> None:
         """Let go of the runnable. A thread that hangs in it cannot be ended."""
         self.close()
+
+
+def _settled(items: Iterator[Any]) -> Iterator[Any]:
+    """Yield the items as callers get them; closing closes the items too."""
+    try:
+        for item in items:
+            yield registry.settle(item)
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
 
 
 async def _next(items: AsyncIterator[Any]) -> Any:

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin.calls import CallRequest, Deliver, Outcome
 from tiffin.exceptions import (
     ForkedRunnerError,
@@ -33,10 +32,12 @@ from tiffin.wire import (
     HELLO,
     ITEM,
     RESULT,
+    Agreement,
     Frame,
     close_in_forks,
     decode_value,
     encode_call,
+    encode_value,
     rebuild_error,
 )
 
@@ -71,6 +72,7 @@ class AttachedService:
         path = socket_path(address)
         self._address = f"unix:{path}"
         self._ids = itertools.count(1)
+        self._agreement = Agreement()
         self._calls: dict[int, _Call] = {}
         # Guards the end: a call that is entered while the connection ends must hear of it, and once.
         self._lock = threading.Lock()
@@ -127,7 +129,7 @@ class AttachedService:
             if options.timeout is not None or options.explain:
                 extra = (options.timeout, options.explain)
             try:
-                header, buffers = encode_call(method, args, kwargs, extra)
+                header, buffers = encode_call(method, args, kwargs, extra, peer=self._agreement)
             except UnsendableError as error:
                 failed.append(Outcome(token, error=error))
                 continue
@@ -146,6 +148,7 @@ class AttachedService:
         if failed:
             port.deliver(failed)
         if ended is None and messages:
+            self._agreement.say(lambda news: self._connection.send([(HELLO, 1, *encode_value(news))]))
             self._connection.send(messages)
 
     def cancel(self, calls: Sequence[int]) -> None:
@@ -163,13 +166,16 @@ class AttachedService:
             self._greet(frames.pop(0))
         delivered: dict[AttachedPort, list[Outcome]] = {}
         for frame in frames:
+            if frame.kind == HELLO:
+                self._agreement.hear(decode_value(frame.header, frame.buffers))
+                continue
             call = frame.call
             last = frame.kind in (RESULT, ERROR)
             entry = self._calls.pop(call, None) if last else self._calls.get(call)
             if entry is None:
                 continue  # cancelled meanwhile
             try:
-                value = decode_value(frame.header, frame.buffers)
+                value = decode_value(frame.header, frame.buffers, kinds=self._agreement.receives)
             except FrameError as error:
                 if not last:
                     self._calls.pop(call, None)
@@ -196,7 +202,9 @@ class AttachedService:
         try:
             if frame.kind != HELLO:
                 raise FrameError(f"It began with a frame of kind {frame.kind}")
-            self._greeting = describe_service(decode_value(frame.header, frame.buffers))
+            hello = decode_value(frame.header, frame.buffers)
+            self._greeting = describe_service(hello)
+            self._agreement.hear(hello.get("values"))
         except RunnerError as error:
             self._greeting = error
         self._greeted.set()

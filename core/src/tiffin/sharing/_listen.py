@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin.calls import CallOptions, CallRequest, CallService, Outcome, Port
 from tiffin.exceptions import FrameError, RunnerError, UnsendableError
 from tiffin.sharing._connection import Connection, Loop, Message
@@ -25,16 +24,18 @@ from tiffin.wire import (
     HELLO,
     ITEM,
     RESULT,
+    Agreement,
     Frame,
     close_in_forks,
     decode_call,
+    decode_value,
     describe_error,
     encode_value,
 )
 
 logger = logging.getLogger("tiffin.runners")
 
-PROTOCOL = 1
+PROTOCOL = 2
 _NO_OPTIONS = CallOptions()
 
 
@@ -137,7 +138,9 @@ class _Client:
         self._loop, self._clients = loop, clients
         self.connection = Connection(loop, sock, self._received, self._ended, shared_memory=shared_memory)
         self._port: Port = service.open_port(self._deliver)
+        self._agreement = Agreement()
         hello = {"protocol": PROTOCOL, "process": os.getpid(), "service": dict(service.describe())}
+        hello["values"] = self._agreement.greeting()
         self.connection.send([(HELLO, 0, *encode_value(hello))])
         self.connection.start()
 
@@ -147,13 +150,15 @@ class _Client:
         for kind, call, header, buffers, _ in frames:
             if kind == CALL:
                 try:
-                    method, args, kwargs, extra = decode_call(header, buffers)
+                    method, args, kwargs, extra = decode_call(header, buffers, kinds=self._agreement.receives)
                     options = _NO_OPTIONS if extra is None else _options(extra)
                 except FrameError as error:
                     # The frame's bounds are sound, only its content is not: the other calls may go on.
                     self._send([Outcome(call, error=error)])
                     continue
                 requests.append(CallRequest(call, method, args, kwargs, options))
+            elif kind == HELLO:
+                self._agreement.hear(decode_value(header, buffers))
             elif kind == CANCEL:
                 cancelled.append(call)
             elif kind == CREDIT:
@@ -179,7 +184,8 @@ class _Client:
             call: Any = outcome.token
             if outcome.explanation is not None:
                 messages.append((EXPLAIN, call, *encode_value(dict(outcome.explanation), "explanation")))
-            messages.append(_message(call, outcome))
+            messages.append(_message(call, outcome, self._agreement))
+        self._agreement.say(lambda news: self.connection.send([(HELLO, 1, *encode_value(news))]))
         self.connection.send(messages)
 
     def _ended(self, error: BaseException | None) -> None:
@@ -189,10 +195,10 @@ class _Client:
         self._port.close()
 
 
-def _message(call: int, outcome: Outcome) -> Message:
+def _message(call: int, outcome: Outcome, agreement: Agreement) -> Message:
     if outcome.error is None:
         try:
-            header, buffers = encode_value(outcome.result)
+            header, buffers = encode_value(outcome.result, peer=agreement)
         except UnsendableError as error:
             return (ERROR, call, *encode_value(describe_error(error)))
         return ITEM if outcome.more else RESULT, call, header, buffers

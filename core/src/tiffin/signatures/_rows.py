@@ -11,6 +11,7 @@ from typing import Any
 
 from tiffin.exceptions import SignatureError
 from tiffin.signatures._text import of_method
+from tiffin.values import find_kind
 from tiffin.values.looks import is_array, is_frame, shape_of
 
 
@@ -39,6 +40,13 @@ def count_rows(value: Any, axis: int, *, where: str, method: str = "") -> int:
             fix="Set batchable=False if the parts are not rows",
             method=method,
         )
+    kind = None if isinstance(value, list) else find_kind(value)
+    try:
+        counted = None if kind is None else kind.count(value, axis)
+    except ValueError:
+        counted = None  # it has no such axis; said below
+    if counted is not None:
+        return counted
     if is_array(value) and not is_frame(value):
         shape = shape_of(value)
         if -len(shape) <= axis < len(shape):

@@ -7,6 +7,7 @@ from typing import Any
 
 from tiffin.exceptions import SignatureError
 from tiffin.signatures._spec_form import SCALARS, Spec, describe_shape
+from tiffin.values import find_kind
 from tiffin.values.looks import class_names, dtype_name, is_array, is_frame, is_series, plain_name, shape_of
 
 
@@ -28,6 +29,11 @@ def infer_spec(value: Any, *, batch_dim: int | None = None) -> Spec:
     Raises:
         SignatureError: An array has no axis `batch_dim`.
     """
+    # Python's own values are described below, without the kinds, which need numpy.
+    found = None if type(value).__module__ == "builtins" else find_kind(value)
+    said = None if found is None else found.spec(value, batch_dim)
+    if found is not None and said is not None:
+        return {**said, "kind": found.name}
     if is_frame(value):
         columns = zip(value.columns, value.dtypes, strict=True)
         return {

@@ -30,7 +30,7 @@ SCALARS: dict[str, type | tuple[type, ...]] = {
 _FIELDS = {
     **dict.fromkeys(SCALARS, ()),
     "any": (),
-    "array": ("dtype", "shape"),
+    "array": ("dtype", "shape", "kind"),
     "frame": ("columns",),
     "series": ("name", "dtype"),
     "list": ("items",),
@@ -89,7 +89,7 @@ def _plain_field(kind: str, field: str, value: Any, where: str, method: str) -> 
     if field == "items":
         return plain_spec(value, where=where, method=method)
     if not isinstance(value, str):
-        raise _wrong_field(where, value, "Give the dotted name of a class", method)
+        raise _wrong_field(where, value, "Give the name of a kind of values, or the dotted name of a class", method)
     return value
 
 

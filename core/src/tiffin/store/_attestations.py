@@ -1,4 +1,4 @@
-"""Signatures: who vouches for a content, kept per content digest, outside the versions.
+"""Attestations: who vouches for a content, kept per content digest, outside the versions.
 
 Each is a file of its own, called by the sha256 of its bytes, and never changed. That one is here proves nothing: who made it
 is told each time it is asked, with the keys that are trusted then.
@@ -13,7 +13,7 @@ import re
 
 from tiffin.exceptions import TooManySignaturesError
 from tiffin.files import sync_file
-from tiffin.signing import MAX_BUNDLE, MAX_SIGNATURES
+from tiffin.info import MAX_ATTESTATION, MAX_ATTESTATIONS
 from tiffin.store._layout import Layout, step
 
 _CONTENT = re.compile(r"[0-9a-f]{64}")
@@ -31,20 +31,20 @@ class Attestations:
         self._layout = layout
 
     def folder_of(self, content_digest: str) -> str:
-        """Return the folder of a content's signatures; need not exist."""
+        """Return the folder of a content's attestations; need not exist."""
         return f"{self._layout.signatures}/{content_digest.removeprefix('sha256:')}"
 
     def read_all(self, content_digest: str) -> list[bytes]:
-        """Return the signatures of a content that are as they were written, always in the same order."""
+        """Return the attestations of a content that are as they were written, always in the same order."""
         found = []
-        for name in self._names(content_digest)[:MAX_SIGNATURES]:
+        for name in self._names(content_digest)[:MAX_ATTESTATIONS]:
             data = _read(f"{self.folder_of(content_digest)}/{name}")
             if data is not None:
                 found.append(data)
         return found
 
     def damaged(self, content_digest: str) -> list[str]:
-        """Return the paths of what is no signature, or not as it was written, in the folder of a content's signatures."""
+        """Return the paths of what is no attestation, or not as it was written, in the folder of a content's attestations."""
         folder = self.folder_of(content_digest)
         with contextlib.suppress(FileNotFoundError):
             return [
@@ -55,7 +55,7 @@ class Attestations:
         return []
 
     def foreign(self) -> list[str]:
-        """Return the paths of what belongs to no content, where signatures are kept."""
+        """Return the paths of what belongs to no content, where attestations are kept."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self._layout.signatures) as entries:
             return sorted(
                 entry.path
@@ -65,35 +65,35 @@ class Attestations:
             )
         return []
 
-    def add(self, staging: str, content_digest: str, bundle: bytes) -> bool:
-        """Keep a signature.
+    def add(self, staging: str, content_digest: str, data: bytes) -> bool:
+        """Keep an attestation.
 
         Args:
             staging: a staging folder, for the unfinished file.
             content_digest: of what it is.
-            bundle: the signature.
+            data: the attestation.
 
         Returns:
             Whether it is new here.
 
         Raises:
-            TooManySignaturesError: the content has as many signatures as are kept.
+            TooManySignaturesError: the content has as many attestations as are kept.
         """
-        name = f"{hashlib.sha256(bundle).hexdigest()}.json"
+        name = f"{hashlib.sha256(data).hexdigest()}.json"
         folder = self.folder_of(content_digest)
         path = f"{folder}/{name}"
         if _read(path) is not None:
             return False
-        if len([other for other in self._names(content_digest) if other != name]) >= MAX_SIGNATURES:
+        if len([other for other in self._names(content_digest) if other != name]) >= MAX_ATTESTATIONS:
             raise TooManySignaturesError(
-                f"The content {content_digest} has {MAX_SIGNATURES} signatures already",
+                f"The content {content_digest} has {MAX_ATTESTATIONS} signatures already",
                 why="No more are kept of one content",
                 fix=f"Delete those that nobody needs, in {folder}",
                 path=folder,
             )
         temporary = staging + ".signature"
         with open(temporary, "wb") as file:
-            file.write(bundle)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         step("sign", "written")
@@ -113,11 +113,11 @@ class Attestations:
 
 
 def _read(path: str) -> bytes | None:
-    """Return a signature, `None` where there is none, or not the one that was written there."""
+    """Return an attestation, `None` where there is none, or not the one that was written there."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         with open(descriptor, "rb") as file:
-            data = file.read(MAX_BUNDLE + 1)
+            data = file.read(MAX_ATTESTATION + 1)
     except OSError:
         return None
     return data if hashlib.sha256(data).hexdigest() == os.path.basename(path).removesuffix(".json") else None

@@ -73,6 +73,10 @@ def save_object(layout: Layout, new: NewVersion, request: SaveRequest) -> tuple[
             signatures=wanted,
             custom_objects=entries,
         )
+        if request.trial_load:
+            from tiffin.store._trial import try_load
+
+            try_load(folder, info)
         return publish(layout, folder, info, ledger, origin="saved here", overwrite=request.overwrite)
 
 

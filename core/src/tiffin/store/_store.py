@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiffin.exceptions import ModelNotFoundError, ReadOnlyStoreError, StorageFullError
+from tiffin.exceptions import ModelNotFoundError, PluginWarning, ReadOnlyStoreError, StorageFullError
 from tiffin.home import home
 from tiffin.model import Model, Stamp
 from tiffin.origin import signer
@@ -396,18 +397,18 @@ class ModelStore:
 
     # -- attestations --------------------------------------------------------------------------------------------------
 
-    def signatures(self, content_digest: str) -> List[bytes]:
-        """Return the signatures of a content, as bundles, always in the same order. Verifies none of them."""
+    def attestations(self, content_digest: str) -> List[bytes]:
+        """Return the attestations of a content, always in the same order. What they prove is not looked at."""
         from tiffin.store._attestations import Attestations
 
         return Attestations(self.layout).read_all(content_digest)
 
-    def add_signature(self, info: ModelInfo, bundle: bytes, *, path: str = "This") -> bool:
-        """Keep a signature of a model's content. Verifies nothing but that it is about this content.
+    def add_attestation(self, info: ModelInfo, data: bytes, *, path: str = "This") -> bool:
+        """Keep an attestation of a model's content. What it proves is not looked at, but that it is about this content.
 
         Args:
             info: the model's record; the version need not be in the store yet.
-            bundle: the signature, a Sigstore bundle.
+            data: the attestation, in a format that an installed plugin knows, or in any.
             path: where it is from, for errors.
 
         Returns:
@@ -415,15 +416,31 @@ class ModelStore:
 
         Raises:
             BadSignatureError: it is malformed, or is about other content.
-            TooManySignaturesError: the content has as many signatures as are kept (`tiffin.signing.MAX_SIGNATURES`).
+            TooManySignaturesError: the content has as many attestations as are kept (`tiffin.info.MAX_ATTESTATIONS`).
             ReadOnlyStoreError, StorageFullError: it cannot be kept.
+
+        Warns:
+            PluginWarning: no installed plugin can tell what it is about; it is kept all the same.
         """
-        from tiffin.signing import check_fits
+        from tiffin.plugins import check_attestation
         from tiffin.store._attestations import Attestations
 
-        check_fits(info, bundle, path)
+        checked = check_attestation(info, data, path)
         with self.changing() as folder:
-            return Attestations(self.layout).add(folder, info.compute_digest(), bundle)
+            new = Attestations(self.layout).add(folder, info.compute_digest(), data)
+        if not checked:
+            warnings.warn(
+                f"{path} was kept unchecked: no installed plugin can tell whether it vouches for model '{info.tag}'. "
+                "Signatures are checked by the extra: pip install 'tiffin[signing]'",
+                PluginWarning,
+                stacklevel=4,
+            )
+        return new
+
+    signatures = attestations
+    """The name that `attestations` had before."""
+    add_signature = add_attestation
+    """The name that `add_attestation` had before."""
 
     # -- for who looks after the store ---------------------------------------------------------------------------------
 

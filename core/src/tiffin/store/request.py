@@ -25,6 +25,7 @@ class SaveRequest:
     external_modules: Iterable[ModuleType] | None = None
     input_example: Any = None
     partial_kwargs: Mapping[str, Mapping[str, Any]] | None = None
+    trial_load: bool = False
     overwrite: bool = False
     options: Mapping[str, Any] = attrs.field(factory=dict)
 

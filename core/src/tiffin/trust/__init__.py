@@ -6,11 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tiffin.trust._check import check, check_content, check_shown
-from tiffin.trust._signed import keys_for
 
 if TYPE_CHECKING:
     from tiffin.trust._reading import PartReader
-    from tiffin.trust._report import FileReport, TrustReport, report
+    from tiffin.trust._report import FileReport, TrustReport, describe_origin, report
 
 __all__ = [
     "FileReport",
@@ -19,7 +18,7 @@ __all__ = [
     "check",
     "check_content",
     "check_shown",
-    "keys_for",
+    "describe_origin",
     "report",
 ]
 
@@ -27,6 +26,7 @@ _MODULES = {
     "FileReport": "tiffin.trust._report",
     "PartReader": "tiffin.trust._reading",
     "TrustReport": "tiffin.trust._report",
+    "describe_origin": "tiffin.trust._report",
     "report": "tiffin.trust._report",
 }
 """Where each name is that brings what looks into files and builds of them, which loading what was saved here does without."""
@@ -36,4 +36,8 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         value = globals()[name] = getattr(import_module(_MODULES[name]), name)
         return value
+    if name == "keys_for":  # it went with the plugin that reads keys
+        from tiffin.plugins import registry
+
+        return getattr(registry().other("signing"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

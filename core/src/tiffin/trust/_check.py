@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiffin.config import trust_policy
+from tiffin.config import trust_policy, trusted_keys
 from tiffin.exceptions import UntrustedModelError
-from tiffin.origin import Origin, describe_origin, is_local, is_trusted
+from tiffin.origin import Origin, is_local, is_trusted
 from tiffin.showing import shown
 from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import code_files, main_part, object_part
-from tiffin.trust._signed import SIGNATURE_POLICIES, Signed, signed
+from tiffin.trust._vouching import ATTESTATION_POLICIES, Vouched, vouched
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
@@ -59,8 +59,8 @@ def check(
         return None
     if policy == "always":
         return None
-    vouched = signed(source, path, info, digest) if policy in SIGNATURE_POLICIES else Signed()
-    if vouched.is_good:
+    proof = vouched(source, path, info, digest) if policy in ATTESTATION_POLICIES else Vouched()
+    if proof.is_good:
         _check_files(source, path, info, found)
         return None
     reports = []
@@ -73,7 +73,7 @@ def check(
         reports = [inspect_part_file(path, part, file, inspections) for file in found]
         if not any(file.not_allowed or file.problems for file in reports):
             return PartReader(str(info.tag), path, part, inspections)
-    raise _error(info, origin, doubt, reports, policy, vouched)
+    raise _error(info, origin, doubt, reports, policy, proof)
 
 
 def check_content(source: TrustSource, path: Path, info: ModelInfo) -> None:
@@ -122,8 +122,10 @@ def _check_files(source: TrustSource, path: Path, info: ModelInfo, found: list[s
 
 
 def _error(
-    info: ModelInfo, origin: Origin | None, doubt: str, reports: list[FileReport], policy: str, vouched: Signed
+    info: ModelInfo, origin: Origin | None, doubt: str, reports: list[FileReport], policy: str, proof: Vouched
 ) -> UntrustedModelError:
+    from tiffin.trust._report import describe_origin
+
     names = tuple(sorted({name for file in reports for name in file.not_allowed}))
     problems = tuple(f"{file.path}: {problem}" for file in reports for problem in file.problems)
     parts = []
@@ -131,11 +133,11 @@ def _error(
         parts.append(f"Loading it would import {_some(names, _SHOWN, ', ')}, which no list allows")
     if problems:
         parts.append(f"What it would run cannot be told ({_some(problems, 3, '; ')})")
-    if vouched.checks:
-        parts.append(_why_not(info.name, vouched))
+    if proof.vouchers or proof.problem:
+        parts.append(_why_not(info.name, proof))
     if policy != "ask":
         parts.append(f"The trust policy is {policy!r}, so trust given by hand does not count")
-    fix = f"{vouched.fix}. " if vouched.fix else ""
+    fix = f"{proof.fix}. " if proof.fix else ""
     fix += f"Look at it with: tiffin models inspect {info.tag}. "
     if policy == "ask":
         fix += f"If you trust who made it: tiffin models trust {info.tag}, or load(…, trust=True)"
@@ -152,10 +154,12 @@ def _error(
     )
 
 
-def _why_not(name: str, vouched: Signed) -> str:
-    first = vouched.checks[0]
-    if vouched.problem:
-        return f"It is signed. {vouched.problem.rstrip('.')}"
+def _why_not(name: str, proof: Vouched) -> str:
+    if proof.problem:
+        return f"It is signed. {proof.problem}"
+    first = proof.vouchers[0]
+    if first.result == "unverified" and any(key.is_for(name) for key in trusted_keys()):
+        return f"It is signed. {first.problem}"
     if first.result == "good for files":
         return "Its signature by a trusted key covers its files, but not the framework and options they are loaded with"
     if first.result == "bad":

@@ -23,8 +23,8 @@ class TrustSource(Protocol):
     def record_trust(self, content_digest: str, how: str) -> None:
         """Note that a content is trusted."""
 
-    def signatures(self, content_digest: str) -> list[bytes]:
-        """Return the signatures of a content, as bundles; verifies none."""
+    def attestations(self, content_digest: str) -> list[bytes]:
+        """Return the attestations of a content; what they prove is not looked at."""
 
     def blob(self, sha256: str) -> str:
         """Return the path of the blob with this digest; it need not exist."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,12 @@ from tiffin.origin import Origin, is_local, is_trusted
 from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import Part, code_files, files_of, main_part, object_part
 from tiffin.trust._reading import inspect, judge_inspection, lists
-from tiffin.trust._signed import SIGNATURE_POLICIES, Signed, signed
+from tiffin.trust._vouching import ATTESTATION_POLICIES, Vouched, vouched
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
     from tiffin.inspection import Inspection
-    from tiffin.plugins import CodeReader
-    from tiffin.signing import SignatureCheck
+    from tiffin.plugins import CodeReader, Voucher
 
 
 @attrs.frozen
@@ -57,8 +57,8 @@ class TrustReport:
         doubt: why the origin record cannot be read; empty where it can.
         policy: the trust policy that applies.
         files: all files.
-        signatures: what each signature of its content proves, with the keys that are trusted for its name; good ones first.
-        unverified: why the signatures cannot be verified; empty where they can.
+        vouchers: what each attestation of its content proves, with the keys that are trusted for its name; good ones first.
+        unverified: why that cannot be told; empty where it can.
         content_digest: of the content that this report is about, computed: what `trust` takes.
         verdict: "made here", "runs no code", "trusted", "signed" (by a trusted key), "allowed" (all imports are on the
             lists), "unseen" (the policy is "always") or "refused".
@@ -71,9 +71,14 @@ class TrustReport:
     policy: str
     files: tuple[FileReport, ...]
     verdict: str
-    signatures: tuple[SignatureCheck, ...] = ()
+    vouchers: tuple[Voucher, ...] = ()
     unverified: str = ""
     content_digest: str = ""
+
+    @property
+    def signatures(self) -> tuple[Voucher, ...]:
+        """The vouchers, under the name that they had before."""
+        return self.vouchers
 
     @property
     def loads(self) -> bool:
@@ -101,7 +106,7 @@ class TrustReport:
             "policy": self.policy,
             "verdict": self.verdict,
             "loads": self.loads,
-            "signatures": [check.to_dict() for check in self.signatures],
+            "signatures": [voucher.to_dict() for voucher in self.vouchers],
             "unverified": self.unverified,
             "files": [
                 {key: list(value) if isinstance(value, tuple) else value for key, value in attrs.asdict(file).items()}
@@ -120,7 +125,7 @@ def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
     """
     policy = trust_policy()
     digest, origin, doubt = origin_of(source, info)
-    vouched = signed(source, path, info, digest)
+    proof = vouched(source, path, info, digest)
     files = []
     # Objects that came together lie in one folder, which is looked at once.
     parts = {(part.framework, part.folder): part for part in (object_part(info, name) for name in info.custom_objects)}
@@ -141,7 +146,7 @@ def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
         attrs.evolve(file, problems=(*file.problems, changed[1])) if changed and file.path == changed[0] else file
         for file in files
     ]
-    verdict = _verdict(files, origin, policy, vouched, is_content=changed is None)
+    verdict = _verdict(files, origin, policy, proof, is_content=changed is None)
     return TrustReport(
         str(info.tag),
         info.framework,
@@ -150,13 +155,13 @@ def report(source: TrustSource, path: Path, info: ModelInfo) -> TrustReport:
         policy,
         tuple(files),
         verdict,
-        vouched.checks,
-        " ".join(filter(None, (vouched.problem and f"{vouched.problem}.", vouched.fix))),
+        proof.vouchers,
+        " ".join(filter(None, (proof.problem and f"{proof.problem}.", proof.fix))),
         digest,
     )
 
 
-def _verdict(files: list[FileReport], origin: Origin | None, policy: str, vouched: Signed, *, is_content: bool) -> str:
+def _verdict(files: list[FileReport], origin: Origin | None, policy: str, proof: Vouched, *, is_content: bool) -> str:
     code = [file for file in files if file.runs_code]
     if is_local(origin):
         return "made here" if is_content else "refused"
@@ -166,7 +171,7 @@ def _verdict(files: list[FileReport], origin: Origin | None, policy: str, vouche
         return "trusted" if is_content else "refused"
     if policy == "always":
         return "unseen"
-    if policy in SIGNATURE_POLICIES and vouched.is_good:
+    if policy in ATTESTATION_POLICIES and proof.is_good:
         return "signed" if is_content else "refused"
     if policy != "never" and not any(file.not_allowed or file.problems for file in code):
         return "allowed"
@@ -212,3 +217,10 @@ def inspect_part_file(
 
 def _size(path: Path) -> int:
     return path.lstat().st_size
+
+
+def describe_origin(origin: Mapping[str, Any] | None) -> str:
+    """Return an origin record as people read it."""
+    if origin is None:
+        return "not known: it was copied into the store by other means"
+    return f"{origin['how']}, {origin.get('time', '')}".rstrip(", ")

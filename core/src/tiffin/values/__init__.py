@@ -1,17 +1,33 @@
-"""Kinds of values: how each is batched, and how it crosses to another process."""
+"""Kinds of values: how each is batched, how it crosses to another process, and what its spec says."""
 
 from __future__ import annotations
 
-from tiffin.values._kind import BatchContainer, ContainerRegistry, find_container, register_container, registry
-from tiffin.values._sending import Unsendable, find_form, form_named
+from tiffin.values._class_names import is_called, loaded_class
+from tiffin.values._containers import (
+    BatchContainer,
+    ContainerRegistry,
+    container_kind,
+    find_container,
+    register_container,
+)
+from tiffin.values._kind import Inseparable, Unsendable, ValueKind
+from tiffin.values._kind_registry import KindRegistry, find_kind, from_numpy, make_ready, register_kind, registry
 
 __all__ = [
     "BatchContainer",
     "ContainerRegistry",
+    "Inseparable",
+    "KindRegistry",
     "Unsendable",
+    "ValueKind",
+    "container_kind",
     "find_container",
-    "find_form",
-    "form_named",
+    "find_kind",
+    "from_numpy",
+    "is_called",
+    "loaded_class",
+    "make_ready",
     "register_container",
+    "register_kind",
     "registry",
 ]

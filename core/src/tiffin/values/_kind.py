@@ -1,128 +1,135 @@
-"""Containers: how a kind of value is cut into rows and put together again.
+"""ValueKind: all that Tiffin has to know of one kind of values. Imports no package.
 
-A value that has a container is a batch of rows along one axis; any other value is not. Containers are found by the
-exact class of a value, since what a subclass means by joining two of its objects is not known.
+How many rows a value has, which values join, how they are joined and cut, how one crosses to another process, and what
+its spec says: one class says all of it, for one class of values or for several that are alike.
 """
 
 from __future__ import annotations
 
-import sys
-from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
 
-class BatchContainer(ABC):
-    """What batching has to know of one class of values, arrays or frames for example.
+class Unsendable(Exception):
+    """What was reached has no typed form. The path to it grows as the exception rises.
 
-    All of its methods get the axis along which the rows lie. Raise `ValueError` for an axis that a value does not have.
+    Args:
+        type_name: What it is, for people.
+        reason: Why it has none, as a sentence; may be empty.
+        path: Where it is below the object that is being encoded: ".column" or "[3]".
     """
 
-    __module__ = "tiffin.values"  # pickles hold the public name, wherever the file is
+    def __init__(self, type_name: str, reason: str = "", path: str = "") -> None:
+        super().__init__(type_name)
+        self.type_name, self.reason, self.path = type_name, reason, path
 
-    @abstractmethod
-    def count_rows(self, value: Any, axis: int) -> int | None:
-        """Return how many rows the value has, or `None` if this one is no batch after all (an array without axes)."""
 
-    @abstractmethod
-    def compatibility_key(self, value: Any, axis: int) -> Hashable:
-        """Return what two values must have in common to be joined: dtype, shape without the axis, columns and so on.
+class Inseparable(Exception):
+    """Raised by `ValueKind.separate`: whose rows are whose cannot be told, so the calls have to run one by one."""
 
-        Joining values of equal keys and cutting the result apart must give back equal values. `None` stands for a value
-        that can be joined with no other.
+
+class ValueKind:
+    """A kind of values. Override what its values can do; what is not overridden, they cannot.
+
+    A kind whose values have rows overrides `count`, `key`, `join` and `cut`; one whose values cross to other processes,
+    `send` and `receive`. All methods that get an axis raise `ValueError` for one that the value does not have.
+
+    Attributes:
+        name: What frames between processes call it; unique. Often the dotted name of the class.
+        types: The classes whose values are of this kind: each a class, or a dotted name, public or private, which is
+            compared with what is imported and never imported for that.
+        subclasses: Whether values of subclasses are of this kind too. What a subclass means by joining or sending its
+            objects is not known, so that has to be asked for.
+        table: Whether methods group, sort or drop rows by what is in them. Where the answer to several calls, joined, has a
+            wrong number of rows, the calls then run once more, one by one.
+    """
+
+    name: str
+    types: Sequence[type | str]
+    subclasses: bool = False
+    table: bool = False
+
+    def count(self, value: Any, axis: int) -> int | None:
+        """Return how many rows the value has, or `None` if it is no batch of rows."""
+        return None
+
+    def key(self, value: Any, axis: int) -> Hashable:
+        """Return what two values must have in common to be joined: dtype, shape without the axis, columns, device.
+
+        Joining values of equal keys and cutting the result apart must give back equal values, each as if the others had
+        not been there. What `join` pads is left out. `None` stands for a value that can be joined with no other.
         """
+        return f"{type(value).__module__}.{type(value).__qualname__}"
 
-    @abstractmethod
-    def concatenate(self, values: Sequence[Any], axis: int) -> Any:
-        """Return one value with the rows of two or more, in this order. Their keys are equal."""
+    def join(self, values: Sequence[Any], axis: int) -> Any:
+        """Return one value with the rows of two or more, in this order. Their keys are equal. May pad."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def slice_rows(self, value: Any, start: int, stop: int, axis: int) -> Any:
-        """Return the rows from `start` up to `stop`. It may share memory with the value."""
+    def cut(self, value: Any, start: int, stop: int, axis: int) -> Any:
+        """Return the rows from `start` up to `stop`. May share memory with the value."""
+        raise NotImplementedError
 
     def split(self, value: Any, counts: Sequence[int], axis: int) -> list[Any]:
         """Return one part per count, all rows in order.
 
-        The parts go to callers who do not know of each other, so no part may keep a much larger whole alive. This
-        default slices and relies on `detach`.
+        The parts go to callers who do not know of each other, so no part may keep a much larger whole alive. This default
+        cuts, and relies on `own`.
         """
         if len(counts) == 1:
             return [value]
         stops = list(accumulate(counts))
-        starts = [0, *stops]
         return [
-            self.detach(self.slice_rows(value, start, stop, axis)) for start, stop in zip(starts, stops, strict=False)
+            self.own(self.cut(value, start, stop, axis)) for start, stop in zip([0, *stops[:-1]], stops, strict=True)
         ]
 
-    def detach(self, part: Any) -> Any:
-        """Return the part with memory of its own. This default returns it as it is; override where slices are views."""
-        return part
+    def separate(self, result: Any, counts: Sequence[int], axis: int, brought: Sequence[Sequence[Any]]) -> list[Any]:
+        """Return each caller's part of what a method returned for several calls, joined. This default is `split`.
 
-
-class ContainerRegistry:
-    """Containers by the class of the values they handle."""
-
-    def __init__(self) -> None:
-        self._by_class: dict[type, BatchContainer] = {}
-        self._by_name: dict[str, dict[str, BatchContainer]] = {}
-
-    def register(self, kind: type | str, container: BatchContainer) -> None:
-        """Handle values of exactly this class with the container; the latest registration counts.
+        Override it where a result says more about its rows than their order, as the index of a frame does.
 
         Args:
-            kind: A class, or its dotted public name ("polars.DataFrame"). A name is looked up among the modules that
-                are imported already, and never imports one.
-            container: How to handle the values.
+            result: What the method returned; it has as many rows as all calls together.
+            counts: How many rows each call brought.
+            axis: Where the rows lie.
+            brought: For each batched argument, what each call brought.
+
+        Raises:
+            Inseparable: It cannot be told. The calls run once more, one by one, if the method may run twice.
         """
-        if isinstance(kind, str):
-            package = kind.partition(".")[0]
-            self._by_name.setdefault(package, {})[kind] = container
-            # The class may have been found under an older registration of the name.
-            found = _resolve(kind)
-            if found is not None:
-                self._by_class[found] = container
-        else:
-            self._by_class[kind] = container
+        return self.split(result, counts, axis)
 
-    def register_all(self, containers: Mapping[type | str, BatchContainer]) -> None:
-        """Register every entry, as answered by a plugin's `batch_containers` hook."""
-        for kind, container in containers.items():
-            self.register(kind, container)
+    def own(self, part: Any) -> Any:
+        """Return the part with memory of its own. This default returns it as it is; override where cuts are views."""
+        return part
 
-    def find(self, kind: type) -> BatchContainer | None:
-        """Return the container for values of this class, or `None`."""
-        container = self._by_class.get(kind)
-        if container is None and self._by_name:
-            named = self._by_name.get(kind.__module__.partition(".")[0])
-            if named is not None:
-                for name, candidate in named.items():
-                    if _resolve(name) is kind:
-                        self._by_class[kind] = container = candidate
-                        break
-        return container
+    def settle(self, result: Any) -> Any:
+        """Return a method's result as its callers get it: off the gradient graph. This default returns it as it is."""
+        return result
 
+    def send(self, value: Any) -> Any:
+        """Return the parts that cross to another process: plain values, arrays, and values of other kinds.
 
-def _resolve(name: str) -> type | None:
-    module_name, _, attribute = name.rpartition(".")
-    found = getattr(sys.modules.get(module_name), attribute, None)
-    return found if isinstance(found, type) else None
+        Raises:
+            Unsendable: This one has no such parts.
+        """
+        raise Unsendable(f"an object of type {type(value).__module__}.{type(value).__qualname__}")
 
+    def receive(self, parts: Any) -> Any:
+        """Return the value, made of what `send` wrote in another process.
 
-registry = ContainerRegistry()
-"""The containers that every runner of this process uses."""
+        The package of the kind's classes is imported when this is called. Must check what it is given, and raise
+        ValueError, TypeError or LookupError if it is not in order.
+        """
+        raise NotImplementedError
 
+    def spec(self, value: Any, axis: int | None) -> Mapping[str, Any] | None:
+        """Return the spec of a value, with the length along `axis` free.
 
-def register_container(kind: type | str, container: BatchContainer) -> None:
-    """Handle values of exactly this class, in every runner of this process, with the container.
+        `None` leaves it to Tiffin, which looks for columns, a dtype and a shape.
+        """
+        return None
 
-    Args:
-        kind: A class, or its dotted public name, which is never imported ("polars.DataFrame").
-        container: How to count, join and cut its rows.
-    """
-    registry.register(kind, container)
-
-
-def find_container(value: Any) -> BatchContainer | None:
-    """Return the container for this value's class, or `None` if it is not a batch of rows."""
-    return registry.find(type(value))
+    def from_numpy(self, array: Any, spec: Mapping[str, Any]) -> Any:
+        """Return a value of this kind with the content of a numpy array, as the spec says."""
+        raise NotImplementedError

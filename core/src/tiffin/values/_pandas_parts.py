@@ -1,4 +1,4 @@
-"""How pandas frames, series and indexes cross to another process. Imports pandas only when one arrives.
+"""The parts in which pandas frames, series and indexes cross to another process. Imports nothing of pandas.
 
 Columns of numpy's plain dtypes travel as their memory, those of one dtype together as one block. Strings, categories,
 nullable numbers and times with a zone are taken apart into plain arrays. Other columns are refused by name.
@@ -6,12 +6,13 @@ nullable numbers and times with a zone are taken apart into plain arrays. Other 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tiffin.values._sending import Form, Unsendable, register_form
+from tiffin.values._kind import Unsendable
 from tiffin.values.dtypes import dtype_spec
 
 _NULLABLE = frozenset(
@@ -37,7 +38,7 @@ def _column(values: Any, path: str) -> Any:
         # Which of pandas' several string dtypes it is: where the strings lie, and whether NaN or NA stands for none.
         return ["strings", dtype.storage, missing != missing if isinstance(missing, float) else False, items]
     if kind == "CategoricalDtype":
-        categories = _encode_index(dtype.categories, f"{path}.categories")
+        categories = encode_index(dtype.categories, f"{path}.categories")
         codes = values.cat.codes.to_numpy() if hasattr(values, "cat") else values.codes
         return ["categories", np.asarray(codes), categories, bool(dtype.ordered)]
     if kind in _NULLABLE:
@@ -69,8 +70,7 @@ def _values(column: Any) -> Any:
     """Return the array that `_column` took apart."""
     if type(column) is np.ndarray:
         return column
-    import pandas as pd  # type: ignore[import-untyped]
-
+    pd = sys.modules["pandas"]
     kind, *parts = column
     if kind == "strings":
         storage, uses_nan, items = parts
@@ -78,7 +78,7 @@ def _values(column: Any) -> Any:
         return pd.array(items, dtype=pd.StringDtype(storage, na_value=np.nan) if uses_nan else pd.StringDtype(storage))
     if kind == "categories":
         codes, categories, ordered = parts
-        return pd.Categorical.from_codes(codes, categories=_decode_index(categories), ordered=bool(ordered))
+        return pd.Categorical.from_codes(codes, categories=decode_index(categories), ordered=bool(ordered))
     if kind == "nullable":
         data, mask = parts
         makers: dict[str, Callable[..., Any]] = {"b": pd.arrays.BooleanArray, "f": pd.arrays.FloatingArray}
@@ -89,7 +89,8 @@ def _values(column: Any) -> Any:
     raise ValueError(f"{kind!r} is no kind of column")
 
 
-def _encode_index(index: Any, path: str = ".index") -> Any:
+def encode_index(index: Any, path: str = ".index") -> Any:
+    """Return the parts of an index of one level."""
     kind = type(index).__name__
     if kind == "RangeIndex":
         return ["range", index.start, index.stop, index.step, index.name]
@@ -100,9 +101,9 @@ def _encode_index(index: Any, path: str = ".index") -> Any:
     return ["index", _column(index, path), index.name]
 
 
-def _decode_index(value: Any) -> Any:
-    import pandas as pd
-
+def decode_index(value: Any) -> Any:
+    """Return the index of these parts."""
+    pd = sys.modules["pandas"]
     kind, *parts = value
     if kind == "range":
         start, stop, step, name = parts
@@ -113,23 +114,25 @@ def _decode_index(value: Any) -> Any:
     return pd.Index(values, dtype=values.dtype, name=name, copy=False)
 
 
-def _encode_series(series: Any) -> Any:
-    return [_column(series, ".values"), _encode_index(series.index), series.name, series.attrs or None]
+def encode_series(series: Any) -> Any:
+    """Return the parts of a series."""
+    return [_column(series, ".values"), encode_index(series.index), series.name, series.attrs or None]
 
 
-def _decode_series(value: Any) -> Any:
-    import pandas as pd
-
+def decode_series(value: Any) -> Any:
+    """Return the series of these parts."""
+    pd = sys.modules["pandas"]
     column, index, name, attributes = value
-    series = pd.Series(_values(column), index=_decode_index(index), name=name, copy=False)
+    series = pd.Series(_values(column), index=decode_index(index), name=name, copy=False)
     if attributes:
         series.attrs.update(attributes)
     return series
 
 
-def _encode_frame(frame: Any) -> Any:
+def encode_frame(frame: Any) -> Any:
+    """Return the parts of a frame: one block if all of it is of one plain dtype, else columns."""
     dtypes = set(frame.dtypes)
-    labels = [_encode_index(frame.columns, ".columns"), _encode_index(frame.index), frame.attrs or None]
+    labels = [encode_index(frame.columns, ".columns"), encode_index(frame.index), frame.attrs or None]
     if len(dtypes) == 1 and isinstance(dtype := dtypes.pop(), np.dtype) and dtype_spec(dtype) is not None:
         return [frame.to_numpy(), *labels]
     return [[_column(series, _label(name)) for name, series in frame.items()], *labels]
@@ -139,11 +142,11 @@ def _label(name: Any) -> str:
     return f".{name}" if isinstance(name, str) and name.isidentifier() else f"[{name!r}]"
 
 
-def _decode_frame(value: Any) -> Any:
-    import pandas as pd
-
+def decode_frame(value: Any) -> Any:
+    """Return the frame of these parts."""
+    pd = sys.modules["pandas"]
     content, columns, index, attributes = value
-    index, columns = _decode_index(index), _decode_index(columns)
+    index, columns = decode_index(index), decode_index(columns)
     if type(content) is np.ndarray:
         frame = pd.DataFrame(content, index=index, columns=columns, copy=False)
     else:
@@ -153,10 +156,3 @@ def _decode_frame(value: Any) -> Any:
     if attributes:
         frame.attrs.update(attributes)
     return frame
-
-
-_INDEXES = ("Index", "RangeIndex", "DatetimeIndex", "TimedeltaIndex", "CategoricalIndex", "MultiIndex")
-
-register_form(Form("pandas.DataFrame", ("pandas.DataFrame",), _encode_frame, _decode_frame))
-register_form(Form("pandas.Series", ("pandas.Series",), _encode_series, _decode_series))
-register_form(Form("pandas.Index", tuple(f"pandas.{name}" for name in _INDEXES), _encode_index, _decode_index))

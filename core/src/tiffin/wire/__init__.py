@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiffin.wire._agreement import Agreement
 from tiffin.wire._channel import Channel, ExpiredError, Link
 from tiffin.wire._codec import decode_call, decode_value, encode_call, encode_value
 from tiffin.wire._forks import close_in_forks
@@ -32,6 +33,7 @@ __all__ = [
     "HELLO",
     "ITEM",
     "RESULT",
+    "Agreement",
     "Channel",
     "ExpiredError",
     "Frame",

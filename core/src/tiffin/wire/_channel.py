@@ -19,11 +19,17 @@ from typing import Any
 import numpy as np
 
 from tiffin.exceptions import FrameError
+from tiffin.wire._agreement import Agreement
+from tiffin.wire._codec import decode_value, encode_value
 from tiffin.wire._forks import close_in_forks
 from tiffin.wire._frames import (
+    CALL,
     FORGET,
+    HELLO,
+    ITEM,
     LIMITS,
     RELEASE,
+    RESULT,
     SEGMENT,
     Frame,
     FrameReader,
@@ -153,6 +159,8 @@ class Channel:
 
     def __init__(self, sock: socket.socket, *, shared_memory: int | None = None) -> None:
         self._sock = sock
+        self.agreement = Agreement()
+        """Which kinds of values cross; kept up to date with a further HELLO, of the number 1, before what relies on it."""
         self._lock = threading.Lock()
         pool = None if shared_memory == 0 else SegmentPool(shared_memory)
         self._link = Link(self._tell_releases, pool)
@@ -175,6 +183,8 @@ class Channel:
             ExpiredError: The time `deadline` (of `time.monotonic`) came first; the channel cannot be used any more.
             OSError: The connection is broken.
         """
+        if kind in (CALL, RESULT, ITEM):
+            self.agreement.say(lambda news: self.send(HELLO, 1, *encode_value(news), deadline))
         parts, descriptors = self._link.pack(kind, call, header, buffers)
         try:
             with self._lock:
@@ -194,11 +204,15 @@ class Channel:
             FrameError: What came is no frame.
             OSError: The connection is broken.
         """
-        while not self._waiting:
-            if deadline is not None:
-                _wait(self._readable, deadline)
-            self._waiting.extend(self._link.receive(self._sock))
-        return self._waiting.popleft()
+        while True:
+            while not self._waiting:
+                if deadline is not None:
+                    _wait(self._readable, deadline)
+                self._waiting.extend(self._link.receive(self._sock))
+            frame = self._waiting.popleft()
+            if frame.kind != HELLO or frame.call != 1:
+                return frame
+            self.agreement.hear(decode_value(frame.header, frame.buffers))
 
     def fileno(self) -> int:
         """Return the socket's descriptor, to wait for several things at once; `poll` says whether it is worth it."""

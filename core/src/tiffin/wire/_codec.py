@@ -4,8 +4,8 @@ Encoding gives a header (JSON) and a list of buffers; decoding gives equal value
 null, true, false, numbers, short strings and arrays stand for themselves (an array for a list), and everything else
 is an object with one key that says what it is. Buffers are taken in the order in which the tree mentions them.
 
-What has no typed form is refused by name before anything is sent, subclasses included: an OrderedDict that arrives as a
-dict, or a masked array without its mask, would be a silent change.
+Other kinds of values cross as `tiffin.values` says, if both ends have agreed on them. What has no typed form is refused by
+name before anything is sent, subclasses included: an OrderedDict that arrives as a dict would be a silent change.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from tiffin.exceptions import FrameError, UnsendableError
-from tiffin.values import Unsendable, find_form, form_named
+from tiffin.values import Unsendable, ValueKind, registry
 from tiffin.values.dtypes import Cache, dtype_from, dtype_spec, shape_from
+from tiffin.wire._agreement import Agreement
 from tiffin.wire._frames import LIMITS
 
 MAX_DEPTH = 32
@@ -35,13 +36,16 @@ Encoded = tuple[bytes, list[Any]]
 """A header, and buffers: `bytes` or arrays (of any layout; they are sent in C order)."""
 
 
+_NO_KINDS: Mapping[str, ValueKind] = {}
 # Headers of the commonest case, one plain array, so that neither side walks a tree for it.
 _call_headers: Cache[tuple[Any, ...], bytes] = Cache()
 _array_headers: Cache[tuple[Any, ...], bytes] = Cache()
 _parsed: Cache[bytes, Any] = Cache()
 
 
-def encode_call(method: str, args: Sequence[Any], kwargs: Mapping[str, Any], extra: Any = None) -> Encoded:
+def encode_call(
+    method: str, args: Sequence[Any], kwargs: Mapping[str, Any], extra: Any = None, *, peer: Agreement | None = None
+) -> Encoded:
     """Return header and buffers of a call.
 
     Args:
@@ -49,6 +53,7 @@ def encode_call(method: str, args: Sequence[Any], kwargs: Mapping[str, Any], ext
         args: Positional arguments.
         kwargs: Keyword arguments.
         extra: A sendable value that goes with the call (its options).
+        peer: What was agreed with the receiver; only plain values and arrays cross without. Send its news first.
 
     Raises:
         UnsendableError: Something in it has no typed form; `where` is the path to it.
@@ -61,7 +66,7 @@ def encode_call(method: str, args: Sequence[Any], kwargs: Mapping[str, Any], ext
             return known, [value.tobytes()]
     else:
         key = None
-    encoder = Encoder()
+    encoder = Encoder(peer)
     try:
         positional = [encoder.at(f"args[{index}]", value) for index, value in enumerate(args)]
         named = {name: encoder.at(f"kwargs[{name!r}]", value) for name, value in kwargs.items()}
@@ -73,12 +78,13 @@ def encode_call(method: str, args: Sequence[Any], kwargs: Mapping[str, Any], ext
     return header, encoder.buffers
 
 
-def encode_value(value: Any, name: str = "result") -> Encoded:
+def encode_value(value: Any, name: str = "result", *, peer: Agreement | None = None) -> Encoded:
     """Return header and buffers of one value.
 
     Args:
         value: Anything that has a typed form.
         name: What errors call it.
+        peer: As for `encode_call`.
 
     Raises:
         UnsendableError: Something in it has no typed form; `where` is the path to it.
@@ -89,7 +95,7 @@ def encode_value(value: Any, name: str = "result") -> Encoded:
         known = _array_headers.get(key)
         if known is not None:
             return known, [value.tobytes()]
-    encoder = Encoder()
+    encoder = Encoder(peer)
     try:
         header = encoder.finish(encoder.at(name, value))
     except Unsendable as error:
@@ -99,8 +105,15 @@ def encode_value(value: Any, name: str = "result") -> Encoded:
     return header, encoder.buffers
 
 
-def decode_call(header: bytes, buffers: Sequence[Any]) -> tuple[str, tuple[Any, ...], dict[str, Any], Any]:
+def decode_call(
+    header: bytes, buffers: Sequence[Any], *, kinds: Mapping[str, ValueKind] = _NO_KINDS
+) -> tuple[str, tuple[Any, ...], dict[str, Any], Any]:
     """Return method, args, kwargs and extra of a call. Arrays use the buffers' memory.
+
+    Args:
+        header: The header.
+        buffers: The buffers.
+        kinds: The kinds of values that it may hold besides plain values and arrays, by name.
 
     Raises:
         FrameError: The header is not one that `encode_call` writes, or does not fit the buffers.
@@ -114,26 +127,33 @@ def decode_call(header: bytes, buffers: Sequence[Any]) -> tuple[str, tuple[Any, 
         kwargs = {name: decoder.value(node) for name, node in named.items()}
         return method, args, kwargs, decoder.value(extra)
 
-    return _decode(header, buffers, build)  # type: ignore[no-any-return]
+    return _decode(header, buffers, kinds, build)  # type: ignore[no-any-return]
 
 
-def decode_value(header: bytes, buffers: Sequence[Any]) -> Any:
+def decode_value(header: bytes, buffers: Sequence[Any], *, kinds: Mapping[str, ValueKind] = _NO_KINDS) -> Any:
     """Return the value that `encode_value` wrote. Arrays use the buffers' memory.
+
+    Args:
+        header: The header.
+        buffers: The buffers.
+        kinds: As for `decode_call`.
 
     Raises:
         FrameError: The header is not one that `encode_value` writes, or does not fit the buffers.
     """
-    return _decode(header, buffers, lambda tree, decoder: decoder.value(tree))
+    return _decode(header, buffers, kinds, lambda tree, decoder: decoder.value(tree))
 
 
-def _decode(header: bytes, buffers: Sequence[Any], build: Callable[[Any, Decoder], Any]) -> Any:
+def _decode(
+    header: bytes, buffers: Sequence[Any], kinds: Mapping[str, ValueKind], build: Callable[[Any, Decoder], Any]
+) -> Any:
     try:
         tree = _parsed.get(header)
         if tree is None:
             tree = json.loads(str(header, "utf-8", "surrogatepass"))
             if len(header) <= _SHORT:
                 _parsed.put(header, tree)
-        decoder = Decoder(buffers)
+        decoder = Decoder(buffers, kinds)
         value = build(tree, decoder)
         decoder.finish()
         return value
@@ -147,8 +167,9 @@ def _decode(header: bytes, buffers: Sequence[Any], build: Callable[[Any, Decoder
 def _unsendable(error: Unsendable) -> UnsendableError:
     return UnsendableError(
         f"{error.path} cannot be sent to another process: {error.type_name}",
-        why=error.reason or "Only plain values, arrays and data frames have a typed form; objects are never pickled",
-        fix="Convert it to one of these, or use backend='local'",
+        why=error.reason
+        or "Only plain values, arrays, frames and kinds of values of plugins have a typed form; objects are never pickled",
+        fix="Convert it to one of these, write a kind of values for it, or use backend='local'",
         where=error.path,
         type_name=error.type_name,
     )
@@ -157,10 +178,11 @@ def _unsendable(error: Unsendable) -> UnsendableError:
 class Encoder:
     """Collects one frame's buffers while its tree is made."""
 
-    __slots__ = ("buffers", "total")
+    __slots__ = ("buffers", "peer", "total")
 
-    def __init__(self) -> None:
+    def __init__(self, peer: Agreement | None) -> None:
         self.buffers: list[Any] = []
+        self.peer = peer
         self.total = 0
 
     def at(self, path: str, value: Any) -> Any:
@@ -206,10 +228,12 @@ class Encoder:
             return encode(self, value, depth)
         if isinstance(value, np.generic):
             return _encode_scalar(self, value, depth)
-        form = find_form(kind)
-        if form is None:
+        found = registry.find_sendable(kind)
+        if found is None or self.peer is None:
             raise Unsendable(f"an object of type {kind.__module__}.{kind.__qualname__}")
-        return {"x": [form.name, self.value(form.encode(value), depth + 1)]}
+        parts = found.send(found.settle(value))
+        self.peer.sends(found)
+        return {"x": [found.name, self.value(parts, depth + 1)]}
 
 
 def _encode_string(encoder: Encoder, value: str, depth: int) -> Any:
@@ -332,10 +356,11 @@ _ENCODERS: dict[type, Callable[[Encoder, Any, int], Any]] = {
 class Decoder:
     """Makes one frame's values, taking its buffers in order."""
 
-    __slots__ = ("_buffers",)
+    __slots__ = ("_buffers", "kinds")
 
-    def __init__(self, buffers: Sequence[Any]) -> None:
+    def __init__(self, buffers: Sequence[Any], kinds: Mapping[str, ValueKind]) -> None:
         self._buffers: Iterator[Any] = iter(buffers)
+        self.kinds = kinds
 
     def buffer(self) -> Any:
         """Return the next buffer."""
@@ -421,14 +446,16 @@ def _decode_objects(decoder: Decoder, body: Any, depth: int) -> Any:
     return flat.reshape(shape_from(shape))
 
 
-def _decode_form(decoder: Decoder, body: Any, depth: int) -> Any:
+def _decode_kind(decoder: Decoder, body: Any, depth: int) -> Any:
     name, node = body
-    value = decoder.value(node, depth)
-    form = form_named(name)
+    kind = decoder.kinds.get(name)
+    if kind is None:
+        raise ValueError(f"values of the kind {str(name)[:80]!r} were not agreed on")
+    parts = decoder.value(node, depth)
     try:
-        return form.decode(value)
-    except Exception as error:  # forms and the libraries behind them raise errors of their own; the cause is chained
-        raise ValueError(f"the form {form.name!r} cannot make an object of what came: {error}") from error
+        return kind.receive(parts)
+    except Exception as error:  # kinds and the libraries behind them raise errors of their own; the cause is chained
+        raise ValueError(f"the kind {name!r} cannot make a value of what came: {error}") from error
 
 
 _DECODERS: dict[str, Callable[[Decoder, Any, int], Any]] = {
@@ -443,5 +470,5 @@ _DECODERS: dict[str, Callable[[Decoder, Any, int], Any]] = {
     "a": _decode_array,
     "o": _decode_objects,
     "S": _decode_strings,
-    "x": _decode_form,
+    "x": _decode_kind,
 }

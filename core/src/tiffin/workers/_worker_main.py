@@ -16,13 +16,13 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import tiffin.values.kinds  # noqa: F401 - registers them
 from tiffin.exceptions import UnsendableError
 from tiffin.surroundings import worker_context
+from tiffin.values import ValueKind, registry
 from tiffin.wire import (
     CALL,
     CANCEL,
@@ -71,6 +71,11 @@ def main(life_line: int, spec: int, *sockets: int) -> None:
     channels = [Channel(socket.socket(fileno=descriptor), shared_memory=limit) for descriptor in sockets]
     context = worker_context(started["runner"])
     try:
+        registry.sources.append(_kinds_of_plugins)
+        if any(started["plugins"].values()):
+            from tiffin.plugins import restore
+
+            restore(started["plugins"])
         runnable = context.run(lambda: pickle.loads(started["make"])())  # noqa: S301 - as above
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent hears of it
         channels[0].send(ERROR, 0, *encode_value(describe_error(error)))
@@ -88,13 +93,25 @@ def main(life_line: int, spec: int, *sockets: int) -> None:
         )
         for slot, channel in enumerate(channels[1:], 1)
     ]
+    if any(package in sys.modules for package in started["unasked"]):
+        registry.ask()
+    for channel in channels:
+        channel.agreement.hear(started["values"])
+        greeting = channel.agreement.greeting()
     for thread in others:
         thread.start()
-    channels[0].send(HELLO, 0, *encode_value({"process": os.getpid()}))
+    channels[0].send(HELLO, 0, *encode_value({"process": os.getpid(), "values": greeting}))
     _serve(channels[0], methods, turns[0])
     for thread in others:
         thread.join()
     methods.close()
+
+
+def _kinds_of_plugins() -> Sequence[ValueKind]:
+    """Return the kinds that plugins bring; they are imported for the first value that needs one, not at each start."""
+    from tiffin.plugins import known_kinds
+
+    return known_kinds()
 
 
 def _die_with_parent(life_line: int) -> None:
@@ -272,7 +289,7 @@ def _answer(channel: Channel, methods: _Methods, turn: Turn, handed: list[Frame]
     frame = handed.pop()
     number = frame.call
     try:
-        name, args, kwargs, _ = decode_call(frame.header, frame.buffers)
+        name, args, kwargs, _ = decode_call(frame.header, frame.buffers, kinds=channel.agreement.receives)
         del frame
         method, kind, context = methods.find(name)
         call = _Call(channel, methods, number, context)
@@ -285,7 +302,7 @@ def _answer(channel: Channel, methods: _Methods, turn: Turn, handed: list[Frame]
             result = call.wait_for(result)
         # So that the leases on what came in end before the answer goes out, and their memory serves the next call.
         del args, kwargs
-        header, buffers = encode_value(result)
+        header, buffers = encode_value(result, peer=channel.agreement)
     except _GoneError:
         return
     except BaseException as error:  # noqa: BLE001 - SystemExit too: it fails the call, and does not end the worker
@@ -314,6 +331,6 @@ def _stream(channel: Channel, call: _Call, number: int, items: Any, kind: str) -
                 item = next(iterator)
             except StopIteration:
                 break
-            channel.send(ITEM, number, *encode_value(item, "item"))
+            channel.send(ITEM, number, *encode_value(item, "item", peer=channel.agreement))
             del item
     channel.send(END, number)

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import IO, Any
 
-import tiffin.values.kinds  # noqa: F401 - registers them
+from tiffin import pickling, plugins
 from tiffin.calls import Worker, WorkerSpec
 from tiffin.exceptions import FrameError, MethodTimeoutError, PicklingError, RunnerNotReadyError, WorkerDiedError
 from tiffin.surroundings import absolute
@@ -131,6 +131,9 @@ class ProcessWorker:
             raise self._error_in(frame)
         if frame.kind != HELLO:
             raise self._died("while it started", FrameError(f"It began with a frame of kind {frame.kind}"))
+        greeting = decode_value(frame.header, frame.buffers)
+        for channel in self._channels:
+            channel.agreement.hear(greeting["values"])
         self._ready = True
         logger.info("worker %s is ready after %.2f s", self.name, time.monotonic() - began)
 
@@ -144,9 +147,9 @@ class ProcessWorker:
         slot: int = 0,
     ) -> Any:
         """Call a method and return its result. Blocks; see `Worker.run`."""
-        header, buffers = encode_call(method, args, kwargs)
-        deadline = None if timeout is None else time.monotonic() + timeout
         channel = self._usable(slot)
+        header, buffers = encode_call(method, args, kwargs, peer=channel.agreement)
+        deadline = None if timeout is None else time.monotonic() + timeout
         self._calls = self._current[slot] = call = self._calls + 1
         try:
             channel.send(CALL, call, header, buffers, deadline)
@@ -160,7 +163,7 @@ class ProcessWorker:
         except (EOFError, FrameError, OSError) as error:
             raise self._died(f"while it ran {method!r}", error) from error
         if frame.kind == RESULT:
-            return decode_value(frame.header, frame.buffers)
+            return decode_value(frame.header, frame.buffers, kinds=channel.agreement.receives)
         raise self._error_in(frame)
 
     def stream(
@@ -173,8 +176,8 @@ class ProcessWorker:
         slot: int = 0,
     ) -> Iterator[Any]:
         """Call a generator method and yield its items; see `Worker.stream`."""
-        header, buffers = encode_call(method, args, kwargs)
         channel = self._usable(slot)
+        header, buffers = encode_call(method, args, kwargs, peer=channel.agreement)
         self._calls = self._current[slot] = call = self._calls + 1
         del args, kwargs
         ended = False
@@ -190,7 +193,7 @@ class ProcessWorker:
                 if frame.kind != ITEM:
                     ended = True
                     break
-                item = decode_value(frame.header, frame.buffers)
+                item = decode_value(frame.header, frame.buffers, kinds=channel.agreement.receives)
                 del frame
                 yield item
                 del item
@@ -266,9 +269,6 @@ class ProcessWorker:
         slots = spec.threads + spec.extra_slots + spec.ahead
         with contextlib.ExitStack() as theirs:
             file = theirs.enter_context(_own_file(spec))
-            file.write(_pickled(spec, self._shared_memory))
-            file.flush()
-            file.seek(0)
             reading, self._life_line = os.pipe()
             theirs.callback(os.close, reading)
             pairs = [socket.socketpair() for _ in range(slots)]
@@ -279,6 +279,10 @@ class ProcessWorker:
             descriptors = [reading, file.fileno(), *remotes]
             self._channels = [Channel(ours, shared_memory=self._shared_memory) for ours, _ in pairs]
             close_in_forks(self)
+            greetings = [channel.agreement.greeting() for channel in self._channels]
+            file.write(_pickled(spec, self._shared_memory, greetings[0]))
+            file.flush()
+            file.seek(0)
             command = [sys.executable, *_interpreter_options(), "-c", _BOOT]
             command += [path.encode("utf-8", "surrogateescape").hex(), *map(str, descriptors)]
             try:
@@ -445,13 +449,11 @@ def _describe_end(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _pickled(spec: WorkerSpec, shared_memory: int | None) -> bytes:
+def _pickled(spec: WorkerSpec, shared_memory: int | None, values: Mapping[str, Any]) -> bytes:
     """Return what the worker reads at its start: plain values, and inside them the runnable's class, pickled."""
-    import cloudpickle  # type: ignore[import-untyped]
-
     try:
-        make = cloudpickle.dumps(partial(spec.runnable_class, **spec.init_params))
-    except Exception as error:  # a class's own reduction may raise anything
+        make = pickling.dumps(partial(spec.runnable_class, **spec.init_params))
+    except PicklingError as error:
         raise PicklingError(
             f"The runnable {spec.runnable_class.__qualname__} cannot be sent to a worker process: {error}",
             why="Its class and the parameters to make it with are pickled for the new process",
@@ -467,6 +469,9 @@ def _pickled(spec: WorkerSpec, shared_memory: int | None) -> bytes:
             "shared_memory": shared_memory,
             "make": make,
             "runner": spec.runner,
+            "plugins": plugins.carried(),
+            "unasked": plugins.waiting_packages(),
+            "values": values,
         }
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tiffin.exceptions import RemoteDeniedError, RemoteUnreachableError, TransferError
-from tiffin.signing import MAX_BUNDLE
+from tiffin.info import MAX_ATTESTATION
 from tiffin_oci import _media_types as types
 from tiffin_oci._blobs import pulling
 from tiffin_oci._client import Client
@@ -18,7 +18,7 @@ from tiffin_oci._manifest import Blob
 from tiffin_oci._manifests import get_manifest, is_index, pages, put_blob, put_manifest, read_blob
 from tiffin_oci._reading import Manifest, descriptor, layers
 
-MAX_TOTAL = 2 * MAX_BUNDLE
+MAX_TOTAL = 2 * MAX_ATTESTATION
 """Bytes of all bundles that are read of one version."""
 MAX_BUNDLES = 32
 """Bundles that are read of one version."""
@@ -56,7 +56,7 @@ def read_bundles(client: Client, subject: Subject) -> list[bytes]:
         try:
             listed = descriptor(entry, f"A referrer of {subject.repository} on {client.url}", client.url)
             manifest = get_manifest(client, subject.repository, f"sha256:{listed.sha256}")
-            bundle = None if manifest is None else _bundle(client, subject, manifest, min(room, MAX_BUNDLE))
+            bundle = None if manifest is None else _bundle(client, subject, manifest, min(room, MAX_ATTESTATION))
         except TransferError as error:
             if isinstance(error, RemoteUnreachableError | RemoteDeniedError):
                 raise
@@ -73,9 +73,9 @@ def add_bundle(client: Client, subject: Subject, bundle: bytes) -> None:
     Raises:
         TransferError: it is too large, or the list of referrers cannot be written.
     """
-    if len(bundle) > MAX_BUNDLE:
+    if len(bundle) > MAX_ATTESTATION:
         raise TransferError(
-            f"A signature has {len(bundle)} bytes", why=f"At most {MAX_BUNDLE} are kept", url=client.url
+            f"A signature has {len(bundle)} bytes", why=f"At most {MAX_ATTESTATION} are kept", url=client.url
         )
     blob, empty = Blob(types.BUNDLE, bundle), Blob(types.EMPTY, b"{}")
     title = {types.TITLE: f"{blob.digest.replace(':', '-')}.sigstore.json"}

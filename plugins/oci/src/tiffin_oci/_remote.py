@@ -233,13 +233,13 @@ class OciRemote:
 
     # -- signatures ----------------------------------------------------------------------------------------------------
 
-    def signatures(self, version: RemoteVersion) -> Sequence[bytes]:
+    def attestations(self, version: RemoteVersion) -> Sequence[bytes]:
         """Return the Sigstore bundles that refer to a version's manifest."""
         return _referrers.read_bundles(self._client, self._key(version))
 
-    def add_signature(self, version: RemoteVersion, bundle: bytes) -> None:
+    def add_attestation(self, version: RemoteVersion, data: bytes) -> None:
         """Let a Sigstore bundle refer to a version's manifest."""
-        _referrers.add_bundle(self._client, self._key(version), bundle)
+        _referrers.add_bundle(self._client, self._key(version), data)
 
     def _repository(self, name: str) -> str:
         repository = self._place.repository(name)

@@ -1,4 +1,4 @@
-"""Tiffin's adapter for any Python object, stored by cloudpickle.
+"""Tiffin's adapter for any Python object, stored by Tiffin's pickles, which build on cloudpickle.
 
 Functions and classes of `__main__`, lambdas and closures are stored by value; all else that is importable by reference.
 Loading runs code that is stored in the file.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tiffin import pickling
 from tiffin.exceptions import PicklingError
 
 FILE = "python_model.pkl"
@@ -74,7 +74,7 @@ _STAND_INS = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickling.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Return what a pickle names; of MLflow's, a stand-in where it is not installed."""
         try:

@@ -12,7 +12,8 @@ from typing import Any
 from tiffin import AdapterInfo, hookimpl, pickling
 from tiffin.plugins import ForeignModel, ForeignReading
 
-from . import _foreign, _skops
+from . import _fitted, _foreign, _skops
+from ._by_row import default_signatures
 
 _CLASSES = Path(__file__).with_name("classes.txt")
 
@@ -37,7 +38,8 @@ def context_info() -> AdapterInfo:
 
 @hookimpl
 def save(model: Any, path: Path) -> None:
-    """Pickle the estimator."""
+    """Pickle the estimator; warns of one that is not fitted."""
+    _fitted.warn_if_unfitted(model)
     pickling.dump(model, path)
 
 
@@ -74,36 +76,3 @@ def checks() -> dict[str, Any]:
 
     lines = _CLASSES.read_text(encoding="utf-8").splitlines()
     return _checks.checks(line for line in lines if line[:1] not in ("", "#"))
-
-
-def default_signatures(model: Any) -> dict[str, dict[str, bool]]:
-    """Return the signature of `predict`, or of `transform` where the estimator does not predict.
-
-    It is batchable when every estimator inside is scikit-learn's own and answers each row by itself. An estimator or a
-    function of somebody else's, wherever it stands inside (as a kernel, a tokenizer), might look at the whole batch.
-    """
-    for method in ("predict", "transform"):
-        if callable(getattr(model, method, None)):
-            return {method: {"batchable": _works_by_row(model)}}
-    return {}
-
-
-def _works_by_row(model: Any) -> bool:
-    from sklearn.preprocessing import FunctionTransformer
-
-    parameters = model.get_params(deep=True)
-    # Scorers have their part in fitting only.
-    parts = [
-        model,
-        *(part for name, part in parameters.items() if name.rpartition("__")[2] not in ("scoring", "refit")),
-    ]
-    return all(_is_standard(part) and not isinstance(part, FunctionTransformer) for part in parts)
-
-
-def _is_standard(part: Any) -> bool:
-    from sklearn.base import BaseEstimator
-
-    if not (isinstance(part, BaseEstimator) or callable(part)):
-        return True
-    kind = part if hasattr(part, "__qualname__") else type(part)
-    return str(kind.__module__).startswith("sklearn.")

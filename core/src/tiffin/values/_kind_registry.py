@@ -1,0 +1,240 @@
+"""The registry of kinds of values: by class, along the MRO, and by name, for frames."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from tiffin.exceptions import PluginError
+from tiffin.values._class_names import means
+from tiffin.values._kind import ValueKind
+
+_OWN = sys.stdlib_module_names | {"builtins", "numpy", "tiffin"}
+"""Packages whose classes no plugin is asked about."""
+_MANY = 4096
+"""Classes remembered; classes that a program makes by the thousand must not all be kept alive."""
+_PAIRS = (("count", "key", "join", "cut"), ("send", "receive"))
+
+
+class KindRegistry:
+    """Kinds of values. Finding one is safe from any thread, and a lookup in a dict for a class that was met before."""
+
+    def __init__(self) -> None:
+        self.named: dict[str, ValueKind] = {}
+        """Kinds by their names in frames. Nobody is asked for a name that is not here."""
+        self.sources: list[Callable[[], Iterable[ValueKind]]] = []
+        """Each returns the kinds that have become known since it was last asked; asked when a class is not known."""
+        self.generation = 0
+        """Counts changes of what is registered."""
+        self.at_run_time: list[ValueKind] = []
+        """What the running program registered itself, and worker processes are told of."""
+        self._kinds: list[ValueKind] = []
+        self._known: dict[type, ValueKind | None] = {}
+        self._lock = threading.RLock()
+
+    def register(self, kind: ValueKind) -> None:
+        """Take in a kind. Of several that name one class, the latest counts.
+
+        Raises:
+            PluginError: It lacks a name or types, has the name of another kind, or overrides half of what belongs
+                together.
+        """
+        _check(kind)
+        with self._lock:
+            other = self.named.get(kind.name)
+            if other is not None and _identity(other) != _identity(kind):
+                raise PluginError(
+                    f"Two kinds of values have the name {kind.name!r}: {_identity(other)} and {_identity(kind)}",
+                    why="Frames between processes name the kind of what they hold, so a name must mean one",
+                    fix="Give one of them another name",
+                    plugin=kind.name,
+                )
+            if other is not None:
+                self._kinds.remove(other)
+            self.named[kind.name] = kind
+            self._kinds.append(kind)
+            self._changed()
+
+    def forget(self, kinds: Iterable[ValueKind]) -> None:
+        """Undo `register`; kinds that are not there are passed over."""
+        with self._lock:
+            for kind in kinds:
+                if self.named.get(kind.name) is kind:
+                    del self.named[kind.name]
+                for kept in (self._kinds, self.at_run_time):
+                    kept[:] = [other for other in kept if other is not kind]
+            self._changed()
+
+    def _changed(self) -> None:
+        self._known = {}
+        self.generation += 1
+
+    def find(self, cls: type) -> ValueKind | None:
+        """Return the kind of values of this class, or `None`. Asks plugins about a class that is not known."""
+        try:
+            return self._known[cls]
+        except KeyError:
+            return self._search(cls)
+
+    def _search(self, cls: type) -> ValueKind | None:
+        found = self._look(cls)
+        if found is None and any(ancestor.__module__.partition(".")[0] not in _OWN for ancestor in cls.__mro__):
+            self.ask()
+            found = self._look(cls)
+        known = self._known
+        if len(known) >= _MANY:
+            known.clear()
+        known[cls] = found
+        return found
+
+    def _look(self, cls: type) -> ValueKind | None:
+        with self._lock:
+            for ancestor in cls.__mro__:
+                for kind in reversed(self._kinds):
+                    if (ancestor is cls or kind.subclasses) and any(means(claim, ancestor) for claim in kind.types):
+                        return kind
+        return None
+
+    def find_sendable(self, cls: type) -> ValueKind | None:
+        """Return the kind that says how values of this class cross, or `None`. Not always the one that joins them."""
+        found = self.find(cls)
+        if found is None or _overrides(found, "send"):
+            return found
+        with self._lock:
+            for kind in reversed(self._kinds):
+                if _overrides(kind, "send") and any(means(claim, cls) for claim in kind.types):
+                    return kind
+        return None
+
+    def ask(self) -> None:
+        """Take in the kinds of plugins whose packages have been imported since they were last asked."""
+        for source in self.sources:
+            # Outside the lock: a plugin may be imported for it, by a thread that holds the lock of an import.
+            for kind in source():
+                self.register(kind)
+
+    def settle(self, value: Any) -> Any:
+        """Return a method's result as callers get it, see `ValueKind.settle`."""
+        kind = self.find(type(value))
+        return value if kind is None else kind.settle(value)
+
+    def takes(self) -> list[str]:
+        """Return the names of the kinds of which this process can receive values, of those known by now."""
+        return [name for name, kind in list(self.named.items()) if _overrides(kind, "receive") and _available(kind)]
+
+
+def make_ready(kind: ValueKind) -> None:
+    """Import the modules of the kind's classes, so that `receive` finds them."""
+    for claim in kind.types:
+        if isinstance(claim, str):
+            _import(claim.rpartition(".")[0])
+
+
+def _import(module: str) -> None:
+    package = module.partition(".")[0]
+    if module not in sys.modules and _installed(package):
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError:
+            # A private place that has moved, or a class inside a class: the package is what counts.
+            importlib.import_module(package)
+
+
+def _available(kind: ValueKind) -> bool:
+    return all(isinstance(claim, type) or _installed(claim.partition(".")[0]) for claim in kind.types)
+
+
+_found: dict[str, bool] = {}
+
+
+def _installed(package: str) -> bool:
+    if package in sys.modules:
+        return True
+    if package not in _found:
+        _found[package] = importlib.util.find_spec(package) is not None
+    return _found[package]
+
+
+def _overrides(kind: ValueKind, method: str) -> bool:
+    return getattr(type(kind), method, None) is not getattr(ValueKind, method)
+
+
+def _identity(kind: ValueKind) -> str:
+    return f"{type(kind).__module__}.{type(kind).__qualname__}"
+
+
+def _check(kind: Any) -> None:
+    what = fix = ""
+    name = getattr(kind, "name", None)
+    types = getattr(kind, "types", None)
+    if not isinstance(kind, ValueKind):
+        what, fix = f"{kind!r} is no kind of values", "Give an object of a subclass of tiffin.values.ValueKind"
+    elif not isinstance(name, str) or not name:
+        what, fix = f"The kind of values {_identity(kind)} has the name {name!r}", "Give it one: name = 'package.Class'"
+    elif (
+        isinstance(types, str)
+        or not isinstance(types, Sequence)
+        or not types
+        or not all(isinstance(claim, type) or (isinstance(claim, str) and "." in claim) for claim in types)
+    ):
+        what = f"The kind of values {name!r} has types={types!r}"
+        fix = "Give a list of classes or dotted names: types = ['package.Class']"
+    else:
+        for methods in _PAIRS:
+            missing = [method for method in methods if not _overrides(kind, method)]
+            # A key alone is good too: it says which values look alike as items of a list.
+            if missing and len(missing) < len(methods) and missing != ["count", "join", "cut"]:
+                what = f"The kind of values {name!r} lacks {' and '.join(missing)}"
+                fix = f"Write all of {', '.join(methods)}, or none"
+    if what:
+        raise PluginError(what, why="It could not do what it is asked for", fix=fix, plugin=str(name or ""))
+
+
+registry = KindRegistry()
+"""The kinds that every runner, worker and client of this process uses."""
+
+
+def register_kind(kind: ValueKind) -> None:
+    """Take in a kind of values, in this process and in the worker processes that it starts from now on.
+
+    Packages bring kinds through the hook `values` instead.
+
+    Args:
+        kind: An object of a subclass of `ValueKind`. Of several that name one class, the latest counts; a kind of the same
+            name and class takes the place of the one before.
+
+    Raises:
+        PluginError: It is no proper kind, or another one has its name.
+    """
+    registry.register(kind)
+    registry.at_run_time[:] = [other for other in registry.at_run_time if other.name != kind.name] + [kind]
+
+
+def find_kind(value: object) -> ValueKind | None:
+    """Return the kind of this value, or `None` if nobody knows it."""
+    return find_class(type(value))
+
+
+def find_class(cls: type) -> ValueKind | None:
+    """Return the kind of values of this class, or `None` if nobody knows it."""
+    import tiffin.values.kinds  # noqa: F401 - numpy is slow to import, and records of models need none of it
+
+    return registry.find(cls)
+
+
+def from_numpy(array: Any, spec: Mapping[str, Any]) -> Any:
+    """Return the value that a spec describes, made of a numpy array: the array itself where the spec names no kind.
+
+    Args:
+        array: A numpy array.
+        spec: A spec of type "array", as `tiffin.signatures.infer_spec` makes it; its field "kind" names the kind of values.
+
+    Raises:
+        LookupError: This process does not know the kind.
+    """
+    name = spec.get("kind")
+    return array if name is None else registry.named[name].from_numpy(array, spec)
