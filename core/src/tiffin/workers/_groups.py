@@ -1,10 +1,11 @@
-"""Ending a worker's process group: all of it but what tidies up after it."""
+"""The end of a worker's process group: all of it but what tidies up after it; and the end in words."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,35 @@ def _members(leader: int) -> Iterator[int]:
 
 
 def _is_tracker(process: int) -> bool:
-    try:
-        return _TRACKER in Path(f"/proc/{process}/cmdline").read_bytes()
-    except OSError:
-        return False
+    folder = Path(f"/proc/{process}")
+    for _ in range(100):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            if command:
+                return _TRACKER in command
+            (folder / "exe").readlink()  # which a zombie does not have
+        except OSError:
+            return False
+        time.sleep(0.001)  # it is just being started: its command is not there yet
+    return False
+
+
+_EXPLAINED = {
+    -signal.SIGKILL: "Somebody killed it: often the system, because memory ran out",
+    -signal.SIGSEGV: "Native code crashed: a library of the model's",
+}
+
+
+def explain_end(code: int | None) -> str:
+    """Return what is behind an exit code; the empty text if nothing is known."""
+    return _EXPLAINED.get(code or 0, "")
+
+
+def describe_end(code: int | None) -> str:
+    """Return how a process ended, in words."""
+    if code is not None and code < 0:
+        try:
+            return f"killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"killed by signal {-code}"
+    return f"exit code {code}"

@@ -41,7 +41,7 @@ from tiffin.wire import (
     encode_call,
     rebuild_error,
 )
-from tiffin.workers._groups import kill_group
+from tiffin.workers._groups import describe_end, explain_end, kill_group
 
 logger = logging.getLogger("tiffin.runners")
 
@@ -361,11 +361,11 @@ class ProcessWorker:
         self._give_up("its connection broke")
         ended = self._ended(_GRACE)
         code = self._finish()
-        how = _describe_end(code) if ended else "its connection broke, and it was killed"
+        how = describe_end(code) if ended else "its connection broke, and it was killed"
         logger.error("worker %s ended %s: %s", self.name, when, how)
         return WorkerDiedError(
             f"The worker {self.name} ended {when}: {how}",
-            why=f"Before that, {reason}" if reason else _EXPLAINED.get(code or 0, ""),
+            why=f"Before that, {reason}" if reason else explain_end(code),
             fix="Its last words are on the standard error",
             runner=self._spec.name,
             worker=self.name,
@@ -432,21 +432,6 @@ def _end_workers() -> None:
     # itself in between, before the pipe could take along what it has started.
     for worker in list(_running):
         worker.end_with_interpreter()
-
-
-_EXPLAINED = {
-    -signal.SIGKILL: "Somebody killed it: often the system, because memory ran out",
-    -signal.SIGSEGV: "Native code crashed: a library of the model's",
-}
-
-
-def _describe_end(code: int | None) -> str:
-    if code is not None and code < 0:
-        try:
-            return f"killed by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"killed by signal {-code}"
-    return f"exit code {code}"
 
 
 def _pickled(spec: WorkerSpec, shared_memory: int | None, values: Mapping[str, Any]) -> bytes:
