@@ -45,6 +45,10 @@ class Toy:
         return {"types": ["toy.Thing"], "distributions": ["Scikit_Learn", "cloudpickle"], "options": {"format": ""}}
 
     @hookimpl
+    def save(self) -> None:
+        """Write nothing: these tests only read."""
+
+    @hookimpl
     def load(self, path: Path) -> bytes:
         return (path / "thing.pkl").read_bytes()
 
@@ -278,11 +282,7 @@ def test_two_adapters_that_read_one_model_are_a_conflict(toy: Toy, other: ModelS
 def test_a_wrong_answer_of_an_adapter_is_told(answer: Any, other: ModelStore) -> None:
     """Misspelled fields and other values blame the adapter."""
 
-    class Wrong:
-        @hookimpl
-        def context_info(self) -> dict[str, Any]:
-            return {}
-
+    class Wrong(Toy):
         @hookimpl
         def read_foreign(self) -> Any:
             return answer

@@ -40,6 +40,10 @@ class Toy:
         return {"types": ["toy.Thing"], "code_files": ["*.pkl"]}
 
     @hookimpl
+    def save(self) -> None:
+        """Write nothing: these tests only read."""
+
+    @hookimpl
     def load(self, path: Path, trusted: bool, read: Any) -> Any:
         return [pickle.loads((path / "model.pkl").read_bytes()) if trusted else read("model.pkl")]
 

@@ -40,6 +40,10 @@ class Toy:
         return {"types": ["toy.Thing"], "distributions": ["scikit-learn"]}
 
     @hookimpl
+    def save(self) -> None:
+        """Write nothing: these tests only read."""
+
+    @hookimpl
     def load(self, path: Path) -> list[str]:
         return sorted(file.name for file in path.iterdir())
 

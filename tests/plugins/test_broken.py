@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import tiffin
+from tiffin import hookimpl
 from tiffin.exceptions import (
     BrokenPluginError,
     EmptyAnswerError,
@@ -127,13 +129,31 @@ def test_plugins_list_shows_broken_plugins_with_their_causes(kv: Any) -> None:
 
 
 def test_an_adapter_that_cannot_save_or_load_says_so(site: Any, store_home: Any, fresh_registry: Registry) -> None:
-    """A missing save or load is told when it is asked for, with the adapter's name."""
-    site.install("tiffin-half", adapters={"half": "tiffin_half"}, tiffin_half=GOOD)
-    adapter = fresh_registry.adapter("half")
-    with pytest.raises(HookError, match="'half' cannot save models: it has no hook 'save'"):
-        adapter.save(object(), store_home, {})
-    with pytest.raises(HookError, match="'half' cannot load models: it has no hook 'load'"):
-        adapter.load(store_home, {})
+    """A missing save or load is told as soon as the adapter is looked at, and hides no other adapter."""
+    half = "from tiffin import hookimpl\n@hookimpl\ndef context_info(): return {'types': ['a.Half']}\n"
+    site.install("tiffin-half", adapters={"half": "tiffin_half"}, tiffin_half=half)
+    with pytest.raises(HookError, match="'half' has no hook 'save' and no hook 'load'"):
+        fresh_registry.adapter("half").info
+    [row] = [row for row in fresh_registry.describe() if row.name == "half"]
+    assert (row.state, "no hook 'save'" in row.cause) == ("broken", True)
+    assert fresh_registry.usable()[1] == ["half"]
+
+
+class _Saves:
+    @hookimpl
+    def context_info(self) -> dict[str, Any]:
+        return {"types": ["a.Half"]}
+
+    @hookimpl
+    def save(self, path: Any) -> None:
+        """Write nothing."""
+
+
+def test_an_adapter_that_cannot_load_is_not_registered(fresh_registry: Registry) -> None:
+    """The program that registers it hears of it at once."""
+    with pytest.raises(HookError, match="'saves' has no hook 'load'"):
+        tiffin.register(_Saves(), "saves")
+    assert not fresh_registry.has("saves")
 
 
 def test_a_load_that_answers_nothing_is_an_error(site: Any, store_home: Any, fresh_registry: Registry) -> None:

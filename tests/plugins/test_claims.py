@@ -70,6 +70,15 @@ def test_a_claim_of_a_re_export_is_followed(monkeypatch: pytest.MonkeyPatch) -> 
     assert nearest(Leaf, {"shop": [f"{HERE}.Leaf"]}) == ["shop"]
 
 
+def test_a_class_is_claimed_by_the_public_package_above_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where that package is lazy, and has not been asked for the class: it was imported from its submodule."""
+    made = type("Trained", (), {"__module__": "shop.private.models"})
+    monkeypatch.setitem(sys.modules, "shop", ModuleType("shop"))
+    monkeypatch.setitem(sys.modules, "shop.private.models", ModuleType("shop.private.models"))
+    assert nearest(made, {"shop": ["shop.Trained"], "any": ["builtins.object"]}) == ["shop"]
+    assert nearest(made, {"shop": ["sho.Trained"], "any": ["builtins.object"]}) == ["any"]
+
+
 def test_a_nested_class_is_claimed_by_its_qualified_name() -> None:
     """The dotted name goes through classes too."""
     assert nearest(Leaf.Nested, {"nested": [f"{HERE}.Leaf.Nested"]}) == ["nested"]
@@ -122,6 +131,10 @@ class _Claims:
     @hookimpl
     def save(self, path: Any) -> None:
         (path / "x").write_text("x")
+
+    @hookimpl
+    def load(self, path: Any) -> str:
+        return "x"
 
 
 def test_an_ambiguous_object_is_refused_and_can_be_saved_by_name(fresh_registry: Any, store_home: Any) -> None:

@@ -67,6 +67,8 @@ def test_finding_an_objects_adapter_imports_no_framework(kv: Any, tmp_path: Any)
             def context_info(): return {"types": ["__main__.Mine"]}
             @hookimpl
             def save(model, path): (path / "x").write_text("x")
+            @hookimpl
+            def load(path): return "x"
         """,
     )
     program = """
@@ -143,6 +145,10 @@ def _claiming(dotted: str) -> str:
         from tiffin import hookimpl
         @hookimpl
         def context_info(): return {{"types": [{dotted!r}]}}
+        @hookimpl
+        def save(path): (path / "x").write_text("x")
+        @hookimpl
+        def load(path): return "x"
     """
 
 

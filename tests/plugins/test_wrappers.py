@@ -155,10 +155,15 @@ def test_wrappers_stand_around_get_runnable_and_context_info(table_adapter: Any,
             seen.append(f"get_runnable of {model.tag}")
             return (yield)
 
+    class Lookup(tiffin.Runnable):
+        @tiffin.Runnable.method
+        def lookup(self, key: str) -> str:
+            return key
+
     class WithRunnable(type(table_adapter)):  # type: ignore[misc]
         @hookimpl
         def get_runnable(self, model: Any) -> type:
-            return dict
+            return Lookup
 
     tiffin.unregister("table")
     tiffin.register(Watch(), "watch")
@@ -166,7 +171,7 @@ def test_wrappers_stand_around_get_runnable_and_context_info(table_adapter: Any,
     assert seen == ["context_info"]
     model = tiffin.save("x:1", table)
     seen.clear()
-    assert model.to_runnable() is dict
+    assert model.to_runnable() is Lookup
     assert seen == ["get_runnable of x:1"]
 
 

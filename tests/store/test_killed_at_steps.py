@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 from store_processes import Processes
 from store_states import assert_tidy, save, snapshot
-from tiffin.signing._bundle import write_bundle
-from tiffin.signing._statement import make_statement
 
 import tiffin.store
 from tiffin.archives import export_model, import_model
 from tiffin.exceptions import ModelExistsError, ModelNotFoundError
 from tiffin.store import ModelStore
+from tiffin.store._attestations import Attestations
 from tiffin.store.gc import gc
 from tiffin.store.verifying import verify
 
@@ -91,9 +90,9 @@ def bring_in(store: ModelStore) -> None:
     import_model(f"{store.path}.tar", name="kept:3", store=store)
 
 
-def sign(store: ModelStore) -> None:
-    info = store.get("kept:1").info
-    store.add_signature(info, write_bundle(make_statement(info), b"by nobody", ""))
+def attest(store: ModelStore) -> None:
+    with store.changing() as folder:
+        Attestations(store.layout).add(folder, store.get("kept:1").info.compute_digest(), b"in whatever format")
 
 
 CHANGES = [
@@ -110,7 +109,7 @@ CHANGES = [
     collect,
     accept,
     bring_in,
-    sign,
+    attest,
 ]
 
 
@@ -220,7 +219,7 @@ def test_a_kill_at_any_step_leaves_the_store_as_before_or_after(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "no-exchange"])
-@pytest.mark.parametrize("change", [save_new_name, overwrite, delete_last, edit, move_alias, sign])
+@pytest.mark.parametrize("change", [save_new_name, overwrite, delete_last, edit, move_alias, attest])
 def test_a_kill_before_any_call_leaves_the_store_as_before_or_after(
     change: Callable[[ModelStore], None],
     exchange: bool,

@@ -381,7 +381,7 @@ class StoreWarning(TiffinWarning):
 
 
 class NotKeptWarning(TiffinWarning):
-    """A model of another tool was imported without some of what it had.
+    """A model was saved, or imported from another tool, without some of what it had.
 
     Attributes:
         lost: what is not kept, each as a phrase.

@@ -75,7 +75,15 @@ def collecting() -> Iterator[WriteLedger]:
 
 
 def record_written(path: str | os.PathLike[str], sha256: str, *, synced: bool = False) -> None:
-    """Tell whoever collects that `path` was hashed while written; does nothing when nobody does."""
+    """Tell the store that `path` was hashed while it was written, so that it is not read once more.
+
+    Does nothing outside of a save. What is recorded counts only while the file's size, mtime and inode stay as they are.
+
+    Args:
+        path: the file, complete and closed.
+        sha256: the digest of its content, in hexadecimal digits.
+        synced: whether its content was synced to disk as well.
+    """
     ledger = _current.get()
     if ledger is not None:
         ledger.record(path, sha256, synced=synced)

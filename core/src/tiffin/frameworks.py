@@ -82,15 +82,17 @@ class Framework(ModuleType):
             )
         return model
 
-    def load_model(self, tag: str | Tag | Model, *, trust: bool = False) -> Any:
-        """Load one version of this framework and return the object; see `tiffin.Model.load`.
+    def load_model(self, tag: str | Tag | Model, *, trust: bool = False, **options: Any) -> Any:
+        """Load one version of this framework and return the object; see `tiffin.load`.
 
         Raises:
+            SignatureError: the adapter has no such option.
             ModelNotFoundError: there is no such version.
             WrongFrameworkError: another framework saved it.
             UntrustedModelError: it comes from elsewhere, could run code, and is not trusted.
         """
-        return self.get(tag).load(trust=trust)
+        model = self.get(tag)
+        return (model.with_options(**options) if options else model).load(trust=trust)
 
     def get_runnable(self, tag: str | Tag | Model) -> type[Any]:
         """Return the class that runs a version of this framework; an instance loads it.

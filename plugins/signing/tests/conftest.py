@@ -42,14 +42,16 @@ class Pickles:
 
     @hookimpl
     def context_info(self) -> dict[str, Any]:
-        return {"types": ["builtins.object"], "code_files": ["*.pkl"]}
+        return {"types": ["builtins.object"], "code_files": ["*.pkl"], "code_readers": {"*.pkl": "pickle"}}
 
     @hookimpl
     def save(self, model: Any, path: Path) -> None:
         (path / "model.pkl").write_bytes(pickle.dumps(model))
 
     @hookimpl
-    def load(self, path: Path) -> Any:
+    def load(self, path: Path, trusted: bool, read: Any) -> Any:
+        if not trusted:
+            return read("model.pkl")
         return pickle.loads((path / "model.pkl").read_bytes())
 
 

@@ -239,7 +239,8 @@ def _info(
 
 def _versions(adapter: Adapter, versions: Mapping[str, Any]) -> dict[str, str]:
     # Only what the adapter itself would record: each name is looked up among what is installed at every load.
-    known = {_canonical(name): name for name in adapter.info.distributions}
+    names = [name for one in adapter.info.distributions for name in ([one] if isinstance(one, str) else one)]
+    known = {_canonical(name): name for name in names}
     found = {known.get(_canonical(name), ""): text_of(version) for name, version in versions.items()}
     return {name: version for name, version in found.items() if name and version}
 

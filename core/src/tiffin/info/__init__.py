@@ -14,7 +14,7 @@ from tiffin.info._distributions import distributions, entry_points, installed_ve
 from tiffin.info._info import FileEntry, ModelInfo, ObjectEntry
 from tiffin.info._labels import check_labels
 from tiffin.info._metadata import MAX_METADATA, check_metadata
-from tiffin.info._options import ModelOptions, options_from, options_to_dict
+from tiffin.info._options import RESERVED_OPTIONS, ModelOptions, option_names, options_from, options_to_dict
 from tiffin.info._plain import plain, plain_mapping
 from tiffin.info._record import RECORD_NAME, decode_cached, encode_cached, parse_record, render_record
 from tiffin.info._record_limits import check_limits
@@ -27,6 +27,7 @@ __all__ = [
     "MAX_METADATA",
     "MAX_RECORD",
     "RECORD_NAME",
+    "RESERVED_OPTIONS",
     "FileEntry",
     "ModelContext",
     "ModelInfo",
@@ -44,6 +45,7 @@ __all__ = [
     "installed_version",
     "max_attestation_size",
     "name_and_version",
+    "option_names",
     "options_from",
     "options_to_dict",
     "parse_record",

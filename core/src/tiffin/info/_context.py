@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -29,9 +29,20 @@ class ModelContext:
     python_version: str = attrs.field(factory=platform.python_version)
 
     @classmethod
-    def current(cls, framework: str, distributions: Iterable[str]) -> ModelContext:
-        """Return the context of a model that `framework` saves now; distributions that are not installed are left out."""
-        versions = {name: version for name in distributions if (version := installed_version(name)) is not None}
+    def current(cls, framework: str, distributions: Iterable[str | Sequence[str]]) -> ModelContext:
+        """Return the context of a model that `framework` saves now; distributions that are not installed are left out.
+
+        Args:
+            framework: the adapter's name.
+            distributions: names; a list in it names twins, of which the first that is installed counts.
+        """
+        versions = {}
+        for one in distributions:
+            for name in [one] if isinstance(one, str) else one:
+                version = installed_version(name)
+                if version is not None:
+                    versions[name] = version
+                    break
         return cls(framework_name=framework, framework_versions=versions)
 
     @classmethod
@@ -56,10 +67,15 @@ class ModelContext:
             "python_version": self.python_version,
         }
 
-    def changed(self) -> dict[str, tuple[str, str | None]]:
-        """Return what is installed now in another version: distribution → (version at save, version now or `None`)."""
-        return {
-            name: (saved, now)
-            for name, saved in self.framework_versions.items()
-            if (now := installed_version(name)) != saved
+    def changed(self, distributions: Iterable[str | Sequence[str]] = ()) -> dict[str, tuple[str, str | None]]:
+        """Return what is installed now in another version: distribution → (version at save, version now or `None`).
+
+        Args:
+            distributions: as for `current`; a twin of the one that was there at save stands for it.
+        """
+        twins = {name: one for one in distributions if not isinstance(one, str) for name in one}
+        found = {
+            name: next(filter(None, map(installed_version, (name, *twins.get(name, ())))), None)
+            for name in self.framework_versions
         }
+        return {name: (saved, found[name]) for name, saved in self.framework_versions.items() if found[name] != saved}

@@ -36,7 +36,20 @@ class ModelOptions:
         return changed
 
 
+RESERVED_OPTIONS = frozenset(
+    {"check", "custom_objects", "external_modules", "framework", "input_example", "labels", "metadata", "model", "name"}
+    | {"overwrite", "signatures", "store", "tag", "trial_load", "trust"}
+)
+"""What no option may be called: arguments of save and load, now or soon."""
+
 Declared = type[ModelOptions] | Mapping[str, Any] | None
+
+
+def option_names(declared: Declared) -> list[str]:
+    """Return the names of the options that an adapter declares, by which they are given."""
+    if isinstance(declared, type):
+        return [field.alias or field.name for field in attrs.fields(declared) if field.init]
+    return ["partial_kwargs", *(declared or {})]
 
 
 def options_from(declared: Declared, given: Mapping[str, Any], *, beside: Iterable[str] = ()) -> Any:
@@ -53,10 +66,7 @@ def options_from(declared: Declared, given: Mapping[str, Any], *, beside: Iterab
     Raises:
         SignatureError: an option is unknown, or the class refused its value.
     """
-    if isinstance(declared, type):
-        known = {field.alias or field.name: field for field in attrs.fields(declared) if field.init}
-    else:
-        known = dict.fromkeys(["partial_kwargs", *(declared or {})])
+    known = option_names(declared)
     for name in given:
         if name not in known:
             close = close_names(name, [*known, *beside], 1)

@@ -254,10 +254,12 @@ class Model:
             read = self._check_trust(trust=trust)
             options = options_from(adapter.info.options, info.options)
             with pickling.saved_by(info.context.python_version):
-                return adapter.load(self.path, options, trusted=read is None, read=read)
+                return adapter.load(
+                    self.path, options, trusted=read is None, read=read, custom_objects=self.custom_objects
+                )
 
         loaded = self._settled(read, "load it")
-        self._warn()
+        self._warn(adapter)
         registry().broadcast().model_loaded(model=self, obj=loaded)
         return loaded
 
@@ -328,8 +330,8 @@ class Model:
             stacklevel=4,
         )
 
-    def _warn(self) -> None:
-        for name, (saved, now) in self.info.context.changed().items():
+    def _warn(self, adapter: Adapter) -> None:
+        for name, (saved, now) in self.info.context.changed(adapter.info.distributions).items():
             warnings.warn(
                 f"Model '{self.tag}' was saved with {name} {saved}, and {now or 'no version of it'} is installed. "
                 "It may behave differently, or fail",
@@ -412,6 +414,7 @@ class Model:
         own = adapter.get_runnable(self)
         if own is not None:
             return own
+        from tiffin.model._loader import Loader
         from tiffin.runners import make_runnable
 
         info = self.info
@@ -444,27 +447,6 @@ class Model:
         from tiffin.runners import Runner
 
         return Runner(self.to_runnable(), name=name or self.name, models=[self], **options)
-
-
-class Loader:
-    """Loads one version, in this process or in a worker's.
-
-    Args:
-        model: the version.
-        plugin: its adapter, if that was registered in this program only: a worker's process registers it, too.
-    """
-
-    def __init__(self, model: Model, plugin: object | None) -> None:
-        self.model = model
-        self.plugin = plugin
-
-    def __call__(self) -> Any:
-        """Return the loaded model."""
-        from tiffin.plugins import registry
-
-        if self.plugin is not None and not registry().has(self.model.framework):
-            registry().register(self.plugin, self.model.framework)
-        return self.model.load()
 
 
 class CustomObjects(Mapping[str, Any]):

@@ -89,7 +89,7 @@ def save(
     return (store or default_store()).save_requested(request)
 
 
-def load(tag: str | Tag, *, trust: bool = False, store: ModelStore | None = None) -> Any:
+def load(tag: str | Tag, *, trust: bool = False, store: ModelStore | None = None, **options: Any) -> Any:
     """Load a model with the adapter that saved it, and return the object; see `Model.load`.
 
     Loading can run code that is stored in the model's files. A model from elsewhere that has such files is refused, unless
@@ -98,13 +98,16 @@ def load(tag: str | Tag, *, trust: bool = False, store: ModelStore | None = None
     Args:
         tag, store: as for `get`.
         trust: whether you trust who made it, where it comes from elsewhere; this is noted in the store.
+        options: options of the adapter for this load, in place of the recorded ones.
 
     Raises:
+        SignatureError: the adapter has no such option.
         UntrustedModelError: it comes from elsewhere, could run code, and is not trusted. Nothing of it was loaded.
         ModelNotFoundError: there is no such model.
         AdapterNotFoundError: its adapter is not installed.
     """
-    return get(tag, store=store).load(trust=trust)
+    model = get(tag, store=store)
+    return (model.with_options(**options) if options else model).load(trust=trust)
 
 
 def get(tag: str | Tag, *, store: ModelStore | None = None) -> Model:

@@ -5,6 +5,7 @@ The format is described in docs/reference/pickle-format.md. Loading a pickle run
 Importing this module imports neither numpy nor cloudpickle; `dump` and `by_value` import cloudpickle.
 """
 
+from tiffin.files import record_written
 from tiffin.pickling._by_value import by_value
 from tiffin.pickling._dump import dump, dumps
 from tiffin.pickling._index import CODE_FILES
@@ -21,6 +22,7 @@ __all__ = [
     "load",
     "load_item",
     "map_buffers",
+    "record_written",
     "restore_memoryview",
     "saved_by",
 ]

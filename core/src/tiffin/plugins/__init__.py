@@ -10,6 +10,7 @@ from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
+from tiffin.plugins._saved import NotMine, Saved
 from tiffin.plugins._values import carried, known_kinds, restore, waiting_packages
 from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers
 
@@ -19,8 +20,10 @@ __all__ = [
     "CodeReader",
     "ForeignModel",
     "ForeignReading",
+    "NotMine",
     "PluginDescription",
     "Registry",
+    "Saved",
     "StoredModel",
     "Voucher",
     "ask_vouchers",

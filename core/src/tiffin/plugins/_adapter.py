@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import attrs
 from pluggy._hooks import varnames
 
 from tiffin.exceptions import BrokenPluginError, EmptyAnswerError, HookError, ModelTypeError, PluginError
 from tiffin.plugins._adapter_info import AdapterInfo
 from tiffin.plugins._claims import claims
 from tiffin.plugins._manager import HookManager
+from tiffin.plugins._saved import NotMine, Saved
 
 WrapperSource = Callable[[], tuple[int, list[tuple[str, object]]]]
 
@@ -90,40 +95,82 @@ class Adapter:
                 fix="Give the entry point and the framework one name",
                 plugin=self.name,
             )
+        missing = [hook for hook in ("save", "load") if hook not in self.hooks]
+        if missing:
+            raise HookError(
+                f"The adapter {self.name!r} has no hook {' and no hook '.join(map(repr, missing))}",
+                why="An adapter writes a model's files and reads them back",
+                fix="Write it, and mark it with @tiffin.hookimpl",
+                plugin=self.name,
+            )
         return info
 
+    def stores_file(self, model: object) -> bool:
+        """Tell whether `model` is a path that stands for the file or folder there: where the adapter takes such."""
+        return (
+            self.info.paths
+            and isinstance(model, (str, os.PathLike))
+            and not claims(type(model), [*self.info.types, *self.info.types_by_name])
+        )
+
     def check_type(self, model: object) -> None:
-        """Refuse an object that the adapter does not claim.
+        """Refuse an object that the adapter does not store, also if it is asked for by name.
 
         Raises:
             ModelTypeError: none of the adapter's types is the object's class or an ancestor of it.
         """
         kind = type(model)
-        if not claims(kind, self.info.types):
+        taken = [*self.info.types, *self.info.types_by_name]
+        if not claims(kind, taken) and not self.stores_file(model):
             type_name = f"{kind.__module__}.{kind.__qualname__}"
             raise ModelTypeError(
                 f"The adapter {self.name!r} does not store objects of type {type_name}",
-                why="It stores " + (", ".join(self.info.types) or "nothing"),
+                why="It stores " + (", ".join([*taken, *["files, by their path"] * self.info.paths]) or "nothing"),
                 fix="tiffin.save(name, obj) finds the adapter by the object",
                 framework=self.name,
                 type_name=type_name,
             )
 
-    def save(self, model: object, path: Any, options: Any) -> Any:
-        """Call the adapter's `save`; returns changed options, or `None`.
+    def save(self, model: object, path: Path, options: Any) -> Saved:
+        """Call the adapter's `save`; returns the options to record, and what is lost.
 
         Raises:
-            HookError: the adapter cannot save.
+            NotMine: the adapter declines the object.
+            HookError: it declines after it has written, or says wrongly what is lost.
         """
-        self._require("save", "save models")
-        return self._call("save", model=model, path=path, options=options)
+        try:
+            answer = self._call("save", model=model, path=path, options=options)
+        except NotMine as error:
+            if any(path.iterdir()):
+                raise HookError(
+                    f"The adapter {self.name!r} declines an object after it has written files for it",
+                    fix="Raise NotMine before anything is written",
+                    plugin=self.name,
+                ) from error
+            raise
+        saved = answer if isinstance(answer, Saved) else Saved(options=answer)
+        if isinstance(saved.lost, str) or not all(isinstance(phrase, str) for phrase in saved.lost):
+            raise HookError(
+                f"The adapter {self.name!r} says with lost={saved.lost!r} what it does not keep",
+                fix="Give a list of phrases",
+                plugin=self.name,
+            )
+        return saved if saved.options is not None else attrs.evolve(saved, options=options)
 
     @property
     def builds(self) -> bool:
         """Whether its `load` takes `trusted`, and so leaves to core what code a stranger's files would run."""
-        return "load" in self.hooks and "trusted" in varnames(self.plugin.load)[0]  # type: ignore[attr-defined]
+        return "trusted" in varnames(self.plugin.load)[0]  # type: ignore[attr-defined]
 
-    def load(self, path: Any, options: Any, *, trusted: bool = True, read: Any = None) -> Any:
+    def load(
+        self,
+        path: Path,
+        options: Any,
+        *,
+        trusted: bool = True,
+        read: Any = None,
+        custom_objects: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Any:
         """Call the adapter's `load` and return the object.
 
         Args:
@@ -131,13 +178,14 @@ class Adapter:
             options: its options.
             trusted: whether code that is stored in the files may run.
             read: where it may not: returns what core builds of a file.
+            custom_objects: the model's custom objects; each is loaded, and its trust checked, when it is asked for.
 
         Raises:
-            HookError: the adapter cannot load.
             EmptyAnswerError: it answered `None`.
         """
-        self._require("load", "load models")
-        loaded = self._call("load", path=path, options=options, trusted=trusted, read=read)
+        loaded = self._call(
+            "load", path=path, options=options, trusted=trusted, custom_objects=custom_objects, read=read
+        )
         if loaded is None:
             raise EmptyAnswerError(
                 f"The adapter {self.name!r} loaded nothing: its load returned None",
@@ -146,6 +194,13 @@ class Adapter:
                 plugin=self.name,
             )
         return loaded
+
+    def prepare(self, obj: Any, options: Any, custom_objects: Mapping[str, Any], device: str | None) -> Any:
+        """Call the adapter's `prepare`; returns the object whose methods run: `obj` itself where it says nothing."""
+        if "prepare" not in self.hooks:
+            return obj
+        prepared = self._call("prepare", obj=obj, options=options, custom_objects=custom_objects, device=device)
+        return obj if prepared is None else prepared
 
     def get_runnable(self, model: Any) -> type[Any] | None:
         """Call the adapter's `get_runnable`; returns `None` where core's default is wanted."""
@@ -161,11 +216,3 @@ class Adapter:
     def read_foreign(self, foreign: Any) -> Any:
         """Call the adapter's `read_foreign`; returns `None` where the adapter does not read the model."""
         return self._call("read_foreign", foreign=foreign) if "read_foreign" in self.hooks else None
-
-    def _require(self, hook: str, purpose: str) -> None:
-        if hook not in self.hooks:
-            raise HookError(
-                f"The adapter {self.name!r} cannot {purpose}: it has no hook {hook!r}",
-                fix="Report this to the adapter's authors",
-                plugin=self.name,
-            )

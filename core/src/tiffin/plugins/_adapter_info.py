@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 
 from tiffin.exceptions import EmptyAnswerError, HookError, PluginWarning
-from tiffin.info import ModelOptions
+from tiffin.info import RESERVED_OPTIONS, ModelOptions, option_names
 from tiffin.showing import close_names
 
 if TYPE_CHECKING:
@@ -34,7 +34,14 @@ class AdapterInfo:
         framework: the framework's name; the name of the entry point where it is left out.
         types: dotted names of the classes whose instances the adapter stores, as "package.module.Class", subclasses
             included. Names are compared with what is already imported; nothing is imported for them.
-        distributions: names of installed distributions whose versions are recorded; a load in another version warns.
+        types_by_name: dotted names of further classes, whose instances it stores only where it is asked for by name, as in
+            `tiffin.save(…, framework="kv")`: another adapter claims them.
+        paths: whether it takes the path of a file or folder in place of an object, a `str` or `os.PathLike`, where it is
+            asked for by name. `save` then gets a `Path` of what is there.
+        loads_as_other: whether `load` returns another kind of object than `save` takes, as of a file. What is said of methods
+            is then checked against a load of what was written, before it is published.
+        distributions: names of installed distributions whose versions are recorded; a load in another version warns. A list
+            in it names twins, of which one is installed: ["kvlib", "kvlib-cpu"].
         signatures: method → signature (a `ModelSignature` or a dict with its fields), used where a user gives none; or a
             function that makes them from the object to save.
         options: the adapter's options: a subclass of `ModelOptions`, or a dict of names and defaults. Hooks receive an
@@ -63,7 +70,10 @@ class AdapterInfo:
 
     framework: str = ""
     types: Sequence[str] = ()
-    distributions: Sequence[str] = ()
+    types_by_name: Sequence[str] = ()
+    paths: bool = False
+    loads_as_other: bool = False
+    distributions: Sequence[str | Sequence[str]] = ()
     signatures: Signatures = attrs.field(factory=dict)
     options: type[ModelOptions] | Mapping[str, Any] | None = None
     code_files: Sequence[str] | None = None
@@ -118,8 +128,10 @@ class AdapterInfo:
         return info
 
     def _check(self, plugin: str) -> None:
-        for name in ("types", "distributions", "resources", "code_files"):
+        for name in ("types", "types_by_name", "distributions", "resources", "code_files"):
             value = getattr(self, name)
+            if name == "distributions" and not isinstance(value, str) and isinstance(value, Sequence):
+                value = [twin for one in value for twin in ([one] if isinstance(one, str) else one)]
             if value is None and name == "code_files":
                 continue
             if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(x, str) for x in value):
@@ -158,6 +170,15 @@ class AdapterInfo:
             raise HookError(
                 f"The adapter {plugin!r} answers context_info with options={self.options!r}",
                 fix="Return a subclass of tiffin.ModelOptions, or a dict of names and defaults",
+                plugin=plugin,
+            )
+        options = self.options if isinstance(self.options, Mapping) else option_names(self.options)
+        reserved = RESERVED_OPTIONS.intersection(options)
+        if reserved:
+            raise HookError(
+                f"The adapter {plugin!r} has an option {min(reserved)!r}",
+                why="Options are written beside the arguments of save and load, and that is one of theirs",
+                fix="Give it another name",
                 plugin=plugin,
             )
         if not (callable(self.signatures) or isinstance(self.signatures, Mapping)):

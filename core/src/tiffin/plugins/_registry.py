@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from importlib.machinery import PathFinder
 from pkgutil import resolve_name
 from threading import RLock
@@ -29,6 +29,8 @@ from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import HookManager, implemented_hooks
 from tiffin.plugins.hookspecs import ADAPTER_HOOKS, SHARED_HOOKS
 
+listeners: list[Callable[[str], None]] = []
+"""Each is called with its name when a plugin comes or goes."""
 RUNNING = "(this program)"
 """Stands for the distribution of a plugin that was registered at run time."""
 
@@ -70,8 +72,6 @@ class Registry:
         self._broadcast: HookManager | None = None
         self._others: dict[str, object] = {}
         self._generation = 0
-        self.changed: Callable[[str], None] = lambda name: None
-        """Called with its name when a plugin comes or goes."""
 
     # -- adapters ------------------------------------------------------------------------------------------------------
 
@@ -165,8 +165,12 @@ class Registry:
                 )
         return Adapter(name, plugin, set(hooks), self._wrappers)
 
-    def adapter_for(self, model: object) -> Adapter:
+    def adapter_for(self, model: object, *, without: Container[str] = ()) -> Adapter:
         """Return the adapter that claims the object most closely; imports every adapter's module, no framework.
+
+        Args:
+            model: the object.
+            without: names of adapters that have declined it.
 
         Raises:
             AdapterNotFoundError: none claims it.
@@ -175,7 +179,7 @@ class Registry:
         kind = type(model)
         self.broadcast()  # a plugin that cannot be used stops the search here; else it would look like broken adapters
         adapters, broken = self.usable()
-        found = nearest(kind, {name: adapter.info.types for name, adapter in adapters.items()})
+        found = nearest(kind, {name: a.info.types for name, a in adapters.items() if name not in without})
         type_name = f"{kind.__module__}.{kind.__qualname__}"
         if broken:
             warnings.warn(
@@ -326,7 +330,7 @@ class Registry:
                 self._add_other(self._broadcast, name, plugin)
                 self._others[name] = plugin
             self._generation += 1
-        self.changed(name)
+        _tell(name)
 
     def _owners(self, name: str) -> list[str]:
         return [plugin.distribution for group in _GROUPS for plugin in self.installed(group).get(name, [])]
@@ -376,7 +380,7 @@ class Registry:
                     plugin=name,
                 )
             self._generation += 1
-        self.changed(name)
+        _tell(name)
 
     # -- report --------------------------------------------------------------------------------------------------------
 
@@ -412,6 +416,11 @@ class Registry:
 
 
 _GROUPS = (_discovery.ADAPTERS, _discovery.PLUGINS)
+
+
+def _tell(name: str) -> None:
+    for listener in listeners:
+        listener(name)
 
 
 def _refuse_reserved(name: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from tiffin import pickling
 from tiffin.exceptions import HookError, PicklingError, PluginError, PluginWarning
 from tiffin.plugins._manager import HookManager, implemented_hooks
-from tiffin.plugins._registry import registry
+from tiffin.plugins._registry import listeners, registry
 from tiffin.values import ValueKind, register_kind
 from tiffin.values import registry as kinds
 
@@ -152,5 +152,5 @@ def restore(taken: Mapping[str, Mapping[str, bytes]]) -> None:
         register_kind(pickle.loads(data))  # noqa: S301 - as above
 
 
-registry().changed = _asking.changed
+listeners.append(_asking.changed)
 kinds.sources.append(known_kinds)

@@ -1,6 +1,6 @@
 """Every hook that Tiffin calls.
 
-An adapter implements the first five, and `values`; each call goes to one adapter, the one recorded in the model's record or
+An adapter implements the first six, and `values`; each call goes to one adapter, the one recorded in the model's record or
 the one that was asked for. Any plugin of the entry-point group `tiffin.plugins` may implement the rest, and may wrap all of
 them (`hookimpl(wrapper=True)`). An implementation names only the arguments that it uses.
 """
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from tiffin.plugins._adapter_info import AdapterInfo
     from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
     from tiffin.plugins._protocols import Backend, Connector, StoredModel
+    from tiffin.plugins._saved import Saved
     from tiffin.plugins._voucher import Voucher
     from tiffin.tags import Tag
     from tiffin.values import BatchContainer, ValueKind
 
 hookspec = pluggy.HookspecMarker("tiffin")
 
-ADAPTER_HOOKS = ("context_info", "save", "load", "get_runnable", "read_foreign")
+ADAPTER_HOOKS = ("context_info", "save", "load", "prepare", "get_runnable", "read_foreign")
 """Hooks that are addressed to one adapter; all others are broadcast."""
 
 SHARED_HOOKS = ("values",)
@@ -44,25 +45,36 @@ def context_info() -> AdapterInfo | Mapping[str, Any]:  # type: ignore[empty-bod
 
 
 @hookspec(firstresult=True)
-def save(model: Any, path: Path, options: ModelOptions | Mapping[str, Any]) -> ModelOptions | Mapping[str, Any] | None:
+def save(
+    model: Any, path: Path, options: ModelOptions | Mapping[str, Any]
+) -> Saved | ModelOptions | Mapping[str, Any] | None:
     """Write the files of a model.
 
     Called once per save, before anything is published. What is raised here ends the save, and nothing remains.
 
     Args:
-        model: the object to store; of a type that the adapter claims, never `None`. Must not be changed.
+        model: the object to store; of a type that the adapter claims, never `None`. Must not be changed. Where the adapter
+            takes `paths`, and is given one, a `pathlib.Path` of the file or folder.
         path: an empty folder; files and folders may be made below it, of any names but `model.yaml` and
             `custom_objects`. Links are refused.
         options: the adapter's options; see `AdapterInfo.options`.
 
     Returns:
-        Changed options, which are recorded and come back at `load`; `None` leaves them as they are.
+        Changed options, which are recorded and come back at `load`; `None` leaves them as they are. Or a
+        `tiffin.plugins.Saved`, which says as well what the files do not keep.
+
+    Raises:
+        NotMine: (of `tiffin.plugins`) before anything is written: another adapter is to store this object.
     """
 
 
 @hookspec(firstresult=True)
 def load(
-    path: Path, options: ModelOptions | Mapping[str, Any], trusted: bool, read: Callable[[str], Any] | None
+    path: Path,
+    options: ModelOptions | Mapping[str, Any],
+    trusted: bool,
+    custom_objects: Mapping[str, Any],
+    read: Callable[[str], Any] | None,
 ) -> Any:
     """Read back the model that `save` wrote.
 
@@ -71,14 +83,37 @@ def load(
 
     Args:
         path: the folder, read-only, with all that `save` wrote.
-        options: the options as recorded, or as changed for this handle by `with_options`.
+        options: the options as recorded, or as changed for this load or handle (`tiffin.load(tag, **options)`).
         trusted: whether code that is stored in the files may run. Where it may not, none of the `code_files` must be handed
             to a reader that runs code, such as `pickle`.
+        custom_objects: the model's custom objects by name. Each is loaded when it is asked for, and refused where it is not
+            trusted, as the model itself would be.
         read: where `trusted` is false: takes the name of a code file below `path`, "model.pkl", and returns what core built
             of it; each call builds anew. `None` where `trusted` is true.
 
     Returns:
         The object. `None` is an error.
+    """
+
+
+@hookspec(firstresult=True)
+def prepare(
+    obj: Any, options: ModelOptions | Mapping[str, Any], custom_objects: Mapping[str, Any], device: str | None
+) -> Any:
+    """Return the object whose methods run.
+
+    Called at save with the user's own object, to check signatures, partial kwargs and the input example against it; and in
+    each process that makes a runnable, with what `load` returned.
+
+    Args:
+        obj: the object. At save it must not be changed: what is returned may wrap it.
+        options: the adapter's options, as `save` and `load` get them.
+        custom_objects: as for `load`; at save those that the user gave.
+        device: one of the adapter's `resources` that the object is to run on. `None` at save: wherever it is.
+
+    Returns:
+        An object with the methods that signatures name, such as a session made from a proto, or a wrapper that calls a module
+        in inference mode. `None`, or no such function, stands for `obj` itself.
     """
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tiffin.runners._backends import register_backend
     from tiffin.runners._handles import MethodHandle
     from tiffin.runners._local import LocalBackend
-    from tiffin.runners._resources import ResourceStrategy, available_processors, share_processors
+    from tiffin.runners._resources import ResourceStrategy, available_processors, device_for, share_processors
     from tiffin.runners._runnable import Runnable, RunnableMethod
     from tiffin.runners._runner import Runner
     from tiffin.runners._stored import make_runnable
@@ -53,6 +53,7 @@ __all__ = [
     "Worker",
     "WorkerSpec",
     "available_processors",
+    "device_for",
     "make_runnable",
     "register_backend",
     "share_processors",
@@ -81,6 +82,7 @@ _MODULES = {
     "Worker": "tiffin.calls",
     "WorkerSpec": "tiffin.calls",
     "available_processors": "tiffin.runners._resources",
+    "device_for": "tiffin.runners._resources",
     "make_runnable": "tiffin.runners._stored",
     "register_backend": "tiffin.runners._backends",
     "share_processors": "tiffin.runners._resources",

@@ -7,7 +7,8 @@ each other's way, so a strategy divides the processors; it is a function, and ca
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 ResourceStrategy = Callable[[int, int, type], Mapping[str, str]]
@@ -42,6 +43,25 @@ def share_processors(workers: int, processors: int, runnable_class: type) -> Map
     threads = max(1, processors // max(1, workers)) if several else 1
     wanted = {**dict.fromkeys(_THREADS, str(threads)), **_MEMORY}
     return {name: value for name, value in wanted.items() if name not in os.environ}
+
+
+GPU = "nvidia.com/gpu"
+"""The resource that `SUPPORTED_RESOURCES` and an adapter's `resources` name; what is not named is not used."""
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process may use: as CUDA_VISIBLE_DEVICES names them, or by number where it is unset."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        found = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+        return sorted(filter(str.isdecimal, found), key=int)
+    # As CUDA itself reads it: up to the first number that is none.
+    return list(takewhile(lambda name: name and not name.startswith("-"), map(str.strip, named.split(","))))
+
+
+def device_for(supported: Sequence[str]) -> str:
+    """Return which of the supported resources a runnable made in this process is to use: a GPU where there is one."""
+    return GPU if GPU in supported and visible_gpus() else "cpu"
 
 
 def available_processors() -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import attrs
+
 from tiffin import pickling
-from tiffin.exceptions import AdapterNotFoundError, StoreError
+from tiffin.exceptions import AdapterNotFoundError, ModelTypeError, NotKeptWarning, StoreError
 from tiffin.files import WriteLedger, collecting
 from tiffin.info import (
     RECORD_NAME,
@@ -21,7 +25,7 @@ from tiffin.info import (
     options_to_dict,
 )
 from tiffin.model import Stamp
-from tiffin.plugins import Adapter, registry
+from tiffin.plugins import Adapter, NotMine, Saved, registry
 from tiffin.signatures import (
     ModelSignature,
     bind_partial,
@@ -36,6 +40,7 @@ from tiffin.store._new_version import NewVersion
 from tiffin.store._publish import publish
 from tiffin.store._staging import staged
 from tiffin.store.request import ARGUMENTS, SaveRequest
+from tiffin.tags import Tag
 
 OBJECTS = "custom_objects"
 """The folder of a version that holds its custom objects."""
@@ -44,40 +49,133 @@ OBJECTS = "custom_objects"
 def save_object(layout: Layout, new: NewVersion, request: SaveRequest) -> tuple[ModelInfo, Stamp]:
     """Save an object as a new version; returns its record.
 
-    Everything that can be refused is refused before anything is written.
+    Everything that can be refused is refused before anything is written, but for what only a load of it shows.
     """
-    model = request.model
-    adapter = registry().adapter(request.framework) if request.framework else registry().adapter_for(model)
-    adapter.check_type(model)
     registry().broadcast()  # a plugin that cannot be used stops the save here
+    declined: dict[str, str] = {}
+    while True:
+        adapter = _adapter_of(request, declined)
+        try:
+            return _save_with(adapter, layout, new, request)
+        except NotMine as reason:
+            declined[adapter.name] = str(reason)
+
+
+def _adapter_of(request: SaveRequest, declined: Mapping[str, str]) -> Adapter:
+    model = request.model
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    if request.framework:
+        adapter = registry().adapter(request.framework)
+        adapter.check_type(model)
+        if declined:
+            raise ModelTypeError(
+                f"The adapter {adapter.name!r} does not store this object of type {kind}",
+                why=declined[adapter.name],
+                fix="tiffin.save(name, obj) finds the adapter by the object",
+                framework=adapter.name,
+                type_name=kind,
+            )
+        return adapter
+    adapter = registry().adapter_for(model, without=declined)
+    if isinstance(model, os.PathLike) and "builtins.object" in adapter.info.types:
+        takers = [name for name, other in registry().usable()[0].items() if other.info.paths]
+        raise ModelTypeError(
+            f"{model!r} is a path, and no model",
+            why="Only the path itself would be stored, and nothing of what is there",
+            fix=f"Name the framework whose file it is: framework={(takers or ['…'])[0]!r}"
+            + (f" ({', '.join(takers)} take paths)" if takers[1:] else "")
+            + f", or to store the path itself, framework={adapter.name!r}",
+            framework=adapter.name,
+            type_name=kind,
+        )
+    return adapter
+
+
+def _save_with(adapter: Adapter, layout: Layout, new: NewVersion, request: SaveRequest) -> tuple[ModelInfo, Stamp]:
+    model = request.model
+    from_file = adapter.stores_file(model)
+    if from_file:
+        model = _existing(model)
+    given_objects = request.custom_objects or {}
     hook_options = options_from(adapter.info.options, _options(request), beside=ARGUMENTS)
-    partial_kwargs = options_to_dict(hook_options).get("partial_kwargs", {})
-    check_partial_kwargs(model, partial_kwargs)
     declared = adapter.info.signatures
     defaults = declared(model) if callable(declared) and request.signatures is None else declared
     wanted = normalise_signatures(request.signatures, {} if callable(defaults) else defaults)
-    if "get_runnable" not in adapter.hooks:  # its own runnable may have methods that the object lacks
-        check_signatures(model, wanted)
-    if request.input_example is not None:
-        wanted = _infer(model, wanted, request.input_example, partial_kwargs)
-    objects = _adapters_of(request.custom_objects)
+    loaded, later = model, from_file or adapter.info.loads_as_other
+    if not later:
+        wanted = _checked(adapter, model, hook_options, given_objects, wanted, request.input_example)
+    objects = _adapters_of(given_objects)
     by_value = pickling.by_value(request.external_modules or ())
     with staged(layout, "save") as folder, collecting() as ledger, by_value:
-        changed = adapter.save(model, Path(folder), hook_options)
+        saved = adapter.save(model, Path(folder), hook_options)
         _check_reserved(adapter, folder)
+        options = options_to_dict(saved.options)
+        if later:
+            hook_options = options_from(adapter.info.options, options)
+            loaded = adapter.load(Path(folder), hook_options, custom_objects=given_objects)
+            wanted = _checked(adapter, loaded, hook_options, given_objects, wanted, request.input_example)
         entries = {name: _save_object(folder, name, *found) for name, found in objects.items()}
         info = new.info(
             framework=adapter.name,
-            options=options_to_dict(hook_options if changed is None else changed),
+            options=options,
             context=ModelContext.current(adapter.name, adapter.info.distributions),
             signatures=wanted,
             custom_objects=entries,
         )
+        if "get_runnable" in adapter.hooks:
+            own = adapter.get_runnable(_Staged(new.tag, info, Path(folder), adapter))
+            if own is None:
+                own = adapter.prepare(loaded, hook_options, given_objects, None)
+            check_signatures(own, wanted)
         if request.trial_load:
             from tiffin.store._trial import try_load
 
             try_load(folder, info)
+        _warn_of_lost(f"Model '{new.tag}'", saved)
         return publish(layout, folder, info, ledger, origin="saved here", overwrite=request.overwrite)
+
+
+def _existing(path: Any) -> Path:
+    found = Path(path)
+    if not found.exists():
+        raise StoreError(
+            f"There is no file or folder {os.fspath(path)!r}",
+            why="A path given as a model stands for what is there",
+            path=str(found),
+        )
+    return found
+
+
+def _checked(
+    adapter: Adapter,
+    model: Any,
+    options: Any,
+    custom_objects: Mapping[str, Any],
+    wanted: dict[str, ModelSignature],
+    example: Any,
+) -> dict[str, ModelSignature]:
+    """Return the signatures, with specs where an example tells them, once they fit the object that will run."""
+    partial_kwargs = options_to_dict(options).get("partial_kwargs", {})
+    if not wanted and not partial_kwargs:
+        return wanted
+    prepared = adapter.prepare(model, options, custom_objects, None)
+    check_partial_kwargs(prepared, partial_kwargs)
+    if "get_runnable" not in adapter.hooks:  # its own runnable may have methods that the object lacks
+        check_signatures(prepared, wanted)
+    return wanted if example is None else _infer(prepared, wanted, example, partial_kwargs)
+
+
+@attrs.frozen
+class _Staged:
+    """A version that is not published yet, for the hook `get_runnable`."""
+
+    tag: Tag
+    info: ModelInfo
+    path: Path
+    adapter: Adapter
+
+    def load(self) -> Any:
+        return self.adapter.load(self.path, options_from(self.adapter.info.options, self.info.options))
 
 
 def publish_folder(layout: Layout, folder: str, new: NewVersion, *, overwrite: bool) -> tuple[ModelInfo, Stamp]:
@@ -117,10 +215,8 @@ def _adapters_of(custom_objects: Mapping[str, Any] | None) -> dict[str, tuple[An
             )
         adapter: Adapter | None = None
         if item is not None:
-            try:
+            with contextlib.suppress(AdapterNotFoundError):  # core's pickling service keeps what no adapter claims
                 adapter = registry().adapter_for(item)
-            except AdapterNotFoundError:
-                adapter = None  # core's pickling service keeps what no adapter claims
         found[name] = (item, adapter)
     return found
 
@@ -130,12 +226,28 @@ def _save_object(folder: str, name: str, item: Any, adapter: Adapter | None) -> 
     relative = f"{OBJECTS}/{quote(name, safe='').replace('.', '%2E')}"
     target = Path(folder, relative)
     target.mkdir(parents=True)
-    if adapter is None:
-        pickling.dump(item, target)
-        return ObjectEntry(relative)
-    options = options_from(adapter.info.options, {})
-    changed = adapter.save(item, target, options)
-    return ObjectEntry(relative, adapter.name, options_to_dict(options if changed is None else changed))
+    declined = set()
+    while adapter is not None:
+        options = options_from(adapter.info.options, {})
+        try:
+            saved = adapter.save(item, target, options)
+        except NotMine:
+            declined.add(adapter.name)
+            try:
+                adapter = registry().adapter_for(item, without=declined)
+            except AdapterNotFoundError:
+                break
+        else:
+            _warn_of_lost(f"The custom object {name!r}", saved)
+            return ObjectEntry(relative, adapter.name, options_to_dict(saved.options))
+    pickling.dump(item, target)
+    return ObjectEntry(relative)
+
+
+def _warn_of_lost(what: str, saved: Saved) -> None:
+    if saved.lost:
+        text = f"{what} is saved without some of what it had: {'; '.join(saved.lost)}"
+        warnings.warn(NotKeptWarning(text, tuple(saved.lost)), stacklevel=7)
 
 
 def _check_reserved(adapter: Adapter, folder: str) -> None:

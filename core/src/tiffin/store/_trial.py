@@ -31,9 +31,9 @@ def try_load(folder: str, info: ModelInfo) -> None:
     Raises:
         PicklingError: it cannot be loaded there, or not within `TIME_LIMIT`.
     """
-    parts = [(".", info.framework, info.options)]
-    parts += [(entry.path, entry.framework, entry.options) for entry in info.custom_objects.values()]
-    running = {name for _, name, _ in parts if name and registry().is_running(name)}
+    parts = [(name, entry.path, entry.framework, entry.options) for name, entry in info.custom_objects.items()]
+    parts.append(("", ".", info.framework, info.options))  # last, since it is given its custom objects
+    running = {name for _, _, name, _ in parts if name and registry().is_running(name)}
     plugins = {name: pickling.dumps(registry().adapter(name).plugin) for name in running}
     task = pickling.dumps({"folder": folder, "parts": parts, "plugins": plugins, "path": sys.path})
     source = str(Path(__file__).parents[2])
@@ -80,10 +80,13 @@ def _load_parts(task: dict[str, Any]) -> None:
     for name, plugin in task["plugins"].items():
         registry().register(pickle.loads(plugin), name)  # noqa: S301 - as above
     sys.path[:] = clean
-    for path, framework, options in task["parts"]:
+    loaded: dict[str, Any] = {}
+    for name, path, framework, options in task["parts"]:
         folder = Path(task["folder"], path)
         if framework:
             adapter = registry().adapter(framework)
-            adapter.load(folder, options_from(adapter.info.options, options))
+            loaded[name] = adapter.load(
+                folder, options_from(adapter.info.options, options), custom_objects={} if name else loaded
+            )
         else:
-            pickling.load(folder)
+            loaded[name] = pickling.load(folder)
