@@ -98,8 +98,7 @@ class Core:
             self._admit(chunk, now)
         if not chunk.waiters:
             return
-        if not chunk.arrived:
-            chunk.arrived = now
+        chunk.arrived = chunk.arrived or now
         chunk.deadline = chunk.arrived + method.max_latency
         if chunk.rows > method.max_batch_size and chunk.layout is not None:
             for piece in split_oversize(chunk, method.max_batch_size):
@@ -229,10 +228,6 @@ class Core:
         """Take note of a batch of one call that has begun by itself on an idle worker, past the line."""
         self.idle.remove(batch.worker)
         self.workforce.begin(batch.worker, batch)
-
-    def release(self, batch: Batch, now: float) -> None:
-        """Note that an adopted batch has ended. Its worker is as after `finish`; `account` counts it."""
-        self.workforce.release(batch, now)
 
     def begin_alone(self, chunk: Chunk, worker: Hashable, now: float) -> Batch:
         """Return a batch of this chunk, past the line. Changes nothing: see `adopt` and `account`."""

@@ -86,7 +86,7 @@ class Crew:
             self._take_in(now)
             running = None if slot is None else core.busy.get(slot)
             if slot is not None and running is not None and running.thread and slot.batch is not running:
-                core.release(running, now)
+                core.workforce.release(running, now)  # an adopted one; whoever ran it counts it
                 following = core.take(slot, now)
                 if following is not None:
                     self._assign(slot, following)

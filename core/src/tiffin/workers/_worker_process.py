@@ -8,7 +8,6 @@ import logging
 import os
 import pickle
 import select
-import signal
 import socket
 import subprocess
 import sys
