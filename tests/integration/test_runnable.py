@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -143,3 +144,32 @@ def test_what_has_no_methods_to_offer_is_refused() -> None:
     with pytest.raises(WrongFrameworkError):
         tiffin.sklearn.get_runnable("data")
     assert issubclass(AdapterNotFoundError, TiffinError)
+
+
+class Talker:
+    """A model that streams, and counts."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+
+    def __setstate__(self, state: Any) -> None:
+        self.thread = threading.get_ident()
+
+    def talk(self, words: int) -> Any:
+        yield from map(str, range(words))
+
+    def home(self) -> bool:
+        return threading.get_ident() == self.thread
+
+
+@pytest.mark.parametrize("backend", ["local", "process"])
+def test_signatures_say_what_streams_and_where_a_method_runs(backend: str) -> None:
+    """A stored model streams as a runnable of one's own does, its partial kwargs merged in."""
+    signatures = {"talk": {"stream": True}, "home": {"thread_affine": True, "idempotent": False}}
+    model = tiffin.save("x", Talker(), signatures=signatures, partial_kwargs={"talk": {"words": 3}})
+    methods = model.to_runnable().runnable_methods
+    assert (methods["talk"].kind, methods["home"].thread_affine, methods["home"].idempotent) == ("stream", True, False)
+    with model.to_runner(backend=backend) as runner:
+        assert [*runner.talk.run(2)] == ["0", "1"]
+        assert [*runner.talk.run()] == ["0", "1", "2"]
+        assert runner.home.run()

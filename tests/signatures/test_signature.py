@@ -30,12 +30,10 @@ class Model:
 
 def test_defaults_and_field_names_are_bentomls():
     """A signature without arguments is not batchable, along axis 0, with nothing known."""
-    assert attrs.asdict(ModelSignature()) == {
-        "batchable": False,
-        "batch_dim": (0, 0),
-        "input_spec": None,
-        "output_spec": None,
-    }
+    fields = attrs.asdict(ModelSignature())
+    bentoml = {"batchable": False, "batch_dim": (0, 0), "input_spec": None, "output_spec": None}
+    assert fields == {**bentoml, "stream": False, "thread_affine": False, "idempotent": True}
+    assert list(fields)[:4] == list(bentoml)
 
 
 def test_a_signature_does_not_change():
@@ -58,7 +56,10 @@ def test_a_signature_a_mapping_and_nothing_all_stand_for_a_signature():
     ("wrong", "says"),
     [
         ({"batchabel": True}, "unknown field 'batchabel'. Did you mean 'batchable'?"),
-        ({"zzz": 1}, "unknown field 'zzz'. Its fields are batchable, batch_dim, input_spec, output_spec."),
+        (
+            {"zzz": 1},
+            "unknown field 'zzz'. Its fields are batchable, batch_dim, input_spec, output_spec, stream, thread_affine",
+        ),
         ({"batchable": "yes"}, "batchable='yes' of method 'predict' is not True or False"),
         ({"batchable": 1}, "batchable=1 of method 'predict' is not True or False"),
         (True, "not a bool"),
@@ -215,3 +216,29 @@ def test_importing_signatures_imports_no_array_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_runners_mind_of_a_method_is_stored() -> None:
+    """Only where it is not the default, so that records and digests of before stay what they were."""
+    given = {"batchable": True, "thread_affine": True, "idempotent": False}
+    signature = ModelSignature.from_any(given)
+    assert signature.to_dict() == given
+    assert ModelSignature.from_any(signature.to_dict()) == signature
+    assert ModelSignature.from_any({"stream": True}).to_dict() == {"batchable": False, "stream": True}
+    assert ModelSignature(idempotent=True).to_dict() == {"batchable": False}
+
+
+@pytest.mark.parametrize("other", ["batchable", "thread_affine"])
+def test_a_method_that_streams_is_neither_batchable_nor_bound_to_a_thread(other: str) -> None:
+    """The runner could do neither; the method is named."""
+    with pytest.raises(SignatureError, match=f"stream=True and {other}=True of method 'talk' exclude"):
+        ModelSignature.from_any({"stream": True, other: True}, method="talk")
+    with pytest.raises(SignatureError, match="exclude each other"):
+        ModelSignature(stream=True, **{other: True})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", ["stream", "thread_affine", "idempotent"])
+def test_what_is_neither_true_nor_false_is_refused(field: str) -> None:
+    """A word in a record could mean anything."""
+    with pytest.raises(SignatureError, match=f"{field}='yes' of method 'x' is not True or False"):
+        ModelSignature.from_any({field: "yes"}, method="x")

@@ -392,6 +392,18 @@ class NotKeptWarning(TiffinWarning):
         self.lost = lost
 
 
+class NotBatchableWarning(TiffinWarning):
+    """A size of batches was given for a model with methods whose calls do not merge.
+
+    Attributes:
+        methods: these methods.
+    """
+
+    def __init__(self, message: str, methods: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.methods = methods
+
+
 class ConfigWarning(TiffinWarning):
     """A part of the settings does not count, because somebody else could have written it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.datasets import load_iris
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
 from sklearn.metrics import make_scorer
@@ -20,7 +22,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -115,6 +117,71 @@ def test_standard_estimators_that_work_by_row_are_batchable(kind: str) -> None:
     np.testing.assert_allclose(
         call(X[::10]), np.concatenate([call(X[row : row + 1]) for row in range(0, len(X), 10)]), atol=1e-9
     )
+
+
+TEXTS = ["the tea is hot", "the oil is cold", "hot hot oil", ""]
+PAIRS = np.array([["tea", "s"], ["oil", "m"], ["tea", "l"], ["salt", "s"]], dtype=object)
+OF_OTHER_VALUES: dict[str, tuple[Any, Any]] = {
+    "counts": (CountVectorizer(), TEXTS),
+    "tf-idf": (TfidfVectorizer(), TEXTS),
+    "hashes": (HashingVectorizer(n_features=16), TEXTS),
+    "texts in a pipeline": (make_pipeline(TfidfVectorizer(), TruncatedSVD(2, random_state=0)), TEXTS),
+    "one-hot": (OneHotEncoder(), PAIRS),
+    "one-hot, dense": (OneHotEncoder(sparse_output=False, dtype=float), PAIRS),
+    "ordinal": (OrdinalEncoder(dtype=np.float32), PAIRS),
+    "columns": (make_column_transformer((OneHotEncoder(), [0]), (OrdinalEncoder(), [1]), sparse_threshold=1), PAIRS),
+}
+
+
+def dense(result: Any) -> Any:
+    return result.toarray() if hasattr(result, "toarray") else result
+
+
+@pytest.mark.parametrize("kind", OF_OTHER_VALUES)
+def test_encoders_and_vectorisers_are_batchable_and_answer_each_caller(kind: str) -> None:
+    """Calls with lists of texts, and arrays of categories, merge; sparse answers come apart as dense ones do."""
+    estimator, values = OF_OTHER_VALUES[kind]
+    fitted = estimator.fit(values)
+    model = tiffin.save("x", fitted)
+    assert model.info.signatures["transform"].batchable
+
+    async def all_at_once(runner: Any) -> Any:
+        handle = runner.transform.options(explain=True)
+        return await asyncio.gather(*(handle.async_run(values[row : row + 1]) for row in range(len(values))))
+
+    with model.to_runner() as runner:
+        answers = asyncio.run(all_at_once(runner))
+    assert max(answer.explanation.batch_rows for answer in answers) == 4
+    expected = fitted.transform(values)
+    for row, answer in enumerate(answers):
+        assert type(answer.result) is type(expected)
+        np.testing.assert_allclose(dense(answer.result), dense(expected[row : row + 1]))
+
+
+def test_probabilities_of_several_outputs_are_never_cut_into_rows() -> None:
+    """As many outputs as rows: whoever declares them batchable is told, and nobody gets an output for a row."""
+    several = np.column_stack([y % 2, y % 3 > 0, y > 1])
+    fitted = RandomForestClassifier(3, random_state=0).fit(X, several)
+    model = tiffin.save("x", fitted, signatures={"predict_proba": {"batchable": True}})
+
+    async def three(runner: Any) -> Any:
+        calls = (runner.predict_proba.async_run(X[row : row + 1]) for row in (0, 60, 120))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    with model.to_runner() as runner:
+        assert [type(answer) for answer in asyncio.run(three(runner))] == [tiffin.exceptions.BatchRowsError] * 3
+        whole = runner.predict_proba.run(X[:3])
+    assert [output.tolist() for output in whole] == [output.tolist() for output in fitted.predict_proba(X[:3])]
+
+
+def test_a_limit_of_batches_for_a_method_that_does_not_merge_is_told_once() -> None:
+    """Who asks for larger batches learns that there are none, and of which methods."""
+    model = tiffin.save("x", Own().fit(X, y))
+    with pytest.warns(
+        tiffin.exceptions.NotBatchableWarning, match=r"'predict' of model.*do not merge, whatever max_batch_size"
+    ) as caught:
+        model.to_runner(max_batch_size=50)
+    assert [warned.message.methods for warned in caught] == [("predict",)]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("kind", NOT_BATCHABLE)

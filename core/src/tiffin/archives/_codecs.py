@@ -12,13 +12,13 @@ import zlib
 from typing import IO, Any
 
 from tiffin.archives._rules import Checks
+from tiffin.archives._zstd_library import make_compressor
 from tiffin.places import PIECE
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
-
 MEMORY = 33 << 20
 """Bytes that unpacking may use, so that an import of any size takes 64 MiB at most. `xz -8` and `zstd --ultra -20` need no
 more; what was packed harder (`xz -9`, `zstd --ultra -22`) is refused."""
@@ -37,12 +37,31 @@ def open_writer(target: Any, compression: str) -> Any:
             # Each worker holds several jobs, of 8 MiB if nobody says otherwise.
             zstd.CompressionParameter.job_size: 2 << 20,
         }
-        return zstd.ZstdFile(target, "wb", options={int(key): value for key, value in options.items()})
+        return _Packed(target, make_compressor(options))
     if compression == "gz":
         return gzip.GzipFile("", "wb", 6, target, mtime=0)
     if compression == "xz":
         return lzma.LZMAFile(target, "wb", preset=1, check=lzma.CHECK_CRC64)
     return _Uncompressed(target)
+
+
+class _Packed(io.BufferedIOBase):
+    def __init__(self, target: IO[bytes], compressor: Any) -> None:
+        self._target, self._compressor = target, compressor
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._target.write(self._compressor.compress(data))
+        return memoryview(data).nbytes
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                self._target.write(self._compressor.flush())
+            finally:
+                super().close()
 
 
 class _Uncompressed(io.BufferedIOBase):

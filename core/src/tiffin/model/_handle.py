@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from tiffin.exceptions import (
     AdapterNotFoundError,
     EditedRecordWarning,
+    NotBatchableWarning,
     PartialKwargsError,
     RecordError,
     SignatureError,
@@ -443,10 +444,21 @@ class Model:
         Raises:
             AdapterNotFoundError: its adapter is not installed.
             RunnerOptionError: an option is out of range, or names a method that does not exist.
+
+        Warns:
+            NotBatchableWarning: a `max_batch_size` is given, and there are methods whose calls do not merge.
         """
         from tiffin.runners import Runner
 
-        return Runner(self.to_runnable(), name=name or self.name, models=[self], **options)
+        runnable = self.to_runnable()
+        alone = tuple(name for name, method in runnable.runnable_methods.items() if not method.batchable)
+        if alone and options.get("max_batch_size") is not None:
+            text = (
+                f"Calls of {', '.join(map(repr, alone))} of model '{self.tag}' do not merge, whatever max_batch_size is"
+            )
+            advice = "If each row is answered by itself, save it with signatures={'method': {'batchable': True}}"
+            warnings.warn(NotBatchableWarning(f"{text}. {advice}", alone), stacklevel=2)
+        return Runner(runnable, name=name or self.name, models=[self], **options)
 
 
 class CustomObjects(Mapping[str, Any]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from tiffin.runners._runnable import Runnable
@@ -39,7 +39,7 @@ def make_runnable(
         load: Returns the model; called once for each worker, in the worker. Must go through cloudpickle for back ends
             in other processes.
         signatures: Method name to what is known of it: an object with `batchable` and `batch_dim`, and perhaps
-            `idempotent`, `thread_affine`, `parameters`, `input_spec` and `output_spec`.
+            `idempotent`, `thread_affine`, `stream`, `parameters`, `input_spec` and `output_spec`.
         partial_kwargs: Method name to keyword arguments that every call gets unless it brings its own.
         name: The class's name.
         supported_resources: What the model can run on.
@@ -58,7 +58,7 @@ def make_runnable(
     made: type[Runnable] = type(name, (StoredRunnable,), namespace)
     for method, signature in signatures.items():
         made.add_method(
-            _forward(method),
+            (_forward_stream if getattr(signature, "stream", False) else _forward)(method),
             method,
             batchable=signature.batchable,
             batch_dim=signature.batch_dim,
@@ -76,6 +76,16 @@ def _forward(name: str) -> Callable[..., Any]:
 
     def forward(self: StoredRunnable, /, *args: Any, **kwargs: Any) -> Any:
         return self._bound[name](*args, **kwargs)
+
+    forward.__name__ = forward.__qualname__ = name
+    return forward
+
+
+def _forward_stream(name: str) -> Callable[..., Any]:
+    """Return a generator function that yields the items of the model's method of this name."""
+
+    def forward(self: StoredRunnable, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        yield from self._bound[name](*args, **kwargs)
 
     forward.__name__ = forward.__qualname__ = name
     return forward

@@ -12,14 +12,22 @@ from tiffin.exceptions import SignatureError
 from tiffin.signatures._batch_dim import BatchDim, parse_batch_dim, plain_batch_dim
 from tiffin.signatures._text import did_you_mean, of_method
 
+_YES = {
+    "batchable": "calls may be merged along batch_dim",
+    "stream": "the method is a generator, whose items go to the caller one by one",
+    "thread_affine": "it must run in the thread that loaded the model",
+    "idempotent": "it may run twice with the same arguments",
+}
+"""What each field that is true or false says where it is true."""
 
-def _batchable(value: object, *, method: str = "") -> bool:
+
+def _truth(value: object, field: str, *, method: str = "") -> bool:
     if isinstance(value, bool):
         return value
     raise SignatureError(
-        f"batchable={value!r}{of_method(method)} is not True or False",
+        f"{field}={value!r}{of_method(method)} is not True or False",
         why=f"It has the type {type(value).__name__}",
-        fix="Give True if calls may be merged along batch_dim, else False",
+        fix=f"Give True if {_YES[field]}, else False",
         method=method,
     )
 
@@ -28,8 +36,8 @@ def _parse_batch_dim(value: Any) -> BatchDim:
     return parse_batch_dim(value)
 
 
-def _parse_batchable(value: bool) -> bool:
-    return _batchable(value)
+def _check_truth(instance: object, attribute: attrs.Attribute[bool], value: object) -> None:
+    _truth(value, attribute.name)
 
 
 @attrs.frozen
@@ -45,17 +53,27 @@ class ModelSignature:
             Kept as a pair. Means nothing while `batchable` is false.
         input_spec: Plain data that describes the input (see `infer_spec`), or `None` if nothing is known.
         output_spec: The same of the output.
+        stream: Whether the method is a generator, whose items go to the caller one by one.
+        thread_affine: Whether it must run in the thread that loaded the model.
+        idempotent: Whether it may run twice with the same arguments: to find the call that made a batch fail, or because a
+            worker died.
 
     Raises:
-        SignatureError: A field has a wrong type or form.
+        SignatureError: A field has a wrong type or form, or a method that streams is batchable or thread-affine.
     """
 
     __module__ = "tiffin"  # pickles hold the public name, wherever the file is
 
-    batchable: bool = attrs.field(default=False, converter=_parse_batchable)
+    batchable: bool = attrs.field(default=False, validator=_check_truth)
     batch_dim: BatchDim = attrs.field(default=(0, 0), converter=_parse_batch_dim)
     input_spec: Any | None = None
     output_spec: Any | None = None
+    stream: bool = attrs.field(default=False, validator=_check_truth)
+    thread_affine: bool = attrs.field(default=False, validator=_check_truth)
+    idempotent: bool = attrs.field(default=True, validator=_check_truth)
+
+    def __attrs_post_init__(self) -> None:
+        _refuse_stream(self.stream, {"batchable": self.batchable, "thread_affine": self.thread_affine}, "")
 
     @classmethod
     def from_any(cls, value: ModelSignature | Mapping[str, Any] | None, *, method: str = "") -> ModelSignature:
@@ -87,8 +105,10 @@ class ModelSignature:
                     fix=did_you_mean(str(key), _FIELDS, otherwise="Its fields are"),
                     method=method,
                 )
+        truths = {field: _truth(value[field], field, method=method) for field in _YES if field in value}
+        _refuse_stream(truths.get("stream", False), truths, method)
         return cls(
-            batchable=_batchable(value.get("batchable", False), method=method),
+            **truths,
             batch_dim=parse_batch_dim(value.get("batch_dim", 0), method=method),
             input_spec=copy.deepcopy(value.get("input_spec")),
             output_spec=copy.deepcopy(value.get("output_spec")),
@@ -108,6 +128,9 @@ class ModelSignature:
             plain["input_spec"] = copy.deepcopy(self.input_spec)
         if self.output_spec is not None:
             plain["output_spec"] = copy.deepcopy(self.output_spec)
+        for field, default in (("stream", False), ("thread_affine", False), ("idempotent", True)):
+            if getattr(self, field) is not default:
+                plain[field] = not default
         return plain
 
     def input_batch_dim(self, argument: str) -> int | None:
@@ -124,4 +147,15 @@ class ModelSignature:
         return self.batch_dim[1]
 
 
-_FIELDS = ("batchable", "batch_dim", "input_spec", "output_spec")
+def _refuse_stream(stream: bool, others: Mapping[str, bool], method: str) -> None:
+    wrong = [field for field in ("batchable", "thread_affine") if others.get(field)]
+    if stream and wrong:
+        raise SignatureError(
+            f"stream=True and {wrong[0]}=True{of_method(method)} exclude each other",
+            why="Methods that stream run unmerged, several at a time",
+            fix="Leave one of them out",
+            method=method,
+        )
+
+
+_FIELDS = ("batchable", "batch_dim", "input_spec", "output_spec", "stream", "thread_affine", "idempotent")

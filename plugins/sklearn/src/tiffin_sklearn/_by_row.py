@@ -30,8 +30,12 @@ def _works_by_row(model: Any) -> bool:
 
 
 def _is_standard(part: Any) -> bool:
+    import numpy
     from sklearn.base import BaseEstimator
 
+    # The dtype of what an encoder or vectoriser returns: a class, which can be called and is not.
+    if isinstance(part, type) and (issubclass(part, numpy.generic) or part in (bool, int, float, str, object)):
+        return True
     if not (isinstance(part, BaseEstimator) or callable(part)):
         return True
     kind = part if hasattr(part, "__qualname__") else type(part)
