@@ -603,7 +603,6 @@ worker.run("hang", (np.zeros(1 << 20),), {})
 @pytest.mark.parametrize("state", ["idle", "in a call", "with a forked child"])
 def test_no_worker_outlives_its_parent(state):
     """When the parent is killed its workers end, idle or holding their GIL, even while a forked copy of it lives on."""
-    memory = set(Path("/dev/shm").iterdir())
     parent = start_python(PARENT, state)
     assert parent.stdout is not None
     started = os.pidfd_open(int(parent.stdout.readline()))
@@ -620,7 +619,6 @@ def test_no_worker_outlives_its_parent(state):
         if child:
             os.kill(child, signal.SIGKILL)
         parent.communicate()
-    assert set(Path("/dev/shm").iterdir()) == memory
 
 
 def test_a_parent_that_ends_without_closing_takes_its_workers_along():

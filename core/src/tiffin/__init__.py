@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import tiffin.surroundings  # noqa: F401 - remembers the folder
 from tiffin._moved import MOVED, MovedFinder
 from tiffin.version import __version__
 

@@ -188,6 +188,10 @@ class Batch:
         probe: Why it runs once more, if it does.
         abandoned: Whether its calls have been answered (with an error) while it still runs.
         ahead: Whether it is with its worker already, but waits there for another batch to end.
+        thread: The thread of the caller that runs it itself, else 0.
+        known: Whether the state machine was told of it.
+        failed: Whether it failed, for one that a caller's thread runs.
+        returned: Whether that thread has given its worker back.
     """
 
     __slots__ = (
@@ -195,13 +199,17 @@ class Batch:
         "ahead",
         "calls",
         "chunks",
+        "failed",
         "finished",
+        "known",
         "method",
         "number",
         "probe",
         "reason",
+        "returned",
         "rows",
         "started",
+        "thread",
         "worker",
     )
 
@@ -220,6 +228,10 @@ class Batch:
         self.probe: Probe | None = None
         self.abandoned = False
         self.ahead = False
+        self.thread = 0
+        self.known = True
+        self.failed = False
+        self.returned = False
 
     def merge(self) -> tuple[tuple[Any, ...], Any]:
         """Return the arguments, positional and keyword, of the one call that stands for all."""

@@ -98,8 +98,8 @@ class Core:
             self._admit(chunk, now)
         if not chunk.waiters:
             return
-        chunk.arrived = now
-        chunk.deadline = now + method.max_latency
+        chunk.arrived = chunk.arrived or now
+        chunk.deadline = chunk.arrived + method.max_latency
         if chunk.rows > method.max_batch_size and chunk.layout is not None:
             for piece in split_oversize(chunk, method.max_batch_size):
                 self._append(piece)
@@ -224,14 +224,17 @@ class Core:
             return False
         return group.method.groups == 1 or sum(chunk.rows for chunk in group.chunks) >= size
 
+    def adopt(self, batch: Batch) -> None:
+        """Take note of a batch of one call that has begun by itself on an idle worker, past the line."""
+        self.idle.remove(batch.worker)
+        self.workforce.begin(batch.worker, batch)
+
     def begin_alone(self, chunk: Chunk, worker: Hashable, now: float) -> Batch:
-        """Return a batch of this chunk for an idle worker, past the line; only while nothing waits."""
-        self.idle.remove(worker)
+        """Return a batch of this chunk, past the line. Changes nothing: see `adopt` and `account`."""
         chunk.arrived = now
         batch = Batch(next(self._numbers), chunk.method, [chunk], chunk.rows, worker, now)
         batch.calls = 1
         batch.reason = RELEASED_IDLE
-        self.workforce.begin(worker, batch)
         return batch
 
     def _next_batch(self, worker: Hashable, now: float) -> Batch | None:
@@ -384,6 +387,11 @@ class Core:
         self._now = now
         batch.finished = now
         self.workforce.release(batch, now, promote=promote)
+        self.account(batch)
+
+    def account(self, batch: Batch) -> None:
+        """Count a batch that has ended. Safe from any thread; whoever is interrupted in it leaves a count behind."""
+        now = batch.finished
         counters = batch.method.counters
         counters.batches += 1
         counters.calls += batch.calls

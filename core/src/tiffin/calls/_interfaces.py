@@ -47,6 +47,7 @@ class WorkerSpec:
             true.
         environment: Environment variables to set before the worker imports anything (thread counts of BLAS and OpenMP).
             A back end in this process ignores them.
+        runner: Tells the runner from all others, in other processes too: a method that calls its own runner is refused.
     """
 
     name: str
@@ -57,6 +58,7 @@ class WorkerSpec:
     extra_slots: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
     ahead: int = 0
+    runner: str = ""
 
 
 @runtime_checkable
@@ -138,6 +140,13 @@ class Worker(Protocol):
     @property
     def healthy(self) -> bool:
         """Whether the worker can take calls: started, not closed, not dead, not hung. Cheap; does not block."""
+
+    def cancel(self, slot: int) -> None:
+        """Tell the async or streaming method that runs in a slot that nobody waits for it. Does not wait, repeatable.
+
+        A coroutine is cancelled (`CancelledError` is raised in it), a stream is closed at its next item at the latest;
+        `run` and `stream` of that slot return or raise soon. A worker without this method is waited for.
+        """
 
     def close(self, timeout: float | None = None) -> None:
         """Let running calls end, then free all that the worker holds. Kill it after `timeout` seconds. Repeatable."""

@@ -12,11 +12,12 @@ from numpy import ndarray
 from tiffin.batching import BatchAxes, Chunk, Method, Prepared, prepare
 from tiffin.calls import CallOptions, Explained, ThreadWaiter
 from tiffin.exceptions import CallTimeoutError
-from tiffin.runners._engine import Engine
-from tiffin.runners._ports import INLINE, LoopPort, Stage, ThreadPort, explained
+from tiffin.runners._engine import NOT_FREE, Engine
+from tiffin.runners._ports import INLINE, LoopPort, Stage, ThreadPort, explained_one
 from tiffin.runners._runnable import RunnableMethod
 
 _NOWHERE: Any = object()
+_PLAIN = CallOptions()
 
 
 class LoopPorts:
@@ -68,32 +69,18 @@ class MethodHandle:
             Exception: What the method raised for this call.
             RunnerError: The call could not be taken in, or was not answered; its subclasses say why.
         """
-        engine = self._engine
         prepared = self.prepare(args, kwargs)
-        if self._inline and engine.core.idle and engine.state == "running":
-            chunk = Chunk(
-                self.method, prepared.key, prepared.layout, [prepared.payload], [INLINE], prepared.rows, None, INLINE
-            )
-            if prepared.rows <= self.method.max_batch_size:
-                batch = engine.begin_inline(chunk)
-                if batch is not None:
-                    return self._run_inline(batch)[0]
-        return self._wait(prepared, CallOptions())
+        if self._inline and prepared.rows <= self.method.max_batch_size:
+            result = self._engine.run_inline(self._alone(prepared))
+            if result is not NOT_FREE:
+                return result
+        return self._wait(prepared, _PLAIN)
 
-    def _run_inline(self, batch: Any) -> Any:
-        engine, slot = self._engine, batch.worker
-        error: BaseException | None = None
-        try:
-            args, kwargs = batch.merge()
-            return batch.split(slot.seat.worker.run(self.name, args, kwargs, slot=slot.number))[0][1]
-        except BaseException as caught:
-            error = caught
-            raise
-        finally:
-            following = engine.complete(slot, batch, error)
-            if following is not None:
-                slot.inbox.put(following)
-            error = None  # or it would keep its own traceback alive
+    def _alone(self, prepared: Prepared) -> Chunk:
+        """Return a call that its own thread runs."""
+        return Chunk(
+            self.method, prepared.key, prepared.layout, [prepared.payload], [INLINE], prepared.rows, None, INLINE
+        )
 
     async def async_run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the method and return its result, from a coroutine.
@@ -141,6 +128,7 @@ class MethodHandle:
         return stage.port.stage(self.method, prepared, explain=explain)
 
     def _find_stage(self) -> Stage:
+        self._engine.check_open()
         port = self._ports.find(get_running_loop())
         stage = self._stages.get(port)
         if stage is None:
@@ -229,16 +217,9 @@ class CallWithOptions:
         handle, options = self._handle, self._options
         prepared = handle.prepare(args, kwargs)
         if options.timeout is None and handle._inline and prepared.rows <= handle.method.max_batch_size:
-            handle._engine.check_open()
-            chunk = Chunk(
-                handle.method, prepared.key, prepared.layout, [prepared.payload], [INLINE], prepared.rows, None, INLINE
-            )
-            batch = handle._engine.begin_inline(chunk)
-            if batch is not None:
-                results = handle._run_inline(batch)
-                if options.explain:
-                    results = explained([(chunk, results)], batch)[0][1]
-                return results[0]
+            result = handle._engine.run_inline(handle._alone(prepared), explained_one if options.explain else None)
+            if result is not NOT_FREE:
+                return result
         return handle._wait(prepared, options)
 
     async def async_run(self, /, *args: Any, **kwargs: Any) -> Explained | Any:

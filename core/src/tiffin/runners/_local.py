@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
+from contextvars import Context
 from typing import Any
 
 from tiffin.calls import Worker, WorkerSpec
 from tiffin.exceptions import MethodTimeoutError, RunnerNotReadyError
+from tiffin.surroundings import worker_context
 from tiffin.values import registry
 
 
@@ -19,12 +23,14 @@ class LocalWorker:
         self.name = spec.name
         self._spec = spec
         self._runnable: Any = None
+        self._context = worker_context(spec.runner)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
+        self._awaited: dict[int, Future[Any]] = {}
 
     def start(self, timeout: float | None = None) -> None:
         """Make the runnable. What its class raises comes through; the time is not limited."""
-        self._runnable = self._spec.runnable_class(**self._spec.init_params)
+        self._runnable = self._context.run(self._spec.runnable_class, **self._spec.init_params)
 
     def run(
         self,
@@ -37,21 +43,25 @@ class LocalWorker:
     ) -> Any:
         """Call one method here and now. Only async methods are cut off; the runner watches the others from outside."""
         bound = self.bind(method)
-        if self._spec.methods[method].kind == "async":
-            future = asyncio.run_coroutine_threadsafe(bound(*args, **kwargs), self._own_loop())
-            try:
-                return registry.settle(future.result(timeout))
-            except TimeoutError:
-                if future.done():
-                    raise  # the method's own
-                future.cancel()
-                raise MethodTimeoutError(
-                    f"{method!r} ran longer than its timeout of {timeout:g} s and was cancelled",
-                    runner=self.name,
-                    method=method,
-                    timeout=timeout,
-                ) from None
-        return bound(*args, **kwargs)
+        # A copy: what a call sets is gone after it, and several calls may run at a time.
+        context = self._context.copy()
+        if self._spec.methods[method].kind != "async":
+            return context.run(bound, *args, **kwargs)
+        future = self._begin(slot, context, context.run(bound, *args, **kwargs))
+        try:
+            return registry.settle(future.result(timeout))
+        except TimeoutError:
+            if future.done():
+                raise  # the method's own
+            future.cancel()
+            raise MethodTimeoutError(
+                f"{method!r} ran longer than its timeout of {timeout:g} s and was cancelled",
+                runner=self.name,
+                method=method,
+                timeout=timeout,
+            ) from None
+        finally:
+            self._awaited.pop(slot, None)
 
     def bind(self, method: str) -> Any:
         """Return the runnable's method."""
@@ -70,25 +80,38 @@ class LocalWorker:
         slot: int = 0,
     ) -> Iterator[Any]:
         """Call a generator method and yield its items."""
-        bound = self.bind(method)
+        context = self._context.copy()
+        items = context.run(self.bind(method), *args, **kwargs)
         if self._spec.methods[method].kind == "async_stream":
-            return _settled(self._step(bound(*args, **kwargs)))
-        return _settled(iter(bound(*args, **kwargs)))
+            return _settled(self._step(slot, context, items))
+        return _settled(_iterate(context, iter(items)))
 
-    def _step(self, items: AsyncIterator[Any]) -> Iterator[Any]:
+    def _step(self, slot: int, context: Context, items: AsyncIterator[Any]) -> Iterator[Any]:
         # A coroutine that ends with StopAsyncIteration carries it through a future; StopIteration could not be.
-        loop = self._own_loop()
         try:
             while True:
                 try:
-                    item = asyncio.run_coroutine_threadsafe(_next(items), loop).result()
-                except StopAsyncIteration:
+                    item = self._begin(slot, context, _next(items)).result()
+                except (StopAsyncIteration, CancelledError):
                     return
                 yield item
         finally:
+            self._awaited.pop(slot, None)
             close = getattr(items, "aclose", None)
             if close is not None:
-                asyncio.run_coroutine_threadsafe(_await(close()), loop).result()
+                self._begin(-1, context, _close(close())).result()
+
+    def _begin(self, slot: int, context: Context, coroutine: Any) -> Future[Any]:
+        future = context.run(asyncio.run_coroutine_threadsafe, coroutine, self._own_loop())
+        if slot >= 0:
+            self._awaited[slot] = future
+        return future
+
+    def cancel(self, slot: int) -> None:
+        """Cancel the coroutine that runs in a slot; see `Worker.cancel`."""
+        future = self._awaited.get(slot)
+        if future is not None:
+            future.cancel()
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         # All async methods of a runnable share one loop: what they open in it belongs to it.
@@ -131,8 +154,22 @@ async def _next(items: AsyncIterator[Any]) -> Any:
     return await items.__anext__()
 
 
-async def _await(awaitable: Any) -> Any:
-    return await awaitable
+async def _close(closing: Any) -> None:
+    # A generator whose last step was cancelled may still be in it, and is closed by that.
+    with contextlib.suppress(RuntimeError):
+        await closing
+
+
+def _iterate(context: Context, items: Iterator[Any]) -> Iterator[Any]:
+    end: Any = object()
+    try:
+        while (item := context.run(next, items, end)) is not end:
+            yield item
+            del item
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            context.run(close)
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:

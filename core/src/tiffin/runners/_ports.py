@@ -20,6 +20,11 @@ def explained(answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> 
     ]
 
 
+def explained_one(result: Any, batch: Batch) -> Explained:
+    """Return the answer of a batch of one call with its explanation."""
+    return Explained(result, explain(batch.chunks[0], batch))
+
+
 class Explaining:
     """A sink in front of another one, for calls that asked for an explanation."""
 

@@ -203,7 +203,7 @@ def declare_method(function: Callable[..., Any], **declared: Any) -> RunnableMet
 def _kind_of(function: Any) -> str:
     while isinstance(function, functools.partial):
         function = function.func
-    function = inspect.unwrap(function) if callable(function) else function
+    # What a decorator made is what is called; `functools.wraps` says only how it is called.
     if inspect.isasyncgenfunction(function):
         return "async_stream"
     if inspect.iscoroutinefunction(function):

@@ -15,11 +15,12 @@ from tiffin.exceptions import RunnerOptionError
 from tiffin.runners._backends import ask_plugins, find_backend
 from tiffin.runners._engine import Engine
 from tiffin.runners._handles import LoopPorts, MethodHandle
+from tiffin.runners._lanes import Lanes
 from tiffin.runners._ports import ThreadPort
 from tiffin.runners._resources import ResourceStrategy, available_processors, share_processors
 from tiffin.runners._runnable import Runnable, RunnableMethod
 from tiffin.runners._service import RunnerService
-from tiffin.runners._unmerged import Lanes, UnmergedHandle
+from tiffin.runners._unmerged import UnmergedHandle
 from tiffin.sharing import AttachedRunner, Listener, attach
 
 METHOD_OPTIONS = frozenset({"max_batch_size", "max_latency_ms", "timeout"})

@@ -19,18 +19,47 @@ class Slot:
     Attributes:
         seat: Whose slot it is.
         number: Its number in the worker, from 0.
-        inbox: Batches for the thread, while it has none; `None` ends it.
+        inbox: Rings for the thread: `True` has it look for work, `None` ends it.
+        pending: A batch that the thread is to run next.
         thread: The thread.
     """
 
-    __slots__ = ("_name", "inbox", "number", "seat", "thread")
+    __slots__ = ("_holder", "_name", "inbox", "number", "pending", "seat", "thread")
 
     def __init__(self, seat: Seat, number: int) -> None:
         self.seat = seat
         self.number = number
-        self.inbox: SimpleQueue[Batch | None] = SimpleQueue()
+        self.inbox: SimpleQueue[bool | None] = SimpleQueue()
+        self.pending: Batch | None = None
         self.thread: threading.Thread | None = None
+        self._holder: dict[int, Batch] = {}
         self._name = seat.spec.name if seat.spec.threads == 1 else f"{seat.spec.name}.{number}"
+
+    # Who runs something here. A lock would not say whose it is, and so could not be given back by whoever was interrupted
+    # in the middle of taking it. One operation on a dict is done or not done, and leaves a name.
+
+    @property
+    def batch(self) -> Batch | None:
+        """The batch that has the slot."""
+        return self._holder.get(0)
+
+    def take(self, batch: Batch) -> bool:
+        """Take the slot for a batch; return whether the batch has it. Repeatable, never waits."""
+        return self._holder.setdefault(0, batch) is batch
+
+    def leave(self, batch: Batch) -> None:
+        """Give the slot back, if the batch has it. Repeatable."""
+        if self._holder.get(0) is batch:
+            self._holder.pop(0, None)
+
+    def pass_on(self, batch: Batch) -> None:
+        """Let another batch have the slot at once. Only for whoever has it."""
+        self._holder[0] = batch
+
+    def ring(self) -> None:
+        """Have the thread look for work."""
+        if self.inbox.empty():  # else it will look anyway
+            self.inbox.put(True)
 
     def __str__(self) -> str:
         return self._name

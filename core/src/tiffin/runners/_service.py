@@ -8,10 +8,11 @@ from typing import Any, Protocol
 from tiffin.batching import Batch, Chunk
 from tiffin.calls import CallRequest, Deliver, Explained, Outcome
 from tiffin.exceptions import RunnerError
+from tiffin.runners._desk import Timer
 from tiffin.runners._handles import MethodHandle
+from tiffin.runners._lanes import LaneCall, StreamCall
 from tiffin.runners._ports import Explaining
-from tiffin.runners._timers import Timer
-from tiffin.runners._unmerged import StreamCall, UnmergedHandle
+from tiffin.runners._unmerged import UnmergedHandle
 
 
 class Served(Protocol):
@@ -60,13 +61,13 @@ class RunnerService:
 class _Open:
     """One open call: the waiter that the batching core sees."""
 
-    __slots__ = ("closed", "stream", "timer", "token")
+    __slots__ = ("closed", "timer", "token", "unmerged")
 
     def __init__(self, token: Hashable) -> None:
         self.token = token
         self.closed = False
         self.timer: Timer | None = None
-        self.stream: StreamCall | None = None
+        self.unmerged: LaneCall | None = None
 
     def done(self) -> bool:
         return self.closed
@@ -136,37 +137,33 @@ class ServicePort:
                 if self._close(call):
                     self._deliver([Outcome(call.token, error=handle.timed_out(timeout))])
 
-            call.timer = self._engine.timers.call_at(self._engine.clock() + timeout, expire)
+            call.timer = self._engine.desk.call_at(self._engine.clock() + timeout, expire)
 
     def _start_unmerged(self, handle: UnmergedHandle, call: _Open, request: CallRequest) -> None:
+        def emit(item: Any, error: BaseException | None, more: bool) -> None:
+            if (not call.closed) if more else self._close(call):
+                outcome = Outcome(call.token, item, error, None, True) if more else _outcome(call.token, item, error)
+                self._deliver([outcome])
+
         if handle.streaming:
-
-            def emit(item: Any, error: BaseException | None, more: bool) -> None:
-                if (not call.closed) if more else self._close(call):
-                    self._deliver([Outcome(call.token, item, error, None, more)])
-
-            call.stream = handle.open_stream(request.args, request.kwargs, emit)
-            return
-
-        def answer(future: Any) -> None:
-            if not future.cancelled() and self._close(call):
-                error = future.exception()
-                self._deliver([_outcome(call.token, None if error else future.result(), error)])
-
-        handle.options(explain=request.options.explain).submit(request.args, request.kwargs).add_done_callback(answer)
+            call.unmerged = handle.open_stream(request.args, request.kwargs, emit)
+        else:
+            explaining = handle.options(explain=request.options.explain)
+            call.unmerged = explaining.open_call(request.args, request.kwargs, emit)
+        call.unmerged.start()
 
     def cancel(self, tokens: Sequence[Hashable]) -> None:
         """Forget these calls."""
         for token in tokens:
             call = self._open.get(token)
-            if call is not None and self._close(call) and call.stream is not None:
-                call.stream.cancel()
+            if call is not None and self._close(call) and call.unmerged is not None:
+                call.unmerged.abandon()
 
     def request_items(self, token: Hashable, count: int) -> None:
         """Allow a streaming call so many more items."""
         call = self._open.get(token)
-        if call is not None and call.stream is not None:
-            call.stream.request(count)
+        if call is not None and isinstance(call.unmerged, StreamCall):
+            call.unmerged.request(count)
 
     def close(self) -> None:
         """Cancel every open call."""

@@ -214,6 +214,10 @@ class Channel:
                 return frame
             self.agreement.hear(decode_value(frame.header, frame.buffers))
 
+    def fileno(self) -> int:
+        """Return the socket's descriptor, to wait for several things at once; `poll` says whether it is worth it."""
+        return self._sock.fileno()
+
     def poll(self) -> bool:
         """Return whether bytes or frames have arrived; does not wait."""
         return bool(self._waiting) or bool(self._readable.poll(0))

@@ -8,6 +8,7 @@ fixed tables; a name that is in neither imports nothing.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -23,8 +24,15 @@ _TIFFIN = {
     for name, kind in vars(tiffin.exceptions).items()
     if isinstance(kind, type) and issubclass(kind, TiffinError)
 }
-# Without those whose constructors want more than a text, and those that mean something to the interpreter.
-_UNFIT = ("StopIteration", "StopAsyncIteration", "SyntaxError", "UnicodeError", "ImportError", "BaseExceptionGroup")
+# Without those that hold other errors, and those that mean something to the interpreter.
+_UNFIT = (
+    "StopIteration",
+    "StopAsyncIteration",
+    "BaseExceptionGroup",
+    "UnicodeDecodeError",
+    "UnicodeEncodeError",
+    "UnicodeTranslateError",
+)
 _BUILTIN = {
     name: kind
     for name, kind in vars(builtins).items()
@@ -33,6 +41,12 @@ _BUILTIN = {
     and kind is not Exception
     and not issubclass(kind, (Warning, *(getattr(builtins, unfit, Warning) for unfit in _UNFIT)))
 }
+_FACTS = (
+    *("errno", "strerror", "filename", "filename2"),  # OSError
+    *("name", "path", "obj"),  # ImportError, NameError, AttributeError; `obj` goes only if it is plain
+    *("lineno", "offset", "text", "msg", "end_lineno", "end_offset", "print_file_and_line"),  # SyntaxError
+)
+"""Attributes of builtin errors that cross, as far as they are plain. `except OSError as e: e.errno` works anywhere."""
 _mixed: dict[str, type[RemoteError]] = {}
 
 
@@ -62,6 +76,8 @@ def describe_error(error: BaseException, depth: int = 0) -> dict[str, Any]:
             "type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
             "text": _text_of(error),
             "traceback": "".join(traceback.format_exception(kind, error, error.__traceback__))[-_TEXT:],
+            "facts": {name: fact for name in _FACTS if _is_short(fact := getattr(error, name, None))},
+            "notes": [note[:_TEXT] for note in _notes_of(error)],
         }
     if error.__cause__ is not None and isinstance(error, TiffinError) and depth < 4:
         cause = error.__cause__
@@ -83,6 +99,7 @@ def rebuild_error(described: Mapping[str, Any], depth: int = 0) -> BaseException
         error = _remote_class(builtin)(
             f"{name}: {text}" if text else name, type_name=name, text=text, traceback_text=written
         )
+        _restore(error, described)
         error.__cause__ = RemoteTraceback(written)
         return error
     facts = described.get("facts")
@@ -98,6 +115,29 @@ def rebuild_error(described: Mapping[str, Any], depth: int = 0) -> BaseException
     elif "remote" in described:
         error.__cause__ = RemoteTraceback(str(described["remote"]))
     return error
+
+
+def _notes_of(error: BaseException) -> list[str]:
+    notes = getattr(error, "__notes__", None)
+    return [note for note in notes if type(note) is str][:100] if type(notes) is list else []
+
+
+def _is_short(fact: object) -> bool:
+    if type(fact) in (str, bytes):
+        return len(fact) <= _TEXT  # type: ignore[arg-type]
+    return type(fact) in (bool, int, float)
+
+
+def _restore(error: BaseException, described: Mapping[str, Any]) -> None:
+    """Give an error the facts and notes of the one that it stands for, as far as its class has a place for them."""
+    facts = described.get("facts")
+    for name, fact in facts.items() if isinstance(facts, dict) else ():
+        if name in _FACTS and _is_short(fact) and hasattr(type(error), name) and name != "text":
+            with contextlib.suppress(TypeError, AttributeError):  # its class may check what it is given
+                setattr(error, name, fact)
+    notes = described.get("notes")
+    if isinstance(notes, list) and notes:
+        vars(error)["__notes__"] = [str(note) for note in notes]
 
 
 def _remote_class(builtin: str) -> type[RemoteError]:

@@ -17,9 +17,11 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tiffin.exceptions import UnsendableError
+from tiffin.surroundings import worker_context
 from tiffin.values import ValueKind, registry
 from tiffin.wire import (
     CALL,
@@ -39,13 +41,14 @@ from tiffin.wire import (
 
 if TYPE_CHECKING:
     import asyncio
+    from concurrent.futures import Future
 
 logger = logging.getLogger("tiffin.runners")
 
 Turn: TypeAlias = "contextlib.AbstractContextManager[Any]"
 
 
-def main(life_line: int, spec: int, sockets: Sequence[int]) -> None:
+def main(life_line: int, spec: int, *sockets: int) -> None:
     """Run a worker until its parent closes the connections; ends the process if the parent dies.
 
     Args:
@@ -66,17 +69,18 @@ def main(life_line: int, spec: int, sockets: Sequence[int]) -> None:
     threading.current_thread().name = f"tiffin:{started['name']}:0"
     limit = started["shared_memory"]
     channels = [Channel(socket.socket(fileno=descriptor), shared_memory=limit) for descriptor in sockets]
+    context = worker_context(started["runner"])
     try:
         registry.sources.append(_kinds_of_plugins)
         if any(started["plugins"].values()):
             from tiffin.plugins import restore
 
             restore(started["plugins"])
-        runnable = pickle.loads(started["make"])()  # noqa: S301 - as above
+        runnable = context.run(lambda: pickle.loads(started["make"])())  # noqa: S301 - as above
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent hears of it
         channels[0].send(ERROR, 0, *encode_value(describe_error(error)))
         sys.exit(1)
-    methods = _Methods(runnable, started["kinds"])
+    methods = _Methods(runnable, started["kinds"], context)
     threads, unmerged = started["threads"], started["extra_slots"]
     # More slots than threads: a call on one of them waits here, received and decoded, until another one ends.
     several = threading.Semaphore(threads) if len(channels) > threads + unmerged else contextlib.nullcontext()
@@ -113,15 +117,20 @@ def _kinds_of_plugins() -> Sequence[ValueKind]:
 def _die_with_parent(life_line: int) -> None:
     """End this process when the other end of the pipe closes, even while some library holds the GIL."""
     if hasattr(fcntl, "F_SETSIG"):
-        # The kernel itself sends the signal. PR_SET_PDEATHSIG would do so already when the parent's *thread* ends.
-        # To the whole group (a negative number): what the runnable has started ends too.
-        fcntl.fcntl(life_line, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(life_line, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(life_line, fcntl.F_SETFL, fcntl.fcntl(life_line, fcntl.F_GETFL) | os.O_ASYNC)
+        # The kernel itself sends the signals. PR_SET_PDEATHSIG would do so already when the parent's *thread* ends.
+        try:
+            second = os.open(f"/proc/self/fd/{life_line}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # no /proc
+            _signal_at_end(life_line, -os.getpgrp(), signal.SIGKILL)
+        else:
+            _signal_at_end(life_line, os.getpid(), signal.SIGKILL)
+            # To the whole group (a negative number): what the runnable has started ends too. Not killed: a resource
+            # tracker passes over this signal, and tidies up after the others.
+            _signal_at_end(second, -os.getpgrp(), signal.SIGTERM)
         poller = select.poll()
         poller.register(life_line, 0)
         if poller.poll(0):
-            os.kill(0, signal.SIGKILL)  # it had closed before the signal was set up
+            os.kill(0, signal.SIGKILL)  # it had closed before the signals were set up
         return
 
     def watch() -> None:
@@ -129,6 +138,12 @@ def _die_with_parent(life_line: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="tiffin:life-line", daemon=True).start()
+
+
+def _signal_at_end(descriptor: int, to: int, number: int) -> None:
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, to)
+    fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _set_up_logging(name: str, level: int) -> None:
@@ -140,17 +155,19 @@ def _set_up_logging(name: str, level: int) -> None:
 class _Methods:
     """The runnable's methods, and the event loop that the asynchronous ones share."""
 
-    def __init__(self, runnable: Any, kinds: Mapping[str, str]) -> None:
+    def __init__(self, runnable: Any, kinds: Mapping[str, str], context: Context) -> None:
         self._bound = {name: (getattr(runnable, name), kind) for name, kind in kinds.items()}
+        self._context = context
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def find(self, name: str) -> tuple[Callable[..., Any], str]:
-        return self._bound[name]
+    def find(self, name: str) -> tuple[Callable[..., Any], str, Context]:
+        """Return a method, its kind, and a context of its own for the call: what the call sets is gone after it."""
+        return *self._bound[name], self._context.copy()
 
-    def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine on the shared loop to its end: what the runnable keeps between calls belongs to one loop."""
+    def begin(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future[Any]:
+        """Run a coroutine on the shared loop: what the runnable keeps between calls belongs to one loop."""
         import asyncio  # the runnable's module has it, where it has asynchronous methods
 
         with self._lock:
@@ -158,7 +175,65 @@ class _Methods:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="tiffin:async", daemon=True)
                 self._thread.start()
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        return context.run(asyncio.run_coroutine_threadsafe, coroutine, self._loop)
+
+    def close(self) -> None:
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+
+
+class _GoneError(Exception):
+    """The parent has ended the connection."""
+
+
+class _CancelledError(Exception):
+    """Nobody waits for the call any more."""
+
+
+class _Call:
+    """One call in a slot, which hears of its cancelling while it waits for a coroutine."""
+
+    def __init__(self, channel: Channel, methods: _Methods, number: int, context: Context) -> None:
+        self._channel, self._methods, self._number, self._context = channel, methods, number, context
+        self._credit = 0
+
+    def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Return what a coroutine returns; raises `_CancelledError` if the parent cancels the call meanwhile."""
+        future = self._methods.begin(coroutine, self._context)
+        reading, writing = os.pipe()
+        try:
+            # Told by a descriptor, so that one poll waits for both.
+            future.add_done_callback(lambda _: os.write(writing, b"."))
+            poller = select.poll()
+            poller.register(reading, select.POLLIN)
+            poller.register(self._channel.fileno(), select.POLLIN)
+            while reading not in (ready for ready, _ in poller.poll()):
+                if self._channel.poll() and self._cancelled():
+                    raise _CancelledError
+            return future.result()
+        finally:
+            future.cancel()  # of no effect on one that has ended
+            os.read(reading, 1)  # the callback has written, and the descriptors can go
+            os.close(reading)
+            os.close(writing)
+
+    def granted(self) -> bool:
+        """Wait until an item may be sent; return whether the parent wants one."""
+        while not self._credit or self._channel.poll():
+            if self._cancelled():
+                return False
+        self._credit -= 1
+        return True
+
+    def _cancelled(self) -> bool:
+        try:
+            frame = self._channel.receive()
+        except (EOFError, ConnectionError) as error:
+            raise _GoneError from error
+        if frame.kind == CREDIT and frame.call == self._number:
+            self._credit += int(frame.header)
+        return frame.kind == CANCEL and frame.call == self._number
 
     def iterate(self, items: AsyncIterator[Any]) -> Iterator[Any]:
         """Yield an asynchronous iterator's items; closing closes it too."""
@@ -172,12 +247,20 @@ class _Methods:
         finally:
             close = getattr(items, "aclose", None)
             if close is not None:
-                self.wait_for(close())
+                with contextlib.suppress(RuntimeError):  # its cancelled step has not ended yet, and closes it
+                    self._methods.begin(close(), self._context).result()
 
-    def close(self) -> None:
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
+    def step(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Yield a generator's items; closing closes it too."""
+        end: Any = object()
+        try:
+            while (item := self._context.run(next, items, end)) is not end:
+                yield item
+                del item
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                self._context.run(close)
 
 
 async def _next(items: AsyncIterator[Any]) -> Any:
@@ -204,26 +287,29 @@ def _serve(channel: Channel, methods: _Methods, turn: Turn) -> None:
 
 def _answer(channel: Channel, methods: _Methods, turn: Turn, handed: list[Frame]) -> None:
     frame = handed.pop()
-    call = frame.call
+    number = frame.call
     try:
         name, args, kwargs, _ = decode_call(frame.header, frame.buffers, kinds=channel.agreement.receives)
         del frame
-        method, kind = methods.find(name)
+        method, kind, context = methods.find(name)
+        call = _Call(channel, methods, number, context)
         if kind in ("stream", "async_stream"):
-            _stream(channel, methods, call, method(*args, **kwargs), kind)
+            _stream(channel, call, number, context.run(method, *args, **kwargs), kind)
             return
         with turn:
-            result = method(*args, **kwargs)
+            result = context.run(method, *args, **kwargs)
         if kind == "async":
-            result = methods.wait_for(result)
+            result = call.wait_for(result)
         # So that the leases on what came in end before the answer goes out, and their memory serves the next call.
         del args, kwargs
         header, buffers = encode_value(result, peer=channel.agreement)
+    except _GoneError:
+        return
     except BaseException as error:  # noqa: BLE001 - SystemExit too: it fails the call, and does not end the worker
-        _send_error(channel, call, error)
+        _send_error(channel, number, error)
     else:
         del result
-        channel.send(RESULT, call, header, buffers)
+        channel.send(RESULT, number, header, buffers)
 
 
 def _send_error(channel: Channel, call: int, error: BaseException) -> None:
@@ -235,29 +321,16 @@ def _send_error(channel: Channel, call: int, error: BaseException) -> None:
     channel.send(ERROR, call, *encode_value(described))
 
 
-def _stream(channel: Channel, methods: _Methods, call: int, items: Any, kind: str) -> None:
+def _stream(channel: Channel, call: _Call, number: int, items: Any, kind: str) -> None:
     """Send a generator's items, as many as the parent has room for, until it ends or the parent cancels."""
-    iterator: Any = methods.iterate(items) if kind == "async_stream" else items
+    iterator: Any = call.iterate(items) if kind == "async_stream" else call.step(iter(items))
     # Closed before the end is told: what the generator does last has happened when the caller goes on.
-    with contextlib.closing(iterator):
-        credit = 0
-        while (granted := _granted(channel, call, credit)) is not None:
+    with contextlib.closing(iterator), contextlib.suppress(_CancelledError):
+        while call.granted():
             try:
                 item = next(iterator)
             except StopIteration:
                 break
-            channel.send(ITEM, call, *encode_value(item, "item", peer=channel.agreement))
-            credit = granted - 1
+            channel.send(ITEM, number, *encode_value(item, "item", peer=channel.agreement))
             del item
-    channel.send(END, call)
-
-
-def _granted(channel: Channel, call: int, credit: int) -> int | None:
-    """Return how many items may be sent now, waiting until it is one at least; `None` if the call is cancelled."""
-    while not credit or channel.poll():
-        frame = channel.receive()
-        if frame.kind == CREDIT and frame.call == call:
-            credit += int(frame.header)
-        elif frame.kind == CANCEL and frame.call == call:
-            return None
-    return credit
+    channel.send(END, number)

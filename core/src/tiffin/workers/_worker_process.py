@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import json
 import logging
 import os
 import pickle
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -19,11 +17,12 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from tiffin import pickling, plugins
 from tiffin.calls import Worker, WorkerSpec
 from tiffin.exceptions import FrameError, MethodTimeoutError, PicklingError, RunnerNotReadyError, WorkerDiedError
+from tiffin.surroundings import absolute
 from tiffin.wire import (
     CALL,
     CANCEL,
@@ -41,16 +40,18 @@ from tiffin.wire import (
     encode_call,
     rebuild_error,
 )
+from tiffin.workers._groups import describe_end, explain_end, kill_group
 
 logger = logging.getLogger("tiffin.runners")
 
 _SECRETS = ("TIFFIN_KEY_PASSWORD",)
 """Environment variables that no worker inherits: it runs a model's code, and signs nothing."""
 _BOOT = (
-    "import json,sys;config=json.loads(sys.argv[1]);sys.path[:]=config['path'];"
-    "from tiffin.workers._worker_main import main;main(*config['descriptors'])"
+    "import sys;sys.path[:]=bytes.fromhex(sys.argv[1]).decode('utf-8','surrogateescape').split('\\0');"
+    "from tiffin.workers._worker_main import main;main(*map(int,sys.argv[2:-1]))"
 )
-"""Sets the path before anything is imported: a numpy.py in the working folder must not take numpy's place."""
+"""Sets the path before anything is imported, and -P keeps the working folder out until then: a json.py or numpy.py there
+must not take the place of the real one."""
 _WINDOW = 8
 """Items of a stream that a worker may send ahead of what was taken."""
 _GRACE = 5.0
@@ -94,6 +95,7 @@ class ProcessWorker:
         # A pidfd: becomes readable when the process ends, and keeps nothing of it but that.
         self._descriptor = -1
         self._calls = 0
+        self._current: dict[int, int] = {}
         self._lock = threading.Lock()
         self._ready = False
         # Why it cannot be used any more: said by errors of calls that find it so.
@@ -147,7 +149,7 @@ class ProcessWorker:
         channel = self._usable(slot)
         header, buffers = encode_call(method, args, kwargs, peer=channel.agreement)
         deadline = None if timeout is None else time.monotonic() + timeout
-        self._calls = call = self._calls + 1
+        self._calls = self._current[slot] = call = self._calls + 1
         try:
             channel.send(CALL, call, header, buffers, deadline)
             del buffers, args, kwargs
@@ -175,7 +177,7 @@ class ProcessWorker:
         """Call a generator method and yield its items; see `Worker.stream`."""
         channel = self._usable(slot)
         header, buffers = encode_call(method, args, kwargs, peer=channel.agreement)
-        self._calls = call = self._calls + 1
+        self._calls = self._current[slot] = call = self._calls + 1
         del args, kwargs
         ended = False
         try:
@@ -211,6 +213,15 @@ class ProcessWorker:
                 self._cancel(channel, call, method, timeout)
         raise self._error_in(frame)
 
+    def cancel(self, slot: int) -> None:
+        """Tell the method that runs in a slot that nobody waits for it; see `Worker.cancel`."""
+        call = self._current.get(slot)
+        if call is None or self._given_up:
+            return
+        with contextlib.suppress(ExpiredError, OSError):
+            # A worker that takes nothing at the moment is busy; what it runs is passed over when it is done.
+            self._channels[slot].send(CANCEL, call, deadline=time.monotonic() + 0.1)
+
     @property
     def healthy(self) -> bool:
         """Whether the worker is started and can take calls."""
@@ -242,6 +253,13 @@ class ProcessWorker:
             self._descriptor = -1
 
     def _spawn(self) -> None:
+        if not sys.executable:
+            raise RunnerNotReadyError(
+                f"No process can be started for the worker {self.name}: sys.executable is empty",
+                why="A worker process runs the same Python, and where that lies is not known",
+                fix="Set sys.executable to a Python with the same packages, or use backend='local'",
+                runner=self._spec.name,
+            )
         if self._process is not None:
             raise RunnerNotReadyError(
                 f"The worker {self.name} has been started before", fix="Make a new one", runner=self._spec.name
@@ -249,28 +267,29 @@ class ProcessWorker:
         spec = self._spec
         slots = spec.threads + spec.extra_slots + spec.ahead
         with contextlib.ExitStack() as theirs:
-            file = theirs.enter_context(tempfile.TemporaryFile())
+            file = theirs.enter_context(_own_file(spec))
             reading, self._life_line = os.pipe()
             theirs.callback(os.close, reading)
             pairs = [socket.socketpair() for _ in range(slots)]
             for _, remote in pairs:
                 theirs.callback(remote.close)
             remotes = [remote.fileno() for _, remote in pairs]
-            path = [entry for entry in sys.path if isinstance(entry, str)]
-            config = {"path": path, "descriptors": [reading, file.fileno(), remotes]}
+            path = "\0".join(absolute(entry) for entry in sys.path if isinstance(entry, str))
+            descriptors = [reading, file.fileno(), *remotes]
             self._channels = [Channel(ours, shared_memory=self._shared_memory) for ours, _ in pairs]
             close_in_forks(self)
             greetings = [channel.agreement.greeting() for channel in self._channels]
             file.write(_pickled(spec, self._shared_memory, greetings[0]))
             file.flush()
             file.seek(0)
-            command = [sys.executable, *_interpreter_options(), "-c", _BOOT, json.dumps(config)]
+            command = [sys.executable, *_interpreter_options(), "-c", _BOOT]
+            command += [path.encode("utf-8", "surrogateescape").hex(), *map(str, descriptors)]
             try:
                 self._process = subprocess.Popen(
                     [*command, f"tiffin-worker {spec.name}"],
                     stdin=subprocess.DEVNULL,
-                    pass_fds=[reading, file.fileno(), *remotes],
-                    env={**{k: v for k, v in os.environ.items() if k not in _SECRETS}, **spec.environment},
+                    pass_fds=descriptors,
+                    env=_environment(spec),
                     # A group of its own: interrupts from the terminal are the parent's business, and killing it takes
                     # along the processes that the runnable started.
                     start_new_session=True,
@@ -287,6 +306,8 @@ class ProcessWorker:
         self.name = f"{spec.name} (process {self._process.pid})"
         self._owner = os.getpid()
         _running.add(self)
+        if self._given_up:
+            self._kill_group()  # by a `kill` that found no process yet
 
     def _usable(self, slot: int) -> Channel:
         if not self._ready or self._given_up:
@@ -339,11 +360,11 @@ class ProcessWorker:
         self._give_up("its connection broke")
         ended = self._ended(_GRACE)
         code = self._finish()
-        how = _describe_end(code) if ended else "its connection broke, and it was killed"
+        how = describe_end(code) if ended else "its connection broke, and it was killed"
         logger.error("worker %s ended %s: %s", self.name, when, how)
         return WorkerDiedError(
             f"The worker {self.name} ended {when}: {how}",
-            why=f"Before that, {reason}" if reason else _EXPLAINED.get(code or 0, ""),
+            why=f"Before that, {reason}" if reason else explain_end(code),
             fix="Its last words are on the standard error",
             runner=self._spec.name,
             worker=self.name,
@@ -386,8 +407,7 @@ class ProcessWorker:
             # Not reaped yet, which takes the lock too: so the number cannot have passed to others, and the group can
             # be killed even after the worker itself has ended.
             if process is not None and process.returncode is None:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                kill_group(process.pid)
 
     def _finish(self) -> int | None:
         """Kill what is left of the process and its children, reap it, free everything; return its code. Repeatable."""
@@ -413,21 +433,6 @@ def _end_workers() -> None:
         worker.end_with_interpreter()
 
 
-_EXPLAINED = {
-    -signal.SIGKILL: "Somebody killed it: often the system, because memory ran out",
-    -signal.SIGSEGV: "Native code crashed: a library of the model's",
-}
-
-
-def _describe_end(code: int | None) -> str:
-    if code is not None and code < 0:
-        try:
-            return f"killed by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"killed by signal {-code}"
-    return f"exit code {code}"
-
-
 def _pickled(spec: WorkerSpec, shared_memory: int | None, values: Mapping[str, Any]) -> bytes:
     """Return what the worker reads at its start: plain values, and inside them the runnable's class, pickled."""
     try:
@@ -447,6 +452,7 @@ def _pickled(spec: WorkerSpec, shared_memory: int | None, values: Mapping[str, A
             "log_level": logger.getEffectiveLevel(),
             "shared_memory": shared_memory,
             "make": make,
+            "runner": spec.runner,
             "plugins": plugins.carried(),
             "unasked": plugins.waiting_packages(),
             "values": values,
@@ -454,6 +460,30 @@ def _pickled(spec: WorkerSpec, shared_memory: int | None, values: Mapping[str, A
     )
 
 
+def _own_file(spec: WorkerSpec) -> IO[bytes]:
+    """Return a file that only this process and its children can reach."""
+    if hasattr(os, "memfd_create"):  # needs no folder
+        return os.fdopen(os.memfd_create("tiffin-worker"), "w+b")
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise RunnerNotReadyError(
+            f"No process can be started for the worker {spec.name}: {error}",
+            why="What it is to run is handed over in a temporary file",
+            fix="Set TMPDIR to a folder that can be written",
+            runner=spec.name,
+        ) from error
+
+
+def _environment(spec: WorkerSpec) -> dict[str, str]:
+    environment = {**{k: v for k, v in os.environ.items() if k not in _SECRETS}, **spec.environment}
+    if environment.get("PYTHONPATH"):
+        # The interpreter looks there before anything of ours runs, and the folder may have changed.
+        entries = environment["PYTHONPATH"].split(os.pathsep)
+        environment["PYTHONPATH"] = os.pathsep.join(absolute(entry) for entry in entries)
+    return environment
+
+
 def _interpreter_options() -> list[str]:
-    options = [f"-W{warning}" for warning in sys.warnoptions]
+    options = [*(f"-W{warning}" for warning in sys.warnoptions), "-P"]
     return [*options, "-X", "faulthandler", *(["-B"] if sys.dont_write_bytecode else []), *["-O"] * sys.flags.optimize]

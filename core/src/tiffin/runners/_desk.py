@@ -1,0 +1,85 @@
+"""The desk: one thread of an engine that calls back at given times, and does what callers' threads must not.
+
+A caller's thread can be interrupted anywhere by an exception from a signal handler, so what it hands over goes into a
+`SimpleQueue`: that is done or not done, and needs no lock that could stay locked.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from queue import Empty, SimpleQueue
+
+logger = logging.getLogger("tiffin.runners")
+
+
+class Timer:
+    """One entry; `cancel` it when it is not needed any more."""
+
+    __slots__ = ("callback", "when")
+
+    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+        self.when = when
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        """Forget it."""
+        self.callback = None
+
+
+class Desk:
+    """Calls back from a thread of its own. Callbacks must be quick; from any thread, signal handlers and finalizers too.
+
+    Args:
+        name: The thread's name.
+        clock: The clock whose times are given.
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._inbox: SimpleQueue[Timer | None] = SimpleQueue()
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread. What is asked for before is done then."""
+        self.thread.start()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call back at a time of the clock, seconds."""
+        timer = Timer(when, callback)
+        self._inbox.put(timer)
+        return timer
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Call back at once."""
+        self._inbox.put(Timer(float("-inf"), callback))
+
+    def close(self) -> None:
+        """End the thread after what has been asked for; pending timers are forgotten."""
+        self._inbox.put(None)
+
+    def _run(self) -> None:
+        pending: list[tuple[float, int, Timer]] = []
+        tie = count()
+        while True:
+            rest = max(0.0, pending[0][0] - self._clock()) if pending else None
+            try:
+                timer = self._inbox.get(timeout=rest)
+            except Empty:
+                timer = heappop(pending)[2]
+            else:
+                if timer is None:
+                    return
+                if timer.when > self._clock():
+                    heappush(pending, (timer.when, next(tie), timer))
+                    continue
+            callback = timer.callback
+            if callback is None:
+                continue
+            try:
+                callback()
+            except Exception:  # one caller's fault must not end what all others rely on
+                logger.exception("an error in the thread %s; it goes on", self.thread.name)
