@@ -208,8 +208,8 @@ def test_an_alias_of_a_version_that_is_put_aside_is_not_collected(store: ModelSt
     """Gc takes a version that is just being overwritten for one that is there."""
     save(store, "x:1", 1)
     store.set_alias("x:1", "prod")
-    aside = put_aside(store, "x:1")
-    lock = Lock(str(aside.parent / "00000000000000000000.lock"))
+    put_aside(store, "x:1")
+    lock = Lock(store.layout, "00000000000000000000")
     assert lock.acquire(wait=False)
     from tiffin.store.gc import gc
 

@@ -13,12 +13,20 @@ from typing import Any
 import attrs
 
 from tiffin.archives._description import MAX_LOST, Description, text_of
-from tiffin.archives._paths import Paths
 from tiffin.archives._recognising import Found
 from tiffin.archives._rules import Checks
 from tiffin.exceptions import ForeignModelError, InvalidTagError
 from tiffin.files import WriteLedger
-from tiffin.info import RECORD_NAME, ModelContext, ModelInfo, ObjectEntry, check_metadata, options_from, options_to_dict
+from tiffin.info import (
+    RECORD_NAME,
+    ModelContext,
+    ModelInfo,
+    ObjectEntry,
+    Paths,
+    check_metadata,
+    options_from,
+    options_to_dict,
+)
 from tiffin.inspection import pickled_keys
 from tiffin.plugins import Adapter, ForeignModel, ForeignReading, find_reader, registry
 from tiffin.showing import shown

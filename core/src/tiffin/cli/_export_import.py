@@ -26,13 +26,14 @@ _WORTH_A_BAR = 8 << 20
     "--format", "output_format", metavar="FORMAT", help="tiffin, tar, tar.zst, tar.gz, tar.xz, zip or folder."
 )
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
-def export(tag: str, path: str, output_format: str | None, force: bool) -> None:
+@click.option("--parents", is_flag=True, help="Make the missing folders above PATH.")
+def export(tag: str, path: str, output_format: str | None, force: bool, parents: bool) -> None:
     """Write a version as one archive, to a file, a folder or any URL that fsspec opens (s3://, sftp://, ...).
 
     The format is that of the ending; in a folder the archive is called NAME-VERSION.tiffin.
     """
     with progress_bar() as progress:
-        written = api.export_model(tag, path, output_format, force=force, progress=progress)
+        written = api.export_model(tag, path, output_format, force=force, parents=parents, progress=progress)
     click.echo(f"Exported {api.get(tag).tag} to {written}")
 
 

@@ -19,7 +19,7 @@ DAMAGE_FOUND = 5
 @output_option("table", "json", "yaml")
 @click.pass_context
 def verify(context: click.Context, tag: str | None, accept: bool, output: str) -> None:
-    """Read a version, or the whole store, again and compare it with its record.
+    """Read a version, all versions of a NAME, or the whole store again, and compare them with their records.
 
     Exits with 5 if something is not as it was saved. A damaged content is moved aside, so that no later save uses it.
     """

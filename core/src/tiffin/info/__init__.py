@@ -11,6 +11,7 @@ from tiffin.info._attestation_bounds import (
 )
 from tiffin.info._context import ModelContext
 from tiffin.info._distributions import distributions, entry_points, installed_version, name_and_version
+from tiffin.info._file_paths import Paths, is_system_file
 from tiffin.info._info import FileEntry, ModelInfo, ObjectEntry
 from tiffin.info._labels import check_labels
 from tiffin.info._metadata import MAX_METADATA, check_metadata
@@ -33,6 +34,7 @@ __all__ = [
     "ModelInfo",
     "ModelOptions",
     "ObjectEntry",
+    "Paths",
     "attestation_names",
     "check_labels",
     "check_limits",
@@ -43,6 +45,7 @@ __all__ = [
     "encode_cached",
     "entry_points",
     "installed_version",
+    "is_system_file",
     "max_attestation_size",
     "name_and_version",
     "option_names",

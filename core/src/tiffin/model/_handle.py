@@ -24,6 +24,7 @@ from tiffin.exceptions import (
     StoreError,
     VersionMismatchWarning,
 )
+from tiffin.files import unreadable
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
@@ -307,6 +308,8 @@ class Model:
                 failure = error
             now = self._source.stamp(self.name, self.version)
             if now == self._stamp or (now is None and failure is None):  # unchanged, or deleted after all was read
+                if isinstance(failure, PermissionError) and str(failure.filename).startswith(str(self.path)):
+                    raise unreadable(f"The model '{self.tag}'", failure, str(self.path)) from failure
                 if failure is not None:
                     raise failure
                 return result

@@ -21,7 +21,7 @@ def verify(
     """Read a version, or the whole store, again, and return what is not as it was saved.
 
     Args:
-        tag: which version; `None` stands for everything.
+        tag: which version; a name alone stands for all its versions, `None` for everything.
         accept: whether a record that was edited by hand becomes the record.
         store: another store than the default one.
     """

@@ -6,9 +6,9 @@ import contextlib
 import errno
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
 from tiffin.exceptions import ArchiveError, StorageFullError, TiffinError
+from tiffin.places._urls import is_url, redact, secrets_of
 
 EXTRAS = {
     "s3": "s3",
@@ -30,9 +30,6 @@ EXTRAS = {
 }
 """URL scheme → the extra of tiffin that brings its driver."""
 
-_PEOPLE = ("sftp", "ssh", "ftp", "ftps", "smb", "hdfs", "abfs", "abfss", "az", "adl")
-"""Schemes whose URLs name a person or a container before the "@", and no token."""
-_LONGEST_USER = 32
 _NO_CREDENTIALS = {
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -53,7 +50,7 @@ _NO_CREDENTIALS = {
 def told(path: str, doing: str) -> Iterator[None]:
     """Turn what goes wrong in the block with `path`, which only opens, reads or writes it, into errors of Tiffin."""
     shown = redact(path)
-    scheme = path.split("://", 1)[0].rsplit("::", 1)[-1]
+    scheme = path.split("://", 1)[0].rsplit("::", 1)[-1] if is_url(path) else ""
     try:
         yield
     except TiffinError:
@@ -113,60 +110,9 @@ def _error(shown: str, doing: str, why: str, fix: str = "") -> ArchiveError:
     return ArchiveError(f"Could not {doing} {shown}: {why}", fix=fix, path=shown, member="")
 
 
-def redact(path: str) -> str:
-    """Return a URL, or a chain of them, as it may be shown and recorded: without whatever may be a secret.
-
-    Without password, query and fragment; and without the user, which may be a token, unless the scheme's users are people.
-    """
-    if "://" not in path:
-        return path
-    return "::".join(_redacted(link) for link in path.split("::"))
-
-
-def _redacted(link: str) -> str:
-    head, found, rest = link.partition("://")
-    if not found:
-        return link
-    login, host, tail = _parted(rest)
-    shown = host + ("?…" if tail else "")
-    if not login:
-        return f"{head}://{shown}"
-    user, colon, _ = login.partition(":")
-    user = user if head in _PEOPLE and len(user) <= _LONGEST_USER else "***"
-    return f"{head}://{user}{':***' if colon else ''}@{shown}"
-
-
-def _parted(rest: str) -> tuple[str, str, str]:
-    """Return login, host with path, and query with fragment, of what stands behind a URL's "://"."""
-    at = min((found for mark in "?#" if (found := rest.find(mark)) >= 0), default=len(rest))
-    rest, tail = rest[:at], rest[at:]
-    before, _, _ = rest.partition("/")
-    if "@" not in before and "@" in rest and ":" in before and not before.rpartition(":")[2].isdigit():
-        before = rest.rpartition("@")[0] + "@"  # a password with a slash in it that nobody has quoted
-    elif "@" in tail and ":" in before and not before.rpartition(":")[2].isdigit():
-        return rest + tail.rpartition("@")[0], tail.rpartition("@")[2], ""  # or with a "?" or "#"
-    login = before.rpartition("@")[0]
-    return login, rest[len(login) + 1 :] if login else rest, tail
-
-
-def _secrets(path: str) -> list[str]:
-    """Return what a URL may hold that must not be shown, the longest first."""
-    found: set[str] = set()
-    for link in path.split("::"):
-        head, _, rest = link.partition("://")
-        login, _, tail = _parted(rest)
-        user, _, password = login.partition(":")
-        found |= {password, tail[1:], *(value for part in tail[1:].split("&") if (value := part.partition("=")[2]))}
-        if head not in _PEOPLE or len(user) > _LONGEST_USER:
-            found.add(user)
-    return sorted(
-        {text for secret in found for text in (secret, unquote(secret)) if len(text) > 2}, key=len, reverse=True
-    )
-
-
 def _clean(error: BaseException, path: str) -> None:
     """Take a URL's secrets out of a driver's error and its causes, which a traceback shows, too."""
-    secrets = _secrets(path)
+    secrets = secrets_of(path)
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while secrets and pending:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-from tiffin.exceptions import ModelNotFoundError
-from tiffin.files import sync_file
+from tiffin.exceptions import ModelNotFoundError, StoreError
+from tiffin.files import sync_file, unreadable
 from tiffin.store._layout import Layout, step
 from tiffin.store._staging import named_lock, staged
 from tiffin.tags import is_part
@@ -23,12 +23,18 @@ class Aliases:
         self._layout = layout
 
     def read(self, name: str, alias: str) -> str | None:
-        """Return the version that the alias holds, whether or not it still exists; `None` where there is no such alias."""
+        """Return the version that the alias holds, whether or not it still exists; `None` where there is no such alias.
+
+        Raises:
+            StoreError: it may not be read.
+        """
         if not is_part(alias):
             return None
         try:
             with open(f"{self._layout.aliases}/{name}/{alias}", encoding="utf-8", errors="replace") as file:
                 version = file.read(256).strip()
+        except PermissionError as error:
+            raise unreadable(f"The alias '{name}:{alias}'", error, f"{self._layout.aliases}/{name}/{alias}") from error
         except OSError:  # not there, or nothing that can be read: verify says so
             return None
         return version if is_part(version) else None
@@ -42,7 +48,12 @@ class Aliases:
 
     def of_name(self, name: str) -> dict[str, str]:
         """Return alias → version for one name."""
-        return {alias: version for alias in self.entries(name) if (version := self.read(name, alias)) is not None}
+        found = {}
+        for alias in self.entries(name):
+            with contextlib.suppress(StoreError):  # one that may not be read hides no other
+                if (version := self.read(name, alias)) is not None:
+                    found[alias] = version
+        return found
 
     def names(self) -> list[str]:
         """Return the names that have aliases."""
@@ -70,14 +81,11 @@ class Aliases:
             if not os.path.exists(self._layout.record(name, version)):
                 raise ModelNotFoundError(f"Model '{name}:{version}' was deleted", tag=f"{name}:{version}")
             temporary = f"{folder}/{alias}"
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write(version + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            self._layout.modes().write(temporary, f"{version}\n".encode())
             step("alias", "written")
             parent = f"{self._layout.aliases}/{name}"
             made = not os.path.isdir(parent)
-            os.makedirs(parent, exist_ok=True)
+            self._layout.make_folder(parent)
             os.replace(temporary, f"{parent}/{alias}")
             step("alias", "renamed")
             sync_file(parent)

@@ -42,12 +42,9 @@ def note(layout: Layout, folder: str, info: ModelInfo) -> None:
     if created(info) <= now:
         return
     temporary = folder + ".arrival"
-    with open(temporary, "w", encoding="ascii") as file:
-        # With the time that it claims: what is stored under the same version later has another.
-        file.write(f"{created(info)} {now}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.makedirs(f"{layout.arrivals}/{info.name}", exist_ok=True)
+    # With the time that it claims: what is stored under the same version later has another.
+    layout.modes().write(temporary, f"{created(info)} {now}\n".encode())
+    layout.make_folder(f"{layout.arrivals}/{info.name}")
     os.replace(temporary, f"{layout.arrivals}/{info.name}/{info.version}")
 
 

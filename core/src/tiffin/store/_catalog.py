@@ -252,6 +252,12 @@ class Catalog:
         if held is None or not held.close.alive or held.path != path or held.file != _identity(path):
             self.close()
             held = self._held = _Held(path)
+            if path == self._layout.catalog:
+                modes = self._layout.modes()
+                for suffix in ("", "-wal", "-shm"):
+                    # By the path: to open and close a file gives up the locks that SQLite has on it in this process.
+                    with contextlib.suppress(OSError):
+                        modes.give(path + suffix, modes.grown)
         return held.connection
 
     def close(self) -> None:

@@ -40,9 +40,7 @@ def edit(layout: Layout, name: str, version: str, change: Callable[[ModelInfo], 
         info, _ = _records.read(layout, name, version)
         info = change(info)
         temporary = f"{folder}/model.yaml"
-        stamp = _records.write(temporary, info)
-        with contextlib.suppress(FileNotFoundError):
-            os.chmod(temporary, os.stat(path).st_mode & 0o777)
+        stamp = _records.write(layout, temporary, info)
         step("edit", "written")
         try:
             os.utime(parent)  # the catalog looks at the name's folder; before, too, for one who is killed in between

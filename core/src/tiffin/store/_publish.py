@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +12,7 @@ import attrs
 
 from tiffin.exceptions import ModelExistsError, StoreError
 from tiffin.files import WriteLedger, WrittenFile, digest_file, sync_file
-from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, check_limits
+from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, Paths, check_limits
 from tiffin.model import Stamp
 from tiffin.store import _arrivals, _records
 from tiffin.store._blobs import Blobs
@@ -55,13 +54,13 @@ def publish(
         StoreError: the folder holds links or special files.
     """
     step(operation, "staged")
-    mode = stat.S_IMODE(os.stat(layout.models).st_mode)
+    modes = layout.modes()
     files, folders = _walk(folder)
     for path in files:
         _own(layout, f"{folder}/{path}", f"{folder}.link", ledger)
     known = _digest(folder, files, ledger)
     for path in files:
-        os.chmod(f"{folder}/{path}", 0o444 & mode)
+        modes.give(f"{folder}/{path}", 0o444 & modes.folder)
     step(operation, "synced")
     for path, written in known.items():
         Blobs(layout).share(f"{folder}/{path}", written.sha256, f"{folder}.link")
@@ -73,12 +72,11 @@ def publish(
     Origins(layout).write(folder, info.content_digest, origin)
     step(operation, "origin")
     record = f"{folder}/{RECORD_NAME}"
-    stamp = _records.write(record, info)
-    os.chmod(record, 0o644 & mode)
+    stamp = _records.write(layout, record, info)
     step(operation, "recorded")
     for path in (*folders, ""):
+        modes.give(f"{folder}/{path}", modes.folder)
         sync_file(f"{folder}/{path}")
-    os.chmod(folder, mode)
     step(operation, "folder-synced")
     with version_lock(layout, info.name, info.version):
         replaced = _place(layout, folder, info, overwrite=overwrite)
@@ -107,7 +105,7 @@ def _place(layout: Layout, folder: str, info: ModelInfo, *, overwrite: bool) -> 
         except FileNotFoundError:
             if not os.path.isdir(folder):
                 raise
-            os.makedirs(parent, exist_ok=True)
+            layout.make_folder(parent)
         except FileExistsError as error:
             if not overwrite:
                 raise exists_error(layout, info.name, info.version) from error
@@ -156,7 +154,6 @@ def _walk(folder: str) -> tuple[list[str], list[str]]:
         with os.scandir(f"{folder}/{relative}") as entries:
             for entry in entries:
                 path = relative + entry.name
-                _check_name(path)
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(path)
                     pending.append(path + "/")
@@ -169,6 +166,15 @@ def _walk(folder: str) -> tuple[list[str], list[str]]:
                         fix="Save a copy of what it stands for",
                         path=path,
                     )
+    paths = Paths()
+    for path in sorted(files):
+        if wrong := paths.add(path):
+            raise StoreError(
+                f"The file {path!r} cannot be saved: {wrong}",
+                why="Not every system could hold it, so it could be neither exported nor pulled",
+                fix="Rename the file",
+                path=path,
+            )
     return sorted(files), sorted(folders, reverse=True)
 
 
@@ -180,20 +186,6 @@ def _own(layout: Layout, path: str, temporary: str, ledger: WriteLedger) -> None
     if os.stat(path).st_nlink > 1 and not Blobs(layout).is_linked(path, ledger.lookup(path)):
         shutil.copyfile(path, temporary)
         os.replace(temporary, path)
-
-
-def _check_name(path: str) -> None:
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise StoreError(f"The file name {path!r} is not UTF-8", fix="Rename the file", path=path) from error
-    if "\\" in path or any(ord(character) < 32 for character in path):
-        raise StoreError(
-            f"The file name {path!r} holds a backslash or a control character",
-            why="Other systems cannot hold such a file",
-            fix="Rename the file",
-            path=path,
-        )
 
 
 def _digest(folder: str, files: list[str], ledger: WriteLedger) -> dict[str, WrittenFile]:
