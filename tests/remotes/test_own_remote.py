@@ -265,9 +265,16 @@ def test_names_that_no_model_can_have_are_pulled_under_another(shelf: Shelf, oth
 
 
 def test_a_signature_that_fits_nothing_does_not_keep_a_model_back(
-    shelf: Shelf, model: Model, store: ModelStore, other: ModelStore
+    shelf: Shelf, model: Model, store: ModelStore, other: ModelStore, fresh_registry: Registry
 ) -> None:
     """Who may write to a remote could else keep everybody from pulling; the user is warned, and it is not kept."""
+
+    class Strict:
+        @hookimpl
+        def check_attestation(self, info: Any, data: bytes, where: str) -> bool:
+            return False
+
+    fresh_registry.register(Strict(), "strict")
     models.push(model, shelf, store=store)
     shelf.signed["iris", "v1"] = [b"{}"]
     with pytest.warns(StoreWarning, match="left out"):

@@ -14,7 +14,6 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,8 @@ from tiffin.exceptions import (
 from tiffin.sharing import _connection, _listen, _socket_paths
 from tiffin.sharing._attach import AttachedService
 from tiffin.sharing._listen import Listener
-from tiffin.wire._codec import encode_call
-from tiffin.wire._frames import CALL, frame_parts
+from tiffin.wire._codec import encode_call, encode_value
+from tiffin.wire._frames import CALL, HELLO, frame_parts
 
 sys.path.insert(0, str(Path(__file__).parent))
 from process_support import descriptors, segments_of, start_python, wait_until_gone
@@ -122,6 +121,16 @@ class TestPort:
 
     def close(self) -> None:
         self.closed.set()
+
+
+def stranger_at(listener: Listener, *, greets: bool = True) -> socket.socket:
+    """Return a connection that speaks the protocol by hand, after its greeting."""
+    stranger = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stranger.connect(listener.address.removeprefix("unix:"))
+    stranger.settimeout(20)
+    if greets:
+        stranger.sendall(frame_parts(HELLO, 0, *encode_value({"protocol": _listen.PROTOCOL}))[0])
+    return stranger
 
 
 class Caller:
@@ -376,11 +385,10 @@ def test_a_client_killed_while_holding_leased_memory_leaves_nothing(listener, se
 @pytest.mark.parametrize(
     "garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 100, frame_parts(CALL, 1, b"")[0][:10] + b"\xff" * 50]
 )
-def test_garbage_closes_its_own_connection_only(listener, service, attached, garbage):
+@pytest.mark.parametrize("greets", [True, False])
+def test_garbage_closes_its_own_connection_only(listener, service, attached, garbage, greets):
     """Who does not speak the protocol is cut off; the others notice nothing."""
-    stranger = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    stranger.connect(listener.address.removeprefix("unix:"))
-    stranger.settimeout(20)
+    stranger = stranger_at(listener, greets=greets)
     stranger.sendall(garbage)
     with contextlib.suppress(ConnectionError):
         while stranger.recv(4096):
@@ -391,9 +399,7 @@ def test_garbage_closes_its_own_connection_only(listener, service, attached, gar
 
 def test_a_call_with_a_damaged_header_fails_alone(listener):
     """Frames whose bounds are sound but whose content is not are answered with an error."""
-    stranger = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    stranger.connect(listener.address.removeprefix("unix:"))
-    stranger.settimeout(20)
+    stranger = stranger_at(listener)
     good = frame_parts(CALL, 2, *encode_call("add", (1,), {}))
     stranger.sendall(frame_parts(CALL, 1, b'["add",[{"x":["os.system","ls"]}],{},null]')[0] + good[0])
     heard = b""
@@ -407,9 +413,9 @@ def test_a_call_with_a_damaged_header_fails_alone(listener):
 def test_a_client_that_does_not_read_holds_up_nobody(listener, service, attached, monkeypatch):
     """Answers for it wait, up to a limit at which its calls are no longer read; others are served."""
     monkeypatch.setattr(_connection, "_FULL", 1 << 20)
-    lazy = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    lazy.connect(listener.address.removeprefix("unix:"))
-    call = b"".join(bytes(part) for part in frame_parts(CALL, 1, *encode_call("add", (np.zeros(12_000),), {})))
+    lazy = stranger_at(listener)
+    calls = itertools.count(1)
+    call = b""
     lazy.setblocking(False)
     for _ in range(2):  # the fixture's, and this one
         assert service.opened.acquire(timeout=20)
@@ -417,10 +423,14 @@ def test_a_client_that_does_not_read_holds_up_nobody(listener, service, attached
     (client,) = [client for client in listener._clients if client._port is service.ports[-1]]
     sent = 0
     while client.connection._watching & selectors.EVENT_READ:
-        with suppress(BlockingIOError):
-            sent += lazy.send(call[sent % len(call) :])
-        # What was read of the lazy one's calls is answered then: the service's thread takes them in their order.
-        assert Caller(attached).call("add", 1) == 2
+        try:
+            call = call or b"".join(
+                map(bytes, frame_parts(CALL, next(calls), *encode_call("add", (np.zeros(12_000),), {})))
+            )
+            count = lazy.send(call)
+            sent, call = sent + count, call[count:]
+        except BlockingIOError:
+            assert Caller(attached).call("add", 1) == 2
         assert sent < 16 << 20
     assert client.connection._outbox_size < 4 << 20
     assert Caller(attached).call("add", 1) == 2
@@ -562,15 +572,28 @@ class TestPaths:
         with pytest.raises(RunnerNotReadyError, match="Start the one that calls"):
             AttachedService(f"unix:{tmp_path / 'nobody'}")
 
-    def test_another_protocol_is_refused(self, listener, monkeypatch):
-        """Versions that do not understand each other say so."""
-        monkeypatch.setattr(_listen, "PROTOCOL", 99)
-        original = _listen.describe_service
+    @pytest.mark.parametrize("version", [1, 99, "2", None])
+    def test_a_runner_of_another_version_is_refused(self, tmp_path, version):
+        """The client says so, with both versions; and so does the client of any other version that reads our greeting."""
+        path = tmp_path / "socket"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+            server.bind(str(path))
+            server.listen()
+            hello = {"protocol": version, "process": 1, "service": {"name": "x", "methods": {}, "default": None}}
+            frame = frame_parts(HELLO, 0, *encode_value(hello))[0]
+            answering = threading.Thread(target=lambda: server.accept()[0].sendall(frame))
+            answering.start()
+            with pytest.raises(RunnerError, match=f"another protocol: version {version}.*version 2"):
+                AttachedService(path)
+            answering.join()
 
-        def describe(hello: Any) -> Any:
-            monkeypatch.setattr(_listen, "PROTOCOL", 1)
-            return original(hello)
-
-        monkeypatch.setattr("tiffin.sharing._attach.describe_service", describe)
-        with pytest.raises(RunnerError, match="another protocol"):
-            AttachedService(listener.address)
+    @pytest.mark.parametrize("version", [1, 3, "2", None])
+    def test_a_client_of_another_version_is_turned_away(self, listener, service, attached, version, caplog):
+        """It has read our version by then; here the log says which one it speaks."""
+        stranger = stranger_at(listener, greets=False)
+        stranger.sendall(frame_parts(HELLO, 0, *encode_value({"protocol": version}))[0])
+        while stranger.recv(4096):
+            pass
+        stranger.close()
+        assert Caller(attached).call("add", 1) == 2
+        assert "speaks another protocol" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiffin.calls._client_limits import ClientLimits
 from tiffin.calls._explanation import Explanation
 from tiffin.calls._interfaces import (
     Backend,
@@ -12,6 +13,7 @@ from tiffin.calls._interfaces import (
     MethodTraits,
     Outcome,
     Port,
+    ReceivedRequest,
     Worker,
     WorkerSpec,
 )
@@ -22,12 +24,14 @@ __all__ = [
     "CallOptions",
     "CallRequest",
     "CallService",
+    "ClientLimits",
     "Deliver",
     "Explained",
     "Explanation",
     "MethodTraits",
     "Outcome",
     "Port",
+    "ReceivedRequest",
     "ThreadWaiter",
     "Worker",
     "WorkerSpec",

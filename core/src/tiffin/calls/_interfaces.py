@@ -15,6 +15,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from tiffin.exceptions import RunnerOptionError
+
 
 @dataclass(frozen=True)
 class MethodTraits:
@@ -175,12 +177,25 @@ class CallOptions:
     """What concerns one call and not the model.
 
     Attributes:
-        timeout: Seconds after which the caller gives up (`CallTimeoutError`); `None` waits.
+        timeout: Seconds after which the caller gives up (`CallTimeoutError`), up to a billion; `None` waits.
         explain: Whether to answer with an explanation as well.
+
+    Raises:
+        RunnerOptionError: The timeout is no such number.
     """
 
     timeout: float | None = None
     explain: bool = False
+
+    def __post_init__(self) -> None:
+        timeout = self.timeout
+        # Written so that NaN fails it. Beyond, the system's clocks have no room.
+        if timeout is not None and not (isinstance(timeout, (int, float)) and 0 <= timeout <= 1e9):
+            raise RunnerOptionError(
+                f"The timeout of a call is {timeout!r}",
+                fix="It is a number of seconds, from 0 to a billion, or None",
+                runner="",
+            )
 
 
 class CallRequest(NamedTuple):
@@ -199,6 +214,16 @@ class CallRequest(NamedTuple):
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     options: CallOptions
+
+
+class ReceivedRequest(CallRequest):
+    """A call that came from another process.
+
+    Attributes:
+        size: Bytes of memory that it brings.
+    """
+
+    size: int = 0
 
 
 class Outcome(NamedTuple):

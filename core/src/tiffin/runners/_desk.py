@@ -65,7 +65,7 @@ class Desk:
         pending: list[tuple[float, int, Timer]] = []
         tie = count()
         while True:
-            rest = max(0.0, pending[0][0] - self._clock()) if pending else None
+            rest = min(max(0.0, pending[0][0] - self._clock()), threading.TIMEOUT_MAX) if pending else None
             try:
                 timer = self._inbox.get(timeout=rest)
             except Empty:

@@ -11,13 +11,15 @@ from numpy import ndarray
 
 from tiffin.batching import BatchAxes, Chunk, Method, Prepared, prepare
 from tiffin.calls import CallOptions, Explained, ThreadWaiter
-from tiffin.exceptions import CallTimeoutError
+from tiffin.exceptions import BatchInputError, CallTimeoutError
 from tiffin.runners._engine import NOT_FREE, Engine
 from tiffin.runners._ports import INLINE, LoopPort, Stage, ThreadPort, explained_one
 from tiffin.runners._runnable import RunnableMethod
 
 _NOWHERE: Any = object()
 _PLAIN = CallOptions()
+_MOST_PARTS = 1 << 16
+"""Parts into which one call is split at most: rows may have no bytes, so that there is no other limit to them."""
 
 
 class LoopPorts:
@@ -159,6 +161,14 @@ class MethodHandle:
             if array.dtype is dtype and array.shape == shape:
                 return Prepared(last.key, last.rows, array, last.layout)
         prepared = prepare(self.name, self._axes, self.declared.parameters, args, kwargs)
+        if prepared.rows > self.method.max_batch_size * _MOST_PARTS:
+            raise BatchInputError(
+                f"A call of {self.name!r} has {prepared.rows} rows",
+                why=f"It would be split into batches of max_batch_size={self.method.max_batch_size} rows, and into no more "
+                f"than {_MOST_PARTS}",
+                fix="Call with fewer rows at a time, or raise max_batch_size",
+                method=self.name,
+            )
         # What arrays of objects hold counts too.
         if simple and prepared.layout is not None and prepared.key is not None and not args[0].dtype.hasobject:
             # Without the payload: nothing of the caller's may stay alive here.

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from tiffin.batching import Method
-from tiffin.calls import Backend, MethodTraits, Worker, WorkerSpec
+from tiffin.calls import Backend, ClientLimits, MethodTraits, Worker, WorkerSpec
 from tiffin.exceptions import RunnerOptionError
 from tiffin.runners._backends import ask_plugins, find_backend
 from tiffin.runners._engine import Engine
@@ -293,17 +293,18 @@ class Runner:
         """The runner as something that other processes can be given access to."""
         return RunnerService(self)
 
-    def listen(self, path: str | Path) -> str:
+    def listen(self, path: str | Path, *, limits: ClientLimits | None = None) -> str:
         """Let clients in other processes of this user attach. Their calls merge with all others.
 
         Args:
             path: Where to make the Unix socket. Its folder is made with mode 0700, or must have it.
+            limits: What each client may take up at one time.
 
         Returns:
             The address for `Runner.attach`: "unix:" and the path.
         """
         self.engine.check_open()
-        listener = Listener(self.service, path)
+        listener = Listener(RunnerService(self, limits), path, limits=limits)
         self._listeners.append(listener)
         return listener.address
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tiffin.batching import Batch, Chunk
-from tiffin.calls import CallRequest, Deliver, Explained, Outcome
-from tiffin.exceptions import RunnerError
+from tiffin.calls import CallRequest, ClientLimits, Deliver, Explained, Outcome
+from tiffin.exceptions import QueueFullError, RunnerError
 from tiffin.runners._desk import Timer
 from tiffin.runners._handles import MethodHandle
 from tiffin.runners._lanes import LaneCall, StreamCall
@@ -36,14 +37,20 @@ class Served(Protocol):
 
 
 class RunnerService:
-    """What a runner offers to clients in other processes."""
+    """What a runner offers to clients in other processes.
 
-    def __init__(self, runner: Served) -> None:
+    Args:
+        runner: The runner.
+        limits: What each client may take up.
+    """
+
+    def __init__(self, runner: Served, limits: ClientLimits | None = None) -> None:
         self._runner = runner
+        self._limits = limits or ClientLimits()
 
     def open_port(self, deliver: Deliver) -> ServicePort:
         """Return a new port, whose outcomes go to `deliver`."""
-        return ServicePort(self._runner, deliver)
+        return ServicePort(self._runner, deliver, self._limits)
 
     def describe(self) -> Mapping[str, Any]:
         """Return the runner's name, its methods and the default one."""
@@ -59,12 +66,16 @@ class RunnerService:
 
 
 class _Open:
-    """One open call: the waiter that the batching core sees."""
+    """One open call: the waiter that the batching core sees.
 
-    __slots__ = ("closed", "timer", "token", "unmerged")
+    It counts until it is answered; a cancelled one until the core lets go of it, which holds its arguments while it waits.
+    """
 
-    def __init__(self, token: Hashable) -> None:
-        self.token = token
+    __slots__ = ("_gone", "closed", "size", "timer", "token", "unmerged")
+
+    def __init__(self, token: Hashable, size: int, gone: Callable[[int], None]) -> None:
+        self.token, self.size = token, size
+        self._gone: Callable[[int], None] | None = gone
         self.closed = False
         self.timer: Timer | None = None
         self.unmerged: LaneCall | None = None
@@ -72,13 +83,51 @@ class _Open:
     def done(self) -> bool:
         return self.closed
 
+    def free(self) -> None:
+        """Count no more. Repeatable."""
+        gone, self._gone = self._gone, None
+        if gone is not None:
+            gone(self.size)
+
+    __del__ = free
+
+
+class _Account:
+    """What one client takes up. For one thread at a time; `gone` for any, at any moment."""
+
+    def __init__(self, limits: ClientLimits, runner: str) -> None:
+        self._limits = limits
+        self._calls = self._bytes = 0
+        self._runner = runner
+        self._ended: deque[int] = deque()
+        self.gone = self._ended.append
+
+    def open(self, token: Hashable, size: int) -> _Open:
+        """Return an open call that brings so many bytes; raises QueueFullError if there is no room for it."""
+        while self._ended:
+            self._bytes -= self._ended.popleft()
+            self._calls -= 1
+        if self._calls >= self._limits.calls or self._bytes + size > self._limits.bytes:
+            raise QueueFullError(
+                f"A call brings {size} bytes, and this client has {self._calls} open calls of runner {self._runner!r} with "
+                f"{self._bytes} bytes",
+                why=f"One client may have {self._limits.calls} calls and {self._limits.bytes} bytes: others need room, too",
+                fix="Wait for answers before calling again, or raise the limits given to listen",
+                runner=self._runner,
+                retry_after=0.1,
+            )
+        self._calls += 1
+        self._bytes += size
+        return _Open(token, size, self.gone)
+
 
 class ServicePort:
     """One client's calls."""
 
-    def __init__(self, runner: Served, deliver: Deliver) -> None:
+    def __init__(self, runner: Served, deliver: Deliver, limits: ClientLimits) -> None:
         self._runner = runner
         self._engine = runner.engine
+        self._account = _Account(limits, runner.name)
         self._deliver = deliver
         self._open: dict[Hashable, _Open] = {}
         self._explaining = Explaining(self)
@@ -89,9 +138,13 @@ class ServicePort:
         last: tuple[Any, bool] | None = None
         refused: list[Outcome] = []
         for request in requests:
-            call = _Open(request.token)
-            self._open[request.token] = call
             handle = self._runner.methods.get(request.method)
+            try:
+                call = self._account.open(request.token, getattr(request, "size", 0))
+            except RunnerError as error:
+                refused.append(Outcome(request.token, error=error))
+                continue
+            self._open[request.token] = call
             try:
                 if handle is None:
                     raise RunnerError(
@@ -104,7 +157,7 @@ class ServicePort:
                     continue
                 key, rows, payload, layout = handle.prepare(request.args, request.kwargs)
             except RunnerError as error:
-                self._close(call)
+                self._answer(call)
                 refused.append(Outcome(request.token, error=error))
                 continue
             explain = request.options.explain
@@ -141,7 +194,7 @@ class ServicePort:
 
     def _start_unmerged(self, handle: UnmergedHandle, call: _Open, request: CallRequest) -> None:
         def emit(item: Any, error: BaseException | None, more: bool) -> None:
-            if (not call.closed) if more else self._close(call):
+            if (not call.closed) if more else self._answer(call):
                 outcome = Outcome(call.token, item, error, None, True) if more else _outcome(call.token, item, error)
                 self._deliver([outcome])
 
@@ -158,6 +211,7 @@ class ServicePort:
             call = self._open.get(token)
             if call is not None and self._close(call) and call.unmerged is not None:
                 call.unmerged.abandon()
+                call.unmerged = None  # it refers to the call
 
     def request_items(self, token: Hashable, count: int) -> None:
         """Allow a streaming call so many more items."""
@@ -179,6 +233,11 @@ class ServicePort:
             call.timer.cancel()
         return True
 
+    def _answer(self, call: _Open) -> bool:
+        """Close a call that is answered; return whether it was open."""
+        call.free()
+        return self._close(call)
+
     # The sink of its chunks
 
     def deliver(self, answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> None:
@@ -187,7 +246,7 @@ class ServicePort:
             _outcome(call.token, result, None)
             for chunk, results in answered
             for call, result in zip(chunk.waiters, results, strict=True)
-            if self._close(call)
+            if self._answer(call)
         ]
         if outcomes:
             self._deliver(outcomes)
@@ -197,7 +256,7 @@ class ServicePort:
         outcomes = [
             Outcome(call.token, error=error)
             for call, error in zip(chunk.waiters, errors, strict=True)
-            if self._close(call)
+            if self._answer(call)
         ]
         if outcomes:
             self._deliver(outcomes)

@@ -21,7 +21,7 @@ from tiffin.exceptions import (
     UnsendableError,
 )
 from tiffin.sharing._connection import Connection, Loop, Message
-from tiffin.sharing._listen import describe_service
+from tiffin.sharing._listen import PROTOCOL, describe_service
 from tiffin.sharing._socket_paths import peer_user, socket_path
 from tiffin.wire import (
     CALL,
@@ -34,6 +34,7 @@ from tiffin.wire import (
     RESULT,
     Agreement,
     Frame,
+    SegmentPool,
     close_in_forks,
     decode_value,
     encode_call,
@@ -81,7 +82,8 @@ class AttachedService:
         self._greeted = threading.Event()
         sock = _connect(os.fspath(path), timeout)
         self._loop = Loop(f"tiffin:attach:{path.name}")
-        self._connection = Connection(self._loop, sock, self._received, self._closed, shared_memory=shared_memory)
+        self._pool = None if shared_memory == 0 else SegmentPool(shared_memory)
+        self._connection = Connection(self._loop, sock, self._received, self._closed, pool=self._pool)
         close_in_forks(self)
         self._loop.start()
         self._connection.start()
@@ -90,7 +92,10 @@ class AttachedService:
         if isinstance(self._greeting, BaseException):
             self.close()
             raise self._greeting
-        self._description = self._greeting
+        self._description, limits = self._greeting
+        self._largest = limits["bytes"]
+        if self._pool is not None:
+            self._pool.restrict(limits["bytes"], limits["segments"])
 
     def describe(self) -> Mapping[str, Any]:
         """Return what the runner says of itself; see `CallService.describe`."""
@@ -130,6 +135,7 @@ class AttachedService:
                 extra = (options.timeout, options.explain)
             try:
                 header, buffers = encode_call(method, args, kwargs, extra, peer=self._agreement)
+                self._check_size(method, buffers)
             except UnsendableError as error:
                 failed.append(Outcome(token, error=error))
                 continue
@@ -150,6 +156,17 @@ class AttachedService:
         if ended is None and messages:
             self._agreement.say(lambda news: self._connection.send([(HELLO, 1, *encode_value(news))]))
             self._connection.send(messages)
+
+    def _check_size(self, method: str, buffers: Sequence[Any]) -> None:
+        size = sum([len(buffer) if type(buffer) is bytes else buffer.nbytes for buffer in buffers])
+        if size > self._largest:
+            raise UnsendableError(
+                f"A call of {method!r} brings {size} bytes",
+                why=f"The runner at {self._address} takes {self._largest} at a time from a client",
+                fix="Call with less at a time, or raise the limits given to listen",
+                where="",
+                type_name="",
+            )
 
     def cancel(self, calls: Sequence[int]) -> None:
         """Forget calls, here and there."""
@@ -205,6 +222,9 @@ class AttachedService:
             hello = decode_value(frame.header, frame.buffers)
             self._greeting = describe_service(hello)
             self._agreement.hear(hello.get("values"))
+            # Before any call: it may come from another thread as soon as this one says so.
+            said = {"protocol": PROTOCOL, "process": os.getpid(), "values": self._agreement.greeting()}
+            self._connection.send([(HELLO, 0, *encode_value(said))])
         except RunnerError as error:
             self._greeting = error
         self._greeted.set()

@@ -7,25 +7,43 @@ received, is the loop thread's. It sleeps in epoll and never polls.
 from __future__ import annotations
 
 import contextlib
+import heapq
+import itertools
 import logging
 import os
 import selectors
 import socket
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from tiffin.exceptions import FrameError
-from tiffin.wire import Frame, Link, SegmentPool, close_in_forks, pass_descriptors, unsent
+from tiffin.wire import (
+    LIMITS,
+    Allowance,
+    Frame,
+    Limits,
+    Link,
+    SegmentPool,
+    close_in_forks,
+    pass_descriptors,
+    unsent,
+)
 
 logger = logging.getLogger("tiffin.runners")
 
 _PARTS = 256
 _FULL = 32 << 20
 """Bytes waiting to be sent from which on nothing more is read from a peer, until it takes what it asked for."""
+
+_LEAST = 1 << 20
+"""Bytes that a frame must bring, if its end does not come, while a connection is patient with it."""
 
 Message = tuple[int, int, bytes, Sequence[Any]]
 """Kind, call id, header and buffers of a frame."""
@@ -41,6 +59,8 @@ class Loop:
     def __init__(self, name: str) -> None:
         self._selector = selectors.DefaultSelector()
         self._tasks: deque[Callable[[], None]] = deque()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._tie = itertools.count()
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._reading, False)
         os.set_blocking(self._writing, False)
@@ -65,6 +85,10 @@ class Loop:
             self._woken = True
             with contextlib.suppress(BlockingIOError):  # full, so it will wake anyway
                 os.write(self._writing, b"\0")
+
+    def call_later(self, seconds: float, task: Callable[[], None]) -> None:
+        """Run `task` after so many seconds. In the loop's thread only."""
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._tie), task))
 
     def watch(self, sock: socket.socket, events: int, ready: Callable[[int], None]) -> None:
         """Call `ready(events)` whenever the socket is; with no events, stop watching it. In the loop's thread only."""
@@ -100,7 +124,9 @@ class Loop:
 
     def _run(self) -> None:
         while not self._stopping:
-            for key, events in self._selector.select():
+            # Rounded up by the system, so it does not wake too early.
+            wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+            for key, events in self._selector.select(wait):
                 # One of the handlers before may have closed it.
                 if key.fd in self._selector.get_map():
                     self._do(partial(key.data, events))
@@ -108,6 +134,8 @@ class Loop:
             self._woken = False
             for _ in range(len(self._tasks)):
                 self._do(self._tasks.popleft())
+            while self._timers and self._timers[0][0] <= time.monotonic():
+                self._do(heapq.heappop(self._timers)[2])
         # What the last tasks have added: connections that end, and whoever waits for that.
         while self._tasks:
             self._do(self._tasks.popleft())
@@ -129,8 +157,10 @@ class Connection:
         received: Called in the loop's thread with the frames that arrived together.
         closed: Called once in the loop's thread, with the reason, when nothing more will arrive; `None` means that
             the peer closed it in order.
-        shared_memory: Bytes of shared memory for what this side sends; `None` means a share of the machine's memory,
-            0 none.
+        pool: Shared memory for what this side sends; `None` sends everything through the socket.
+        limits: What to accept.
+        memory: What large buffers that come through the socket are taken from; `None` sets no limit to all together.
+        patience: Seconds within which a frame that has begun must be there, or bring some bytes; `None` waits.
     """
 
     def __init__(
@@ -140,12 +170,16 @@ class Connection:
         received: Callable[[list[Frame]], None],
         closed: Callable[[BaseException | None], None],
         *,
-        shared_memory: int | None = None,
+        pool: SegmentPool | None,
+        limits: Limits = LIMITS,
+        memory: Allowance | None = None,
+        patience: float | None = None,
     ) -> None:
         sock.setblocking(False)
         self._loop, self._sock, self._received, self._on_closed = loop, sock, received, closed
-        pool = None if shared_memory == 0 else SegmentPool(shared_memory)
-        self._link = Link(self._releases_waiting, pool)
+        self._memory, self._patience = memory, patience
+        self._link = Link(self._releases_waiting, pool, limits, None if memory is None else self._allocate)
+        self._waiting_for = (0, 0)
         self._lock = threading.Lock()
         self._outbox: deque[tuple[list[bytes | memoryview], list[int]]] = deque()
         self._outbox_size = 0
@@ -158,6 +192,11 @@ class Connection:
     def is_closed(self) -> bool:
         """Whether nothing can be sent any more."""
         return self._closed
+
+    @property
+    def unread(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return self._outbox_size
 
     def start(self) -> None:
         """Begin to receive. Once, from any thread."""
@@ -205,6 +244,9 @@ class Connection:
             if not self._outbox:
                 parts, descriptors = self._push(parts, descriptors)
             if parts:
+                if self._memory is not None:
+                    # Copied: a slice of a batch's results would keep the whole batch, for as long as the peer likes.
+                    parts = [bytes(part) for part in parts]
                 self._outbox.append((parts, descriptors))
                 self._outbox_size += sum(map(len, parts))
                 self._loop.call_soon(self._update)
@@ -261,6 +303,8 @@ class Connection:
             except (FrameError, OSError) as error:
                 self._end(error)
                 return
+            if self._patience is not None and self._waiting_for[1] == 0 and self._link.reader.unfinished:
+                self._await_rest(self._patience)
             if frames:
                 try:
                     self._received(frames)
@@ -268,6 +312,42 @@ class Connection:
                     # Its calls would wait for ever.
                     self._end(error)
                     raise
+
+    def _await_rest(self, patience: float) -> None:
+        reader = self._link.reader
+        self._waiting_for = reader.finished, reader.received
+        self._loop.call_later(patience, lambda: self._check_progress(patience))
+
+    def _check_progress(self, patience: float) -> None:
+        """Close a connection on which a frame was begun and does not go on: it holds memory, or descriptors."""
+        if self._told:
+            return
+        reader = self._link.reader
+        finished, received = self._waiting_for
+        self._waiting_for = (0, 0)
+        if not reader.unfinished:
+            return
+        reading = bool(self._watching & selectors.EVENT_READ)
+        if reading and reader.finished == finished and reader.received - received < _LEAST:
+            self._end(FrameError(f"A frame has not come to its end within {patience:g} s"))
+        else:
+            self._await_rest(patience)
+
+    def _allocate(self, nbytes: int) -> Any:
+        memory = self._memory
+        assert memory is not None
+        if not memory.take(nbytes):
+            raise FrameError(
+                f"There is no room for a buffer of {nbytes} bytes that a client sends",
+                why=f"What all clients have sent takes {memory.taken} bytes, and {memory.limit} may",
+            )
+        try:
+            array = np.empty(nbytes, np.uint8)
+        except MemoryError as error:
+            memory.give_back(nbytes)
+            raise FrameError(f"There is no memory for a buffer of {nbytes} bytes that a client sends") from error
+        weakref.finalize(array, memory.give_back, nbytes).atexit = False
+        return array
 
     def _send_outbox(self) -> None:
         with self._lock:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import selectors
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from tiffin.calls import CallOptions, CallRequest, CallService, Outcome, Port
-from tiffin.exceptions import FrameError, RunnerError, UnsendableError
+from tiffin.calls import CallOptions, CallRequest, CallService, ClientLimits, Outcome, Port, ReceivedRequest
+from tiffin.exceptions import FrameError, RunnerError, RunnerOptionError, UnsendableError
 from tiffin.sharing._connection import Connection, Loop, Message
 from tiffin.sharing._socket_paths import bind, file_identity, peer_user, socket_path, unlink_own
 from tiffin.wire import (
@@ -23,12 +25,16 @@ from tiffin.wire import (
     EXPLAIN,
     HELLO,
     ITEM,
+    LIMITS,
     RESULT,
     Agreement,
+    Allowance,
     Frame,
+    SegmentPool,
     close_in_forks,
     decode_call,
     decode_value,
+    default_limit,
     describe_error,
     encode_value,
 )
@@ -37,6 +43,20 @@ logger = logging.getLogger("tiffin.runners")
 
 PROTOCOL = 2
 _NO_OPTIONS = CallOptions()
+_GREETING = 10.0
+"""Seconds within which a client must say which version of the protocol it speaks."""
+_PATIENCE = 60.0
+"""Seconds within which a frame that a client has begun must come to its end, or bring some bytes."""
+_CREDIT = 1024
+"""Items of a stream that a client may ask for at a time."""
+_SEGMENTS = 64
+"""Segments of shared memory that one client may offer, if there are descriptors enough for that."""
+_AT_A_TIME = 1 << 20
+"""Bytes of answers that are made before the first of them is sent."""
+_POOL = 256 << 20
+"""Bytes of shared memory for the answers of one client."""
+_TREE = 16
+"""Bytes of memory that each byte of a header may take as values."""
 
 
 class Listener:
@@ -45,7 +65,8 @@ class Listener:
     Args:
         service: What answers the calls.
         address: `unix:/path` or a path. Its folder is made with mode 0700, or must be so; the socket gets mode 0600.
-        shared_memory: Bytes of shared memory for the results of each client; `None` means a sixteenth of the machine's
+        limits: What each client may take up. Of its calls, rows and bytes the service keeps account.
+        shared_memory: Bytes of shared memory for the results of all clients; `None` means a sixteenth of the machine's
             memory, at most 1 GiB; 0 sends everything through the socket.
 
     Raises:
@@ -53,14 +74,25 @@ class Listener:
     """
 
     def __init__(
-        self, service: CallService, address: str | os.PathLike[str], *, shared_memory: int | None = None
+        self,
+        service: CallService,
+        address: str | os.PathLike[str],
+        *,
+        limits: ClientLimits | None = None,
+        shared_memory: int | None = None,
     ) -> None:
-        self._service, self._shared_memory = service, shared_memory
+        self.service = service
+        self.limits = limits or ClientLimits()
+        # One client may send as much as it may have open; all together twice as much.
+        self.memory = Allowance(2 * self.limits.bytes)
+        self.pooled = Allowance(default_limit() if shared_memory is None else shared_memory)
+        self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4
         self._path = socket_path(address)
         self._sock = bind(self._path)
         self._sock.setblocking(False)
         self._identity = file_identity(self._path)
         self._clients: set[_Client] = set()
+        self._turned_away = False
         self._spare = os.open(os.devnull, os.O_RDONLY)
         self._closed = False
         self._loop = Loop(f"tiffin:listen:{self._path.name}")
@@ -78,6 +110,11 @@ class Listener:
     def clients(self) -> int:
         """How many clients are attached."""
         return len(self._clients)
+
+    @property
+    def unread(self) -> int:
+        """Bytes of answers that clients have not taken."""
+        return sum(client.connection.unread for client in self._clients)
 
     def close(self) -> None:
         """Close every connection, which cancels their calls, and remove the socket. Repeatable."""
@@ -121,34 +158,88 @@ class Listener:
             logger.warning("refused a client of user %d at %s", user, self.address)
             sock.close()
             return
-        self._clients.add(_Client(self._service, self._loop, sock, self._clients, self._shared_memory))
+        if len(self._clients) >= self.limits.clients:
+            if not self._turned_away:
+                logger.warning("%d clients are attached at %s; no more are taken", len(self._clients), self.address)
+            self._turned_away = True
+            sock.close()
+            return
+        # Each segment that is mapped keeps a descriptor. A part of what is left, so that something stays for the next.
+        held = sum(client.segments for client in self._clients)
+        self._clients.add(_Client(self, self._loop, sock, max(0, min(_SEGMENTS, (self._descriptors - held) // 4))))
+
+    def forget(self, client: _Client) -> None:
+        """Count a client no more."""
+        self._clients.discard(client)
+        self._turned_away = False
 
 
 class _Client:
     """One attached client."""
 
-    def __init__(
-        self,
-        service: CallService,
-        loop: Loop,
-        sock: socket.socket,
-        clients: set[_Client],
-        shared_memory: int | None,
-    ) -> None:
-        self._loop, self._clients = loop, clients
-        self.connection = Connection(loop, sock, self._received, self._ended, shared_memory=shared_memory)
-        self._port: Port = service.open_port(self._deliver)
+    def __init__(self, listener: Listener, loop: Loop, sock: socket.socket, segments: int) -> None:
+        self._listener, self._loop, self.segments = listener, loop, segments
+        limits = listener.limits
+        pool = None
+        if listener.pooled.limit:
+            pool = SegmentPool(min(_POOL, listener.pooled.limit), allowance=listener.pooled)
+        self.connection = Connection(
+            loop,
+            sock,
+            self._received,
+            self._ended,
+            pool=pool,
+            limits=replace(LIMITS, total=limits.bytes, segments=segments, mapped=limits.bytes),
+            memory=listener.memory,
+            patience=_PATIENCE,
+        )
+        self._greeted = False
+        self._open: set[int] = set()
+        self._port: Port = listener.service.open_port(self._deliver)
         self._agreement = Agreement()
-        hello = {"protocol": PROTOCOL, "process": os.getpid(), "service": dict(service.describe())}
-        hello["values"] = self._agreement.greeting()
+        hello = {
+            "protocol": PROTOCOL,
+            "process": os.getpid(),
+            "service": dict(listener.service.describe()),
+            "limits": {"bytes": limits.bytes, "segments": segments},
+            "values": self._agreement.greeting(),
+        }
         self.connection.send([(HELLO, 0, *encode_value(hello))])
+        loop.call_later(_GREETING, self._check_greeting)
         self.connection.start()
 
+    def _check_greeting(self) -> None:
+        if not self._greeted:
+            self.connection.close(FrameError(f"It did not say which protocol it speaks within {_GREETING:g} s"))
+
+    def _greet(self, frame: Frame) -> None:
+        said = decode_value(frame.header, frame.buffers) if frame.kind == HELLO else None
+        if not isinstance(said, dict) or said.get("protocol") != PROTOCOL:
+            raise FrameError(
+                f"A client speaks another protocol: {str(said)[:80]}",
+                why=f"This Tiffin speaks version {PROTOCOL}",
+                fix="Use the same version of Tiffin on both sides",
+            )
+        if "values" in said:
+            self._agreement.hear(said["values"])
+        self._greeted = True
+
     def _received(self, frames: list[Frame]) -> None:
+        try:
+            if not self._greeted:
+                self._greet(frames.pop(0))
+            self._take(frames)
+        except FrameError as error:
+            self.connection.close(error)
+
+    def _take(self, frames: list[Frame]) -> None:
         requests: list[CallRequest] = []
         cancelled: list[int] = []
         for kind, call, header, buffers, _ in frames:
             if kind == CALL:
+                if call in self._open:
+                    raise FrameError(f"Call {call} is open already")
+                self._open.add(call)
                 try:
                     method, args, kwargs, extra = decode_call(header, buffers, kinds=self._agreement.receives)
                     options = _NO_OPTIONS if extra is None else _options(extra)
@@ -156,18 +247,22 @@ class _Client:
                     # The frame's bounds are sound, only its content is not: the other calls may go on.
                     self._send([Outcome(call, error=error)])
                     continue
-                requests.append(CallRequest(call, method, args, kwargs, options))
+                request = ReceivedRequest(call, method, args, kwargs, options)
+                request.size = _TREE * len(header) + sum([len(buffer) for buffer in buffers])
+                requests.append(request)
             elif kind == HELLO:
                 self._agreement.hear(decode_value(header, buffers))
             elif kind == CANCEL:
                 cancelled.append(call)
+                self._open.discard(call)
             elif kind == CREDIT:
                 # The call may be in this very batch of frames.
                 if requests:
                     self._port.submit(requests)
                     requests = []
-                with contextlib.suppress(ValueError):
-                    self._port.request_items(call, int(header))
+                self._port.request_items(call, _credit(header))
+            else:
+                raise FrameError(f"A client sent a frame of kind {kind}")
         del frames
         if requests:
             self._port.submit(requests)
@@ -180,18 +275,44 @@ class _Client:
 
     def _send(self, outcomes: Sequence[Outcome]) -> None:
         messages: list[Message] = []
+        size = 0
         for outcome in outcomes:
             call: Any = outcome.token
+            if outcome.result is not None and self._is_behind():
+                self._port.cancel([call])  # a stream
+                outcome = Outcome(call, error=self._refuse_answer())
+            if not outcome.more:
+                self._open.discard(call)
             if outcome.explanation is not None:
                 messages.append((EXPLAIN, call, *encode_value(dict(outcome.explanation), "explanation")))
-            messages.append(_message(call, outcome, self._agreement))
+            message = _message(call, outcome, self._agreement)
+            messages.append(message)
+            size += sum([len(buffer) if type(buffer) is bytes else buffer.nbytes for buffer in message[3]])
+            if size >= _AT_A_TIME:
+                self._say_and_send(messages)
+                messages, size = [], 0
+        self._say_and_send(messages)
+
+    def _say_and_send(self, messages: list[Message]) -> None:
         self._agreement.say(lambda news: self.connection.send([(HELLO, 1, *encode_value(news))]))
         self.connection.send(messages)
+
+    def _is_behind(self) -> bool:
+        unread, allowed = self.connection.unread, self._listener.limits.answers
+        return unread > allowed or (unread > allowed // 8 and self._listener.unread > 4 * allowed)
+
+    def _refuse_answer(self) -> RunnerError:
+        return RunnerError(
+            f"The answer was dropped: {self.connection.unread} bytes of others wait for this client",
+            why=f"It does not read them as fast as they come, and {self._listener.limits.answers} bytes may wait",
+            fix="Call less at a time, or raise the limits given to listen",
+        )
 
     def _ended(self, error: BaseException | None) -> None:
         if error is not None:
             logger.warning("the connection to an attached client broke: %s", error)
-        self._clients.discard(self)
+        self._greeted = True  # nobody waits for it any more
+        self._listener.forget(self)
         self._port.close()
 
 
@@ -209,17 +330,26 @@ def _options(extra: Any) -> CallOptions:
     try:
         timeout, explain = extra
         return CallOptions(None if timeout is None else float(timeout), bool(explain))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RunnerOptionError) as error:
         raise FrameError(f"A call's options are {str(extra)[:80]}") from error
 
 
-def describe_service(hello: Any) -> Mapping[str, Any]:
-    """Return what a server says of its service; raises `RunnerError` if it speaks another protocol."""
-    if not isinstance(hello, dict) or hello.get("protocol") != PROTOCOL or not isinstance(hello.get("service"), dict):
+def _credit(header: bytes) -> int:
+    """Return how many items of a stream a frame asks for."""
+    if not (len(header) <= 4 and header.isdigit() and 0 < int(header) <= _CREDIT):
+        raise FrameError(f"A client asks for {header[:20]!r} items of a stream at once; {_CREDIT} may be")
+    return int(header)
+
+
+def describe_service(hello: Any) -> tuple[Mapping[str, Any], Mapping[str, int]]:
+    """Return what a server says of its service, and of its limits; raises `RunnerError` if it speaks another protocol."""
+    version = hello.get("protocol") if isinstance(hello, dict) else None
+    service, limits = (hello.get(part) if version == PROTOCOL else None for part in ("service", "limits"))
+    sound = isinstance(service, dict) and {"name", "methods", "default"} <= service.keys()
+    if not (sound and isinstance(limits, dict) and {type(limits.get(key)) for key in ("bytes", "segments")} == {int}):
         raise RunnerError(
-            "The runner at the other end speaks another protocol",
+            f"The runner at the other end speaks another protocol: version {str(version)[:20]}",
             why=f"This Tiffin speaks version {PROTOCOL}",
             fix="Use the same version of Tiffin on both sides",
         )
-    service: Mapping[str, Any] = hello["service"]
-    return service
+    return cast("Mapping[str, Any]", service), cast("Mapping[str, int]", limits)

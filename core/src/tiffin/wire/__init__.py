@@ -15,13 +15,15 @@ from tiffin.wire._frames import (
     EXPLAIN,
     HELLO,
     ITEM,
+    LIMITS,
     RESULT,
     Frame,
+    Limits,
     pass_descriptors,
     unsent,
 )
 from tiffin.wire._remote_errors import describe_error, rebuild_error
-from tiffin.wire._shared_memory import SegmentPool
+from tiffin.wire._shared_memory import Allowance, SegmentPool, default_limit
 
 __all__ = [
     "CALL",
@@ -32,16 +34,20 @@ __all__ = [
     "EXPLAIN",
     "HELLO",
     "ITEM",
+    "LIMITS",
     "RESULT",
     "Agreement",
+    "Allowance",
     "Channel",
     "ExpiredError",
     "Frame",
+    "Limits",
     "Link",
     "SegmentPool",
     "close_in_forks",
     "decode_call",
     "decode_value",
+    "default_limit",
     "describe_error",
     "encode_call",
     "encode_value",

@@ -31,6 +31,7 @@ from tiffin.wire._frames import (
     RELEASE,
     RESULT,
     SEGMENT,
+    Allocate,
     Frame,
     FrameReader,
     Limits,
@@ -56,14 +57,21 @@ class Link:
             garbage collector's too, so it must not block.
         pool: This side's shared memory; `None` sends everything through the socket.
         limits: What to accept.
+        allocate: Gives memory for large buffers that come through the socket.
     """
 
-    def __init__(self, ended: Callable[[], None], pool: SegmentPool | None, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        ended: Callable[[], None],
+        pool: SegmentPool | None,
+        limits: Limits = LIMITS,
+        allocate: Allocate | None = None,
+    ) -> None:
         self._pool, self._ended = pool, ended
         self.releases: deque[int] = deque()
         """Leases that have ended and of which the peer has not been told."""
-        self._map = SegmentMap(self._end_lease)
-        self._reader = FrameReader(self._map.view, self._control, limits=limits)
+        self._map = SegmentMap(self._end_lease, limits)
+        self.reader = FrameReader(self._map.view, self._control, limits=limits, allocate=allocate)
 
     def pack(
         self, kind: int, call: int, header: bytes = b"", buffers: Sequence[Any] = ()
@@ -92,14 +100,14 @@ class Link:
 
     def receive(self, sock: socket.socket) -> list[Frame]:
         """Receive once, and return the frames that are not this class's business. Raises as `FrameReader.receive`."""
-        return self._reader.receive(sock)
+        return self.reader.receive(sock)
 
     def close(self) -> None:
         """Free the shared memory of this side; views that callers hold stay valid. Repeatable."""
         if self._pool is not None:
             self._pool.close()
         self._map.close()
-        self._reader.close()
+        self.reader.close()
 
     def _control(self, frame: Frame) -> None:
         if len(frame.descriptors) != (frame.kind == SEGMENT):
@@ -120,7 +128,7 @@ class Link:
     def _place(self, buffer: Any, parts: list[bytes | memoryview], descriptors: list[int]) -> Any:
         size = len(buffer) if type(buffer) is bytes else buffer.nbytes
         # A message carries few descriptors, so the rest of very many large arrays goes through the socket.
-        if size >= THRESHOLD and self._pool is not None and len(descriptors) < 16:
+        if size >= THRESHOLD and self._pool is not None and len(descriptors) < LIMITS.descriptors:
             array = np.frombuffer(buffer, np.uint8) if type(buffer) is bytes else buffer
             placed = self._pool.place(array)
             if placed is not None:

@@ -50,13 +50,18 @@ class Limits:
         buffers: Buffers in one frame at most.
         total: Bytes of all buffers of a frame at most. Memory for them is reserved when the frame begins and only
             used as bytes arrive.
-        descriptors: File descriptors that may arrive before the frame that they belong to.
+        descriptors: File descriptors that may arrive before the frame that they belong to; as many as a sender passes
+            along with one message.
+        segments: Segments of shared memory that are held at one time, and so descriptors.
+        mapped: Bytes of these segments.
     """
 
     header: int = 16 << 20
     buffers: int = 1 << 16
     total: int = 16 << 30
-    descriptors: int = 64
+    descriptors: int = 16
+    segments: int = 128
+    mapped: int = 64 << 30
 
 
 LIMITS = Limits()
@@ -79,6 +84,9 @@ class Frame(NamedTuple):
     buffers: Sequence[Any]
     descriptors: Sequence[int] = ()
 
+
+Allocate = Callable[[int], Any]
+"""Return a new uint8 array of so many bytes, or raise FrameError."""
 
 Resolve = Callable[[int, int, int], Any]
 """Return a uint8 array for (segment, lease, bytes) of shared memory, or raise FrameError."""
@@ -168,6 +176,11 @@ class FrameReader:
             Called in order, before a later frame's buffers are resolved. `None` refuses descriptors; else the socket
             must be an AF_UNIX one.
         limits: What to accept.
+        allocate: Gives memory for large buffers that come through the socket.
+
+    Attributes:
+        received: Bytes that have come, all together.
+        finished: Frames that have come.
     """
 
     def __init__(
@@ -176,8 +189,11 @@ class FrameReader:
         control: Callable[[Frame], None] | None = None,
         *,
         limits: Limits = LIMITS,
+        allocate: Allocate | None = None,
     ) -> None:
         self._resolve, self._control, self._limits = resolve, control, limits
+        self._allocate = allocate or _new_memory
+        self.received = self.finished = 0
         self._passing = control is not None
         self._buffer = bytearray(SMALL)
         self._view = memoryview(self._buffer)
@@ -213,7 +229,13 @@ class FrameReader:
             count, *_ = sock.recvmsg_into(into)
         if not count:
             raise EOFError
+        self.received += count
         return self._received(count)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a frame has come in part, or descriptors without theirs."""
+        return self._partial is not None or self._end > self._start or bool(self._descriptors)
 
     def close(self) -> None:
         """Close the file descriptors that belong to no frame yet."""
@@ -253,6 +275,7 @@ class FrameReader:
         return frames
 
     def _deliver(self, frame: Frame, frames: list[Frame]) -> None:
+        self.finished += 1
         if self._control is not None and (frame.kind in _CONTROL or frame.descriptors):
             self._control(frame)
         else:
@@ -318,10 +341,7 @@ class FrameReader:
         if here == nbytes <= SMALL:
             partial.buffers.append(self._buffer[position : position + nbytes])
             return position + nbytes
-        try:
-            memory: Any = np.empty(nbytes, np.uint8)
-        except MemoryError as error:
-            raise FrameError(f"There is no memory for a buffer of {nbytes} bytes that a peer sends") from error
+        memory = self._allocate(nbytes)
         partial.buffers.append(memory)
         target = memoryview(memory)
         if here:
@@ -352,6 +372,13 @@ class FrameReader:
             self._view = memoryview(self._buffer)
         self._buffer[:size] = kept
         self._start, self._end = 0, size
+
+
+def _new_memory(nbytes: int) -> Any:
+    try:
+        return np.empty(nbytes, np.uint8)
+    except MemoryError as error:
+        raise FrameError(f"There is no memory for a buffer of {nbytes} bytes that a peer sends") from error
 
 
 def _malformed(what: str) -> FrameError:

@@ -4,29 +4,28 @@ Each side owns a pool of segments that it alone writes to. A segment is an anony
 handed to the peer over the socket: it has no name, so nothing is left behind however either process ends. An array is
 copied into a free segment and travels as a lease; the receiver gets a view onto the segment, and gives the lease back
 when the view and everything derived from it are gone. Memory is reserved before a segment is used and its size is
-sealed, so neither side can be struck by SIGBUS; when there is no memory, or the pool is at its limit, the array goes
-through the socket.
+sealed, so neither side can be struck by SIGBUS; from a peer, nothing else is taken. When there is no memory, or the pool
+is at its limit, or the system has no sealed memory, the array goes through the socket.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import mmap
 import os
 import stat
-import tempfile
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tiffin.exceptions import FrameError
-from tiffin.wire._frames import Shared
+from tiffin.wire._frames import LIMITS, Limits, Shared
 
 THRESHOLD = 128 << 10
 """Bytes from which on an array goes through shared memory; below, the socket is as fast, and above it soon takes twice as
@@ -34,8 +33,6 @@ long (`benchmarks/process.py --crossover`)."""
 IDLE = 60.0
 """Seconds after which a free segment that nothing needed is given back to the system."""
 _STEP = 64 << 10
-_FOLDER = "/dev/shm"
-"""Where files are memory, on systems without memfd."""
 
 
 def default_limit() -> int:
@@ -45,43 +42,63 @@ def default_limit() -> int:
 
 
 def create_segment(size: int) -> int:
-    """Return the descriptor of a new anonymous file with `size` bytes of reserved memory.
+    """Return the descriptor of a new anonymous file with `size` bytes of reserved memory, its size sealed.
 
     Raises:
-        OSError: There is no memory for it.
+        OSError: There is no memory for it, or the system has no such files.
     """
-    descriptor, sealable = _anonymous_file()
+    if not hasattr(os, "memfd_create"):
+        raise OSError(errno.ENOSYS, "This system has no memory whose size can be sealed")
+    descriptor = os.memfd_create("tiffin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        if not hasattr(os, "posix_fallocate"):
-            raise OSError(errno.ENOSYS, "This system cannot reserve memory for a file")
         # Reserves; a sparse file would raise SIGBUS in whoever writes the page that memory has run out for.
         os.posix_fallocate(descriptor, 0, size)
-        if sealable:
-            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _anonymous_file() -> tuple[int, bool]:
-    """Return a descriptor of a file without a name, and whether its size can be sealed."""
-    if hasattr(os, "memfd_create"):
-        with contextlib.suppress(OSError):
-            return os.memfd_create("tiffin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), True
-    folder = _FOLDER if os.access(_FOLDER, os.W_OK) else None
-    descriptor, path = tempfile.mkstemp(prefix="tiffin-", dir=folder)
-    os.unlink(path)  # noqa: PTH108 - as early as possible, nothing may come between
-    return descriptor, False
+class Allowance:
+    """Bytes that several holders may have together. `take` is for one thread at a time, `give_back` for any, at any moment.
+
+    Args:
+        limit: The bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._taken = 0
+        # No lock: the garbage collector may call in the middle of `take`.
+        self._returned: deque[int] = deque()
+
+    @property
+    def taken(self) -> int:
+        """Bytes that are held now."""
+        while self._returned:
+            self._taken -= self._returned.popleft()
+        return self._taken
+
+    def take(self, size: int) -> bool:
+        """Take so many bytes; return whether they are there."""
+        if self.taken + size > self.limit:
+            return False
+        self._taken += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Give back bytes that were taken."""
+        self._returned.append(size)
 
 
 class _Segment:
-    __slots__ = ("descriptor", "id", "known", "lease", "memory", "size", "used")
+    __slots__ = ("descriptor", "id", "lease", "memory", "size", "used")
 
     def __init__(self, number: int, size: int, descriptor: int, memory: mmap.mmap) -> None:
-        self.id, self.size, self.descriptor, self.memory = number, size, descriptor, memory
+        self.id, self.size, self.memory = number, size, memory
+        self.descriptor: int | None = descriptor
         self.lease = 0
-        self.known = False
         self.used = 0.0
 
 
@@ -90,6 +107,8 @@ class SegmentPool:
 
     Args:
         limit: Bytes that the pool holds at most, free or leased.
+        segments: Segments that it holds at most; each takes a file descriptor.
+        allowance: What it shares with other pools, all of them used by one thread; `None` for nothing.
         create: Makes a segment, as `create_segment`.
         clock: The time in seconds, monotonic.
     """
@@ -98,15 +117,18 @@ class SegmentPool:
         self,
         limit: int | None = None,
         *,
+        segments: int = LIMITS.segments,
+        allowance: Allowance | None = None,
         create: Callable[[int], int] = create_segment,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit = default_limit() if limit is None else limit
+        self._segments, self._allowance = segments, allowance
         self._create, self._clock = create, clock
         self._lock = threading.Lock()
         self._free: list[_Segment] = []
         self._leased: dict[int, _Segment] = {}
-        self._size = 0
+        self._size = self._count = 0
         self._numbers = 0
         self._leases = 0
         self._closed = False
@@ -120,6 +142,10 @@ class SegmentPool:
     def leased(self) -> int:
         """How many segments the peer holds leases on."""
         return len(self._leased)
+
+    def restrict(self, limit: int, segments: int) -> None:
+        """Keep to lower limits from now on: those of the peer."""
+        self._limit, self._segments = min(self._limit, limit), min(self._segments, segments)
 
     def place(self, array: np.ndarray[Any, Any]) -> tuple[Shared, int | None, list[int]] | None:
         """Copy an array into a segment and lease it to the peer.
@@ -141,8 +167,8 @@ class SegmentPool:
             self._leases += 1
             segment.lease = self._leases
             self._leased[segment.lease] = segment
-            descriptor = None if segment.known else os.dup(segment.descriptor)
-            segment.known = True
+            # The mapping stays; the descriptor is of no more use here.
+            descriptor, segment.descriptor = segment.descriptor, None
             into = np.ndarray(array.shape, array.dtype, segment.memory)
         # Outside the lock: it takes milliseconds, and the segment is this call's alone.
         np.copyto(into, array)
@@ -174,11 +200,17 @@ class SegmentPool:
         if self._closed or size > self._limit:
             return None
         # Oldest first: what was used last is likely to be needed again.
-        while self._free and self._size + size > self._limit:
+        while self._free and self._is_full(size):
             gone.append(self._discard(self._free.pop(0)))
-        if self._size + size > self._limit:
+        if self._is_full(size) or (self._allowance is not None and not self._allowance.take(size)):
             return None
-        return self._make(size)
+        segment = self._make(size)
+        if segment is None and self._allowance is not None:
+            self._allowance.give_back(size)
+        return segment
+
+    def _is_full(self, size: int) -> bool:
+        return self._size + size > self._limit or self._count >= self._segments
 
     def _make(self, size: int) -> _Segment | None:
         try:
@@ -191,6 +223,7 @@ class SegmentPool:
             os.close(descriptor)
             return None
         self._numbers += 1
+        self._count += 1
         self._size += size
         return _Segment(self._numbers, size, descriptor, memory)
 
@@ -205,7 +238,11 @@ class SegmentPool:
         # The mapping ends with the last reference: another thread may be copying into it while the pool closes, and
         # closing it would not stop at that (numpy does not hold on to the buffers of its arrays).
         self._size -= segment.size
-        os.close(segment.descriptor)
+        self._count -= 1
+        if self._allowance is not None:
+            self._allowance.give_back(segment.size)
+        if segment.descriptor is not None:
+            os.close(segment.descriptor)
         return segment.id
 
 
@@ -215,11 +252,11 @@ class SegmentMap:
     Args:
         release: Called with a lease's number when its view is gone: from any thread, at any moment, by the garbage
             collector too. Must not block.
-        limit: Bytes to map at most.
+        limits: Bytes to map at most, and segments.
     """
 
-    def __init__(self, release: Callable[[int], None], *, limit: int = 64 << 30) -> None:
-        self._release, self._limit = release, limit
+    def __init__(self, release: Callable[[int], None], limits: Limits = LIMITS) -> None:
+        self._release, self._limits = release, limits
         self._segments: dict[int, mmap.mmap] = {}
         self._size = 0
 
@@ -231,8 +268,12 @@ class SegmentMap:
         """
         try:
             size = _reliable_size(descriptor)
-            if segment in self._segments or self._size + size > self._limit:
-                raise FrameError(f"A peer offers segment {segment} of {size} bytes twice, or beyond the limit")
+            limits, count = self._limits, len(self._segments)
+            if segment in self._segments or count >= limits.segments or self._size + size > limits.mapped:
+                raise FrameError(
+                    f"A peer offers segment {segment} of {size} bytes twice, or beyond the limit",
+                    why=f"{count} segments of {self._size} bytes are here; {limits.segments} of {limits.mapped} may be",
+                )
             memory = mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0))
         except (OSError, ValueError) as error:
             raise FrameError(f"A peer's shared memory cannot be mapped: {error}") from error
@@ -271,17 +312,14 @@ class SegmentMap:
 def _reliable_size(descriptor: int) -> int:
     """Return the size of a segment whose pages all exist and stay; otherwise touching it could end this process."""
     status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise FrameError("A peer passed a descriptor that is no shared memory")
     try:
         seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
-        safe, sealable = bool(seals & fcntl.F_SEAL_SHRINK), not seals & fcntl.F_SEAL_SEAL
     except (OSError, AttributeError):
-        safe = sealable = False
-    # No memfd, but an unlinked file: nobody else can open it, and the peer is this user's own process.
-    unlinked = not sealable and status.st_nlink == 0 and status.st_uid == os.geteuid()
-    if not safe and not unlinked:
-        raise FrameError("A peer's shared memory could shrink under this process")
-    if not status.st_size or status.st_blocks * 512 < status.st_size:
+        seals = 0
+    if not stat.S_ISREG(status.st_mode) or not seals & fcntl.F_SEAL_SHRINK:
+        raise FrameError("A peer passed a descriptor of memory that could shrink under this process")
+    # Pages of other sizes come from a reserve of their own: one that was given back may not come again.
+    ordinary = os.fstatvfs(descriptor).f_bsize == mmap.PAGESIZE
+    if not ordinary or not status.st_size or status.st_blocks * 512 < status.st_size:
         raise FrameError(f"A peer's shared memory of {status.st_size} bytes is not reserved")
     return status.st_size

@@ -1,0 +1,26 @@
+"""What attached clients may take up of a runner: one that means harm, or has lost count, must not take it from the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tiffin.wire import default_limit
+
+
+@dataclass(frozen=True)
+class ClientLimits:
+    """What each attached client may take up at one time. Rows that wait are counted for all callers, by `max_queue_rows`.
+
+    Attributes:
+        clients: How many clients may be attached; more are turned away.
+        calls: Open calls of one client; more are turned away with `QueueFullError`.
+        bytes: Bytes of the arguments of its open calls, and of one call alone. More open calls are turned away with
+            `QueueFullError`; a larger call is `UnsendableError`. By default a sixteenth of the machine's memory, at most
+            1 GiB.
+        answers: Bytes of answers that wait for it to read them; the calls of further ones fail.
+    """
+
+    clients: int = 128
+    calls: int = 10_000
+    bytes: int = field(default_factory=default_limit)
+    answers: int = 256 << 20
