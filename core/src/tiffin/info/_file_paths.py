@@ -46,8 +46,8 @@ class Paths:
         """
         if not path or path.startswith("/"):
             return "its path is absolute"
-        if path[0].isalpha() and path[1:2] == ":":
-            return f"its path begins as those of a drive do: {path[:2]}"
+        if path[0].isascii() and path[0].isalpha() and path[1:2] == ":":
+            return f"its path begins with {path[:2]!r}, which is a drive on Windows"
         parts = path.split("/")
         if any(part in ("", ".", "..") for part in parts):
             return "its path leads outside, or is not plain"
