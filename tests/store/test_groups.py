@@ -19,6 +19,8 @@ from tiffin.remotes import connected, pull, push
 from tiffin.store import ModelStore
 from tiffin.store._attestations import Attestations
 from tiffin.store.gc import gc
+from tiffin.store.history import history
+from tiffin.store.trash import undelete
 from tiffin.store.usage import usage
 from tiffin.store.verifying import verify
 
@@ -75,9 +77,12 @@ def changes(store: ModelStore, mark: int) -> None:
     store.set_alias(f"came:{mark}", "taken")
     save(store, f"m:{mark}", mark, overwrite=True)
     store.untrust(f"came:{mark}")
+    store.delete(f"m:{mark}", force=True)
+    store.delete(f"raw:{mark}", now=True)
+    undelete(store, f"m:{mark}")
     store.delete(f"m:{mark}")
-    store.delete(f"raw:{mark}")
-    gc(store)
+    assert history(store, f"m:{mark}")
+    gc(store, trash=True)
 
 
 def act(root: str, user: int, umask: int, jobs: list[list[Any]], group: int = GROUP) -> list[str]:

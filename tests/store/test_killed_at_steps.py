@@ -59,11 +59,11 @@ def create(store: ModelStore) -> None:
 
 
 def delete(store: ModelStore) -> None:
-    store.delete("kept:1")
+    store.delete("kept:1", force=True)
 
 
 def delete_last(store: ModelStore) -> None:
-    store.delete("alone:1")
+    store.delete("alone:1", force=True)
 
 
 def edit(store: ModelStore) -> None:

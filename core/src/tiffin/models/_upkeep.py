@@ -30,11 +30,17 @@ def verify(
     return verify(store or default_store(), tag, accept=accept)
 
 
-def gc(*, dry_run: bool = False, store: ModelStore | None = None) -> Garbage:
-    """Remove what no version needs: abandoned work, unused contents, dangling aliases. See `tiffin models gc`."""
+def gc(*, dry_run: bool = False, trash: bool = False, store: ModelStore | None = None) -> Garbage:
+    """Remove what no version needs: abandoned work, unused contents, dangling aliases. See `tiffin models gc`.
+
+    Args:
+        dry_run: whether only to tell.
+        trash: whether deleted versions are freed as well; they cannot be had back then.
+        store: another store than the default one.
+    """
     from tiffin.store.gc import gc
 
-    return gc(store or default_store(), dry_run=dry_run)
+    return gc(store or default_store(), dry_run=dry_run, trash=trash)
 
 
 def usage(name: str | None = None, *, store: ModelStore | None = None) -> StoreUsage:

@@ -183,10 +183,43 @@ def model_loaded(model: StoredModel, obj: Any) -> None:
 def model_deleted(tag: Tag) -> None:
     """Note that a version was deleted by this process.
 
-    Called after it is gone. What is raised here reaches the user, and the model stays deleted.
+    Called after it is gone, into the trash or for good. What is raised here reaches the user, and the model stays deleted.
 
     Args:
         tag: the full tag.
+
+    Returns:
+        Nothing; answers are passed over.
+    """
+
+
+@hookspec
+def model_restored(model: StoredModel) -> None:
+    """Note that a deleted version was put back by this process.
+
+    Called after it is visible to others again. What is raised here reaches the user, and the model stays.
+
+    Args:
+        model: the version, as it was.
+
+    Returns:
+        Nothing; answers are passed over.
+    """
+
+
+@hookspec
+def alias_changed(name: str, alias: str, before: str | None, after: str | None) -> None:
+    """Note that an alias was set, moved or removed by this process.
+
+    Called after the change, and not where an alias is set to what it means already: for aliases that are set or removed, that
+    come with a pull, that go with a deleted version (after `model_deleted`), and that `gc` removes since their version was
+    gone. What is raised here reaches the user, and the change stays.
+
+    Args:
+        name: the model's name.
+        alias: the alias.
+        before: the full version that it meant; `None` where there was none, or it could not be read.
+        after: the full version that it means now; `None` where it was removed.
 
     Returns:
         Nothing; answers are passed over.

@@ -1,19 +1,18 @@
-"""Aliases: names for versions that are set by hand, one file each, moved atomically."""
+"""Aliases: names for versions that are set by hand, one file each. How they are changed is in `_changes`."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 
-from tiffin.exceptions import ModelNotFoundError, StoreError
-from tiffin.files import sync_file, unreadable
-from tiffin.store._layout import Layout, step
-from tiffin.store._staging import named_lock, staged
+from tiffin.exceptions import StoreError
+from tiffin.files import unreadable
+from tiffin.store._layout import Layout
 from tiffin.tags import is_part
 
 
 class Aliases:
-    """The aliases of a store.
+    """The aliases of a store, as they are on the disk.
 
     Args:
         layout: where the store has what.
@@ -69,54 +68,3 @@ class Aliases:
             for alias, version in self.of_name(name).items():
                 found.setdefault((name, version), []).append(alias)
         return found
-
-    def write(self, name: str, alias: str, version: str) -> None:
-        """Let the alias mean the version; readers see the old one or the new one.
-
-        Raises:
-            ModelNotFoundError: the version was deleted meanwhile.
-        """
-        with staged(self._layout, "alias") as folder, self._lock(name):
-            # Looked at under the lock: whoever deletes the version later finds the alias, and removes it.
-            if not os.path.exists(self._layout.record(name, version)):
-                raise ModelNotFoundError(f"Model '{name}:{version}' was deleted", tag=f"{name}:{version}")
-            temporary = f"{folder}/{alias}"
-            self._layout.modes().write(temporary, f"{version}\n".encode())
-            step("alias", "written")
-            parent = f"{self._layout.aliases}/{name}"
-            made = not os.path.isdir(parent)
-            self._layout.make_folder(parent)
-            os.replace(temporary, f"{parent}/{alias}")
-            step("alias", "renamed")
-            sync_file(parent)
-            if made:
-                sync_file(self._layout.aliases)
-
-    def remove(self, name: str, alias: str) -> bool:
-        """Remove the alias; returns whether it was there."""
-        with self._lock(name):
-            return self._unlink(name, alias)
-
-    def remove_those_of(self, name: str, version: str) -> list[str]:
-        """Remove the aliases that mean a version; returns them."""
-        if version not in self.of_name(name).values():
-            return []
-        with self._lock(name):
-            found = [alias for alias, target in self.of_name(name).items() if target == version]
-            return [alias for alias in found if self._unlink(name, alias)]
-
-    def _unlink(self, name: str, alias: str) -> bool:
-        parent = f"{self._layout.aliases}/{name}"
-        try:
-            os.unlink(f"{parent}/{alias}")
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        with contextlib.suppress(FileNotFoundError):
-            sync_file(parent)
-        with contextlib.suppress(OSError):  # other aliases of the name are left
-            os.rmdir(parent)
-        return True
-
-    def _lock(self, name: str) -> contextlib.AbstractContextManager[None]:
-        # Else an alias that is moved at the moment in which the version that it meant is deleted would go with that.
-        return named_lock(self._layout, f"aliases.{name}")

@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from tiffin.store._deleted import entries
 from tiffin.store._layout import Layout
 from tiffin.store._staging import is_aside
 
@@ -72,6 +73,7 @@ def sweep(layout: Layout) -> None:
                     note.stat(follow_symlinks=False).st_mtime < time.time() - _UNDER_WAY
                     and not os.path.lexists(layout.version(folder.name, note.name))
                     and not is_aside(layout, folder.name, note.name)
+                    and not any(found.version == note.name for found in entries(layout, folder.name))
                 ):
                     os.unlink(note.path)
         with contextlib.suppress(OSError):  # it holds others

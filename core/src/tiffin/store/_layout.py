@@ -35,9 +35,12 @@ class Layout:
         self.arrivals = os.path.join(root, "arrivals")
         self.signatures = os.path.join(root, "signatures")
         self.aliases = os.path.join(root, "aliases")
+        self.journal = os.path.join(root, "journal")
+        self.trash = os.path.join(root, "trash")
         self.staging = os.path.join(root, "staging")
         self.partial = os.path.join(root, "partial")
         self.catalog = os.path.join(root, "catalog.sqlite")
+        self.trash_due = 0.0
         self._known = self._prepared = False
 
     def version(self, name: str, version: str) -> str:
@@ -51,6 +54,10 @@ class Layout:
     def blob(self, sha256: str) -> str:
         """Return the path of the blob with this digest."""
         return f"{self.blobs}/{sha256[:2]}/{sha256}"
+
+    def journal_of(self, name: str) -> str:
+        """Return the path of a name's journal."""
+        return f"{self.journal}/{name}"
 
     def modes(self) -> Modes:
         """Return the modes and group of what is made here: those of models/, or of what is there instead."""
@@ -133,9 +140,9 @@ class Layout:
                 self.make_folder(folder)
             self.make_folder(self.staging, inner=True)
             # Made now as well: who changes the store later may not be allowed to make them.
-            for folder, inner in ((self.arrivals, False), (self.signatures, False), (self.partial, True)):
+            for folder in (self.arrivals, self.signatures, self.journal, self.trash, self.partial):
                 with contextlib.suppress(OSError):
-                    self.make_folder(folder, inner=inner)
+                    self.make_folder(folder, inner=folder == self.partial)
             modes = self.modes()
             for folder in (self.staging, self.partial):
                 with contextlib.suppress(OSError):  # as an older Tiffin has made them: for their maker alone
@@ -174,7 +181,7 @@ def disk_errors(root: str) -> Iterator[None]:
             raise StorageFullError(
                 f"No space is left in the store {root}",
                 why="Nothing was published, and nothing half-written remains",
-                fix="Free space, for example with: tiffin models gc",
+                fix="Free space, for example that of deleted models: tiffin models gc --trash, or tiffin models delete --now",
                 path=root,
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):

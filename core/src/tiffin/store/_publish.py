@@ -16,10 +16,10 @@ from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, Paths, check_limits
 from tiffin.model import Stamp
 from tiffin.store import _arrivals, _records
 from tiffin.store._blobs import Blobs
+from tiffin.store._journal import changing_name
 from tiffin.store._layout import Layout, step
 from tiffin.store._origins import Origins
 from tiffin.store._rename import exchange, rename_new
-from tiffin.store._staging import version_lock
 
 _LARGE = 8 << 20
 """Bytes from which on the files of a version are hashed by two threads."""
@@ -42,7 +42,8 @@ def publish(
         folder: the staged folder, with all files but model.yaml.
         info: the record; its files and content digest are filled in here.
         ledger: digests that are known already.
-        origin: how the store got this content, for its origin record.
+        origin: how the store got this content, for its origin record and the journal: "saved here", "imported from …",
+            "pulled from …".
         overwrite: whether a version that exists is replaced, in one step.
         operation: what the steps are announced as.
 
@@ -78,8 +79,10 @@ def publish(
         modes.give(f"{folder}/{path}", modes.folder)
         sync_file(f"{folder}/{path}")
     step(operation, "folder-synced")
-    with version_lock(layout, info.name, info.version):
+    with changing_name(layout, info.name) as notes:
         replaced = _place(layout, folder, info, overwrite=overwrite)
+        kind, _, how = origin.partition(" ")
+        notes.add("overwritten" if replaced else kind, version=info.version, how=origin if replaced else how)
         step(operation, "renamed")
     parent = f"{layout.models}/{info.name}"
     with contextlib.suppress(FileNotFoundError):  # deleted already by another process, and the name with it

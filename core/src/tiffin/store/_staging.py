@@ -14,11 +14,13 @@ import time
 from collections.abc import Iterator
 
 from tiffin.files import sync_file
-from tiffin.store._layout import Layout, disk_errors, step
+from tiffin.store._layout import Layout, step
 from tiffin.store._rename import rename_new, split_aside
 from tiffin.tags import new_version
 
 _LOCK = ".lock"
+NAMES = "name."
+"""What the locks of names begin with. One that a dead process has left says that a name may be other than its journal."""
 _PATIENCE = 20
 """Times that a lock which another user has just made is tried to open, a millisecond apart."""
 _held: set[Lock] = set()
@@ -32,10 +34,14 @@ class Lock:
     Args:
         layout: the store.
         name: what it is called there.
+
+    Attributes:
+        was_left: whether its file was there when the lock was taken: a process that held it was killed.
     """
 
     def __init__(self, layout: Layout, name: str) -> None:
         self.path = f"{layout.staging}/{name}{_LOCK}"
+        self.was_left = False
         self._layout = layout
         self._descriptor = -1
 
@@ -67,19 +73,27 @@ class Lock:
             self._close()
 
     def _open(self) -> int:
-        for attempt in range(_PATIENCE):
+        flags, attempts = os.O_RDWR | os.O_CLOEXEC, _PATIENCE
+        while True:
             try:
-                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            except PermissionError:
-                # Another user may have made it in this moment, and not let the group have it yet.
-                if attempt == _PATIENCE - 1 or not os.path.lexists(self.path):
-                    raise
-                time.sleep(0.001)
+                descriptor = os.open(self.path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                self.was_left = True
             else:
+                self.was_left = False
                 modes = self._layout.modes()
                 modes.give(descriptor, modes.held)
                 return descriptor
-        raise AssertionError("unreachable")
+            try:
+                return os.open(self.path, flags)
+            except FileNotFoundError:
+                continue  # released in this moment
+            except PermissionError:
+                # Another user may have made it in this moment, and not let the group have it yet.
+                attempts -= 1
+                if not attempts:
+                    raise
+                time.sleep(0.001)
 
     def release(self) -> None:
         """Remove the file and give the lock up."""
@@ -130,31 +144,6 @@ def staged(layout: Layout, operation: str) -> Iterator[str]:
             lock.release()
 
 
-@contextlib.contextmanager
-def changing(layout: Layout) -> Iterator[None]:
-    """Make the store ready for a change in the block: folders made, abandoned work swept, disk errors told."""
-    layout.prepare()
-    with disk_errors(layout.root):
-        sweep(layout)
-        yield
-
-
-@contextlib.contextmanager
-def named_lock(layout: Layout, name: str) -> Iterator[None]:
-    """Hold the lock called `name` for the block; waits for others that hold it."""
-    lock = Lock(layout, name)
-    lock.acquire(wait=True)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def version_lock(layout: Layout, name: str, version: str) -> contextlib.AbstractContextManager[None]:
-    """Hold, for the block, the right to change one version: to put it in place, replace, edit or delete it."""
-    return named_lock(layout, f"version.{name}.{version}")
-
-
 def sweep(layout: Layout, *, dry_run: bool = False) -> list[str]:
     """Remove abandoned work; put back a version that an interrupted exchange had put aside.
 
@@ -165,6 +154,8 @@ def sweep(layout: Layout, *, dry_run: bool = False) -> list[str]:
     """
     removed = []
     for identity in sorted(_work(layout)):
+        if identity.startswith(NAMES):
+            continue
         lock = Lock(layout, identity)
         try:
             if not lock.acquire(wait=False):

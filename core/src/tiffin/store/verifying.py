@@ -265,7 +265,7 @@ class _Checker:
 
         try:
             with self.store.changing() as folder:
-                accepted, stamp = _changes.edit(self.layout, info.name, info.version, reseal)
+                accepted, stamp = _changes.edit(self.layout, info.name, info.version, reseal, what="accepted")
                 self._accept_origin(folder, info.content_digest, accepted.content_digest)
                 step("accept", "origin")
         except TiffinError as error:
