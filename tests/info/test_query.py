@@ -120,17 +120,17 @@ REFUSED = [
     ("metadata.a = 1", 12, "equality is written =="),
     ("metadata.a == ", 13, "a value is expected"),
     ("metadata.a == b", 13, "a value is expected"),
-    ("metadata.a == 1 metadata.b", 15, "and, or, or the end is expected"),
+    ("metadata.a == 1 metadata.b", 16, "and, or, or the end is expected"),
     ("(metadata.a", 11, "a parenthesis is not closed"),
     ("metadata.a)", 10, "and, or, or the end is expected"),
     ("metadata.a == 'x", 13, "a value is expected"),
     ("metadata.a and", 14, "a field is expected"),
     ("metadata..a", 9, "a field is expected"),
-    ("metadata.a > 1 > 0", 14, "and, or, or the end"),
+    ("metadata.a > 1 > 0", 15, "and, or, or the end"),
     ("__import__('os').system('x')", 0, "there is no field '__import__'"),
-    ("name == 'x' if True else 1", 11, "and, or, or the end"),
+    ("name == 'x' if True else 1", 12, "and, or, or the end"),
     ("(" * 60 + "name" + ")" * 60, 51, "nested more than 50"),
-    ("not " * 60 + "name", 204, "nested more than 50"),
+    ("not " * 60 + "name", 203, "nested more than 50"),
     ("x" * 10_001, 0, "10001 characters"),
 ]
 
@@ -147,10 +147,13 @@ def test_what_cannot_be_read_is_told_with_its_place(query: str, position: int, t
 @given(st.text(max_size=60) | st.text(alphabet="()=<>!'\"\\. andortm1-", max_size=40))
 def test_any_text_is_read_or_refused(query: str) -> None:
     """By the error that says so, and by no other."""
+    refused: list[QueryError] = []
     try:
         test = parse_query(query)
     except QueryError as error:
-        assert 0 <= error.position <= len(query)
+        refused.append(error)
+    if refused:
+        assert 0 <= refused[0].position <= len(query)
     else:
         assert isinstance(test(lambda root: {} if root in ("labels", "metadata") else "x"), bool)
 
@@ -162,7 +165,7 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 def test_any_text_can_be_asked_for(key: str, value: str) -> None:
     """In quotes, with a backslash before quotes and backslashes."""
     quoted = [text.replace("\\", "\\\\").replace('"', '\\"') for text in (key, value)]
-    model = info(**{"k": {key: value}})
+    model = info(k={key: value})
     assert select([model], where=f'metadata.k."{quoted[0]}" == "{quoted[1]}"') == [model]
 
 

@@ -76,7 +76,7 @@ def problems(store: ModelStore) -> list[Problem]:
 
 def assert_tidy(store: ModelStore) -> None:
     """Fail if anything is left in the store that no version needs, once garbage is collected."""
-    gc(store)
+    gc(store, trash=True)
     layout = store.layout
     assert_explained(store)
     assert list(Path(layout.staging).iterdir()) == []

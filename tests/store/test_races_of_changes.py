@@ -63,7 +63,7 @@ def delete_one(root: str, gate: str) -> str:
     store = ModelStore(root)
     wait_at(gate)
     try:
-        return str(*store.delete("x:1"))
+        return str(*store.delete("x:1", force=True))
     except ModelNotFoundError as error:
         return str(error)
 

@@ -21,7 +21,7 @@ from tiffin.store.usage import usage
 from tiffin.store.verifying import verify
 from tiffin.tags import Tag, time_of
 
-MEGA = 1_000_000
+MEGA = 2_000_000
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +149,7 @@ def test_deleting_now_frees_at_once(store: ModelStore) -> None:
 
 def test_contents_are_shared_with_what_is_in_the_trash(store: ModelStore) -> None:
     """The bytes stay as long as one has them, are counted once, and emptying frees what only deleted versions have."""
-    shared, own = numpy.random.default_rng(1).random((2, MEGA // 8))
+    shared, own = (numpy.random.default_rng(seed).random(MEGA // 8) for seed in (1, 2))
     store.save("x:1", {"shared": shared, "own": own})
     store.save("x:2", {"shared": shared})
     store.delete("x:1")

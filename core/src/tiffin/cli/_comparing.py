@@ -43,7 +43,7 @@ def diff(first: str, second: str, output: str) -> None:
 
 def _name(difference: Any) -> str:
     section = {"record": "", "environment": "", "labels": "labels.", "metadata": "metadata."}
-    return section.get(difference.section, f"{difference.section.removesuffix('s')} ") + difference.field
+    return f"{section.get(difference.section, difference.section.removesuffix('s') + ' ')}{difference.field}"
 
 
 def _text(difference: Any, value: Any) -> str:

@@ -70,14 +70,8 @@ def list_models(
     joined by and, or, not and parentheses.
     """
     wanted = {key: value if found else None for key, found, value in (label.partition("=") for label in labels)}
-    found = api.list(
-        name,
-        labels=wanted,
-        framework=framework,
-        where=chosen["where"],
-        sort=chosen["sort"] or None,
-        limit=chosen["limit"],
-    )
+    order = {**chosen, "sort": chosen["sort"] or None}
+    found = api.list(name, labels=wanted, framework=framework, **order)
     by_version = api.default_store().all_aliases()
     fields = _columns(columns)
     if output != "table":

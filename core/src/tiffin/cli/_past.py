@@ -30,7 +30,7 @@ def delete(context: click.Context, tags: tuple[str, ...], keep: int | None, forc
     Exits with 1 if nothing was deleted.
     """
     store = api.default_store()
-    texts = [text for tag in tags for text in tag.split(",") if text]
+    texts = [text for tag in tags for text in (filter(None, tag.split(",")) if tag.strip(",") else [tag])]
     if not texts:
         raise click.UsageError("Name at least one version to delete.")
     chosen: list[Tag] = []

@@ -6,7 +6,7 @@
     field   = name | version | framework | size | created | labels.KEY | metadata.KEY.KEY…
     value   = a number, "text", 'text', true, false, null
 
-A field alone asks whether it is there. What is not there equals nothing, and is neither more nor less than anything.
+A field alone asks whether it is there. What is not there equals null alone, and is neither more nor less than anything.
 """
 
 from __future__ import annotations
@@ -272,6 +272,8 @@ def _comparison(field: tuple[str, ...], sign: str, wanted: Any) -> Test:
 
 
 def _equal(value: Any, wanted: Any) -> bool:
+    if value is _MISSING:
+        return wanted is None
     if wanted is None or value is None or isinstance(value, bool) or isinstance(wanted, bool):
         return value is wanted
     left, right = _comparable(value, wanted)

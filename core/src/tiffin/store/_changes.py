@@ -107,11 +107,7 @@ def delete(layout: Layout, name: str, version: str, *, force: bool = False, now:
             aliases = [alias for alias, target in Aliases(layout).of_name(name).items() if target == version]
             if aliases and not force and os.path.lexists(path):
                 raise aliased_error(name, version, aliases)
-            gone = gone or _place_in_trash(layout, name, version)
-            try:
-                os.rename(path, gone)
-            except FileNotFoundError as error:
-                raise ModelNotFoundError(f"Model '{name}:{version}' was not found", tag=f"{name}:{version}") from error
+            gone = _move_away(layout, name, version, gone)
             notes.add("deleted", version=version, how="for good" if now else "")
             step("delete", "renamed")
             for folder in (parent, os.path.dirname(gone)):
@@ -146,15 +142,25 @@ def aliased_error(name: str, version: str, aliases: list[str]) -> AliasedVersion
     )
 
 
-def _place_in_trash(layout: Layout, name: str, version: str) -> str:
-    folder = f"{layout.trash}/{name}"
-    try:
-        layout.make_folder(folder)
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        return f"{layout.staging}/{new_version()[0]}"  # no room even for a folder: it is removed at once
-    return f"{folder}/{version}.{new_version()[0]}"
+def _move_away(layout: Layout, name: str, version: str, gone: str) -> str:
+    """Move a version to `gone`, or into the trash where that is empty; returns where it is now."""
+    path, folder, identity = layout.version(name, version), f"{layout.trash}/{name}", new_version()[0]
+    while True:
+        target = gone or f"{folder}/{version}.{identity}"
+        try:
+            if not gone:
+                layout.make_folder(folder)
+            os.rename(path, target)
+        except FileNotFoundError as error:
+            if not os.path.lexists(path):
+                raise ModelNotFoundError(f"Model '{name}:{version}' was not found", tag=f"{name}:{version}") from error
+            # Else the folder in the trash was removed just now, by another process that has emptied it.
+        except OSError as error:
+            if gone or error.errno not in _FULL:
+                raise
+            gone = f"{layout.staging}/{identity}"  # no room even for a folder: it is removed at once
+        else:
+            return target
 
 
 def set_alias(layout: Layout, name: str, alias: str, version: str) -> str | None:

@@ -16,10 +16,12 @@ import os
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 
 from tiffin.exceptions import StoreWarning
+from tiffin.files import unreadable
 from tiffin.origin import signer
+from tiffin.store import _records
 from tiffin.store._aliases import Aliases
 from tiffin.store._layout import Layout, step
 from tiffin.store._staging import NAMES, Lock, is_aside
@@ -186,10 +188,13 @@ def settle(layout: Layout) -> None:
 
 def read(layout: Layout, name: str) -> Iterator[dict[str, Any]]:
     """Yield a name's lines, the oldest first; what is no line is passed over."""
+    text = b""
     try:
-        with open(layout.journal_of(name), "rb") as file:
+        with _opened(layout.journal_of(name)) as file:
             text = file.read()
-    except (FileNotFoundError, IsADirectoryError):
+    except PermissionError as error:
+        raise unreadable(f"The journal of '{name}'", error, layout.journal_of(name)) from error
+    except OSError:  # not there, or no file
         return
     for line in text.split(b"\n"):
         found = _parse(line)
@@ -207,21 +212,21 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 def _last(path: str) -> dict[str, Any] | None:
     """Return the last line, `None` where there is none, or it was cut off."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        size = os.fstat(descriptor).st_size
+    with contextlib.suppress(OSError), _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
         length = min(size, _TAIL)
         while True:
-            text = os.pread(descriptor, length, size - length)
+            text = os.pread(file.fileno(), length, size - length)
             start = text.rstrip(b"\n").rfind(b"\n")
             if start >= 0 or length == size:
                 return _parse(text[start + 1 :]) if text.endswith(b"\n") else None
             length = min(size, 8 * length)
-    finally:
-        os.close(descriptor)
+    return None
+
+
+def _opened(path: str) -> IO[bytes]:
+    # What somebody has put there is neither followed nor waited for.
+    return open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
 def _seen(layout: Layout, name: str) -> list[int | None]:
@@ -249,8 +254,5 @@ def _versions(layout: Layout, name: str) -> set[str]:
 
 def _digest(layout: Layout, name: str, version: str) -> str:
     """Return by what a record is known to be the one that was noted."""
-    try:
-        with open(layout.record(name, version), "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()[:16]
-    except OSError:
-        return ""
+    text = _records.text_of(layout.record(name, version))
+    return "" if text is None else hashlib.sha256(text).hexdigest()[:16]

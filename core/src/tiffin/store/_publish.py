@@ -81,8 +81,8 @@ def publish(
     step(operation, "folder-synced")
     with changing_name(layout, info.name) as notes:
         replaced = _place(layout, folder, info, overwrite=overwrite)
-        kind, _, how = origin.partition(" ")
-        notes.add("overwritten" if replaced else kind, version=info.version, how=origin if replaced else how)
+        kind, _, how = ("saved", "", "") if origin == "saved here" else origin.partition(" ")
+        notes.add("overwritten" if replaced else kind, version=info.version, how=origin if replaced and how else how)
         step(operation, "renamed")
     parent = f"{layout.models}/{info.name}"
     with contextlib.suppress(FileNotFoundError):  # deleted already by another process, and the name with it

@@ -97,6 +97,14 @@ def _read(path: str) -> tuple[bytes, os.stat_result]:
         return file.read(), status
 
 
+def text_of(path: str) -> bytes | None:
+    """Return what a record's file holds, valid or not; `None` where there is no file that can be read."""
+    try:
+        return _read(path)[0]
+    except OSError:
+        return None
+
+
 def digests_below(folder: str) -> set[str]:
     """Return the digests of the files that the record in `folder` lists; none where it is not valid."""
     from tiffin.info import parse_record

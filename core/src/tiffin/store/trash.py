@@ -92,12 +92,14 @@ def undelete(store: ModelStore, tag: str | Tag, *, id: str | None = None) -> Mod
             notes.add("restored", version=found.version)
             step("undelete", "renamed")
             for folder in (parent, os.path.dirname(found.path)):
-                sync_file(folder)
+                with contextlib.suppress(FileNotFoundError):  # emptied, and removed by another process
+                    sync_file(folder)
             step("undelete", "synced")
-        with contextlib.suppress(OSError):  # it holds others
-            os.rmdir(os.path.dirname(found.path))
-        step("undelete", "name-removed")
-        with contextlib.suppress(RecordError):  # as it was when it was deleted: whoever reads it is told
+            with contextlib.suppress(OSError):  # it holds others
+                os.rmdir(os.path.dirname(found.path))
+            step("undelete", "name-removed")
+        # Its record is as it was, and whoever reads a damaged one is told; or it was deleted again meanwhile.
+        with contextlib.suppress(RecordError, ModelNotFoundError):
             store.note([entry_of(layout, found.name, found.version)])
     model = Model(store, found.name, found.version)
     hook.model_restored(model=model)
