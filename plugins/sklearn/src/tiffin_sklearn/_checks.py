@@ -22,9 +22,8 @@ _MAX_JOBS = 1024
 def every(made: Any) -> None:
     """Check what any estimator may have: no folder to write to, no crowd of workers; and settle its version."""
     own = vars(made)
-    version = own.pop("_sklearn_version", None)
-    if version is not None:
-        _warn_of(version, type(made).__name__)
+    if own and "sklearn.base.BaseEstimator" in {f"{base.__module__}.{base.__name__}" for base in type(made).__mro__}:
+        _warn_of(own.pop("_sklearn_version", "pre-0.18"), type(made).__name__)
     require(own.get("memory") is None, "it has a folder to keep results in")
     jobs = own.get("n_jobs")
     require(
@@ -63,7 +62,9 @@ def tree(made: Any) -> None:
     """A tree has its estimator's features and outputs."""
     own = vars(made)
     if "tree_" in own:
-        require(_is_tree(own["tree_"], features(own), int(own.get("n_outputs_", 1))), "its tree is of other features")
+        outputs = own.get("n_outputs_", 1)
+        require(isinstance(outputs, (int, np.integer)), "its n_outputs_ is no number")
+        require(_is_tree(own["tree_"], features(own), int(outputs)), "its tree is of other features")
 
 
 def forest(made: Any) -> None:

@@ -17,6 +17,8 @@ from tiffin.inspection import InertDtype, Node, Tape, Unfollowable, read_npy
 from tiffin.inspection.tape import CALL, DTYPE
 
 _SCALAR = re.compile(r"bool_?|u?int\d{1,2}|float\d{2,3}|complex\d{2,3}|str_|bytes_|datetime64|timedelta64")
+_SPARSE = ("shape", "data", "indices", "indptr", "format")
+"""Parts of a sparse matrix, as scipy writes it."""
 MASKED = ("tiffin_sklearn", "masked_array")
 """The name by which a masked array is made of its parts; a maker of the adapter's, and no function that could be imported."""
 
@@ -27,11 +29,15 @@ class Nodes:
     Args:
         tape: written on.
         member: returns the content of a member of the archive.
+        unpack: returns that of a member of another archive, which lies in this one; all that they return has one limit.
     """
 
-    def __init__(self, tape: Tape, member: Callable[[str], memoryview]) -> None:
+    def __init__(
+        self, tape: Tape, member: Callable[[str], memoryview], unpack: Callable[[Any, str], memoryview]
+    ) -> None:
         self.tape = tape
         self.member = member
+        self.unpack = unpack
         self.known: dict[Any, Any] = {}
 
     def write(self, node: Any) -> Any:
@@ -139,7 +145,7 @@ class Nodes:
         array = read_npy(self.tape, self.member(node["file"]))
         if (module, name) == ("numpy", "ndarray"):
             return array
-        dtype, shape, _ = array.content
+        dtype, shape, *_ = array.content
         if module != "numpy" or not _SCALAR.fullmatch(name) or shape != ():
             self.tape.name(module, name)
             raise Unfollowable("it has an array of a class of its own")
@@ -172,23 +178,19 @@ class Nodes:
 
     def sparse(self, node: Any, module: str, name: str) -> Any:
         with zipfile.ZipFile(io.BytesIO(self.member(node["file"]))) as archive:
-            parts = {}
-            for entry in archive.infolist():
-                if entry.file_size > 8 * len(archive.fp.getvalue()) + (1 << 20):  # type: ignore[union-attr]
-                    raise Unfollowable("it has a sparse matrix that unpacks to too much")
-                with archive.open(entry) as file:
-                    parts[entry.filename.removesuffix(".npy")] = memoryview(file.read(entry.file_size))
-        arrays = {part: read_npy(self.tape, parts[part]) for part in ("shape", "data", "indices", "indptr", "format")}
+            names = archive.namelist()
+            parts = {part: self.unpack(archive, f"{part}.npy") for part in _SPARSE}
+        arrays = {part: read_npy(self.tape, parts[part]) for part in _SPARSE}
         kind = bytes(arrays["format"].of).decode("ascii", "replace")
         if kind not in ("csr", "csc"):
             raise Unfollowable("it has a sparse matrix that is stored neither by rows nor by columns")
-        dtype, axes, _ = arrays["shape"].content
+        dtype, axes, *_ = arrays["shape"].content
         width = dtype.of.size
         sizes = bytes(arrays["shape"].of)
         if dtype.of.code != "i" or axes != (2,):
             raise Unfollowable("it has a sparse matrix without a shape")
         shape = tuple(int.from_bytes(sizes[n : n + width], "little", signed=True) for n in (0, width))
-        made = self.tape.new(f"scipy.sparse._{kind}", f"{kind}_{'array' if '_is_array' in parts else 'matrix'}")
+        made = self.tape.new(f"scipy.sparse._{kind}", f"{kind}_{'array' if '_is_array.npy' in names else 'matrix'}")
         state = {"_shape": shape, "maxprint": 50, **{part: arrays[part] for part in ("data", "indices", "indptr")}}
         self.tape.build(made, self.tape.new_dict(state.items()))
         return made
