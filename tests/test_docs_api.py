@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 import tiffin
-from tiffin import batching, building, exceptions, inspection, models, pickling, plugins, remotes, runners, signatures, values
+from tiffin import (
+    batching,
+    building,
+    exceptions,
+    inspection,
+    models,
+    pickling,
+    plugins,
+    remotes,
+    runners,
+    signatures,
+    values,
+)
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference" / "python"
 TEXT = {page.stem: page.read_text(encoding="utf-8") for page in FOLDER.glob("*.md")}

@@ -2,11 +2,11 @@
 
 Run: python tools/building_coverage.py [--only NAME] [--write]
 
-Every estimator of `all_estimators()`, and the richer models of rich_models.py, are fitted on small data and written by Tiffin, as
-BentoML does it (joblib), as MLflow does it (pickle, cloudpickle, skops), packed by joblib, and in pickle's protocol 2. Each
+Every estimator of `all_estimators()`, and the richer models of rich_models.py, are fitted on small data, and written by
+Tiffin, as BentoML does it (joblib), as MLflow does it (pickle, cloudpickle, skops), packed by joblib, and in protocol 2. Each
 file is read, judged and built as of a model from elsewhere. What was built is compared with what unpickling gives, attribute
 by attribute and bit by bit; skops' own constructor may choose other integers for sparse indexes, so its files count by
-their answers. Models that must be refused are shown to be. Prints what fails, and the table that docs/explanation/trust.md has;
+their answers. Models that must be refused are shown to be. Prints what fails, and the table of docs/explanation/trust.md;
 exits with 1 where one fails, or where the page says something else. `--write` puts the table into the page.
 """
 
@@ -35,7 +35,7 @@ from tiffin.inspection import Unfollowable
 from tiffin.trust._reading import inspect, judge_inspection, lists
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/explanation/trust.md"
-BEGIN, END = "% shares: written by tools/building_coverage.py\n", "% end of shares\n"
+BEGIN, END = "% shares: written by tools/building_coverage.py\n\n", "\n% end of shares\n"
 METHODS = ("predict", "predict_proba", "decision_function", "transform", "score_samples", "kneighbors")
 Counts = collections.Counter[tuple[str, str]]
 
@@ -100,7 +100,7 @@ def version() -> str:
     """Return the release of scikit-learn."""
     import sklearn
 
-    return sklearn.__version__
+    return str(sklearn.__version__)
 
 
 def not_refused() -> list[str]:
@@ -167,7 +167,7 @@ def write(estimator: Any, folder: Path) -> Iterator[tuple[str, Path]]:
 
     try:
         skops.io.dump(estimator, folder / "model.skops")
-    except skops.io.exceptions.UnsupportedTypeException:
+    except (skops.io.exceptions.UnsupportedTypeException, RecursionError):
         return
     yield "MLflow's way (skops)", folder / "model.skops"
 

@@ -1,23 +1,19 @@
-"""Change what estimators hold, build them as a stranger's, and let them answer: does one crash?
+"""Change what estimators hold, build them as a stranger's, let them answer, and see whether one crashes.
 
 Run: python tools/fuzz_predictions.py [--seed 0] [--seconds 60] [--only NAME …]
 
-Fitted estimators are pickled and read onto tapes. On a tape numbers, arrays, texts, lists and attributes are changed, exchanged
-and cut, which reaches what compiled code trusts far more often than changed bytes do. What core builds of it all the same is
-asked for its answers, in a child with bounded memory. Exits with 1 where a child dies of a signal. That a prediction takes
-long, takes all memory that it may, or raises, is no fault: the promise is for loading, and crashes are what checks prevent.
-Unix only.
+Fitted estimators are pickled and read onto tapes. On a tape numbers, arrays, texts, lists and attributes are changed,
+exchanged and cut, which reaches what compiled code trusts far more often than changed bytes do. What core builds of it all
+the same is asked for its answers, in a child with bounded memory. Exits with 1 where a child dies of a signal. That a
+prediction takes long, takes all memory that it may, or raises, is no fault: the promise is for loading, and crashes are what
+checks prevent. Unix only.
 """
 
 from __future__ import annotations
 
-import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # before numpy is imported: the threads of a parent are missing in its children
-
 import argparse
 import collections
+import os
 import pickle
 import random
 import resource
@@ -25,7 +21,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tiffin.building import build, judge
@@ -33,6 +29,8 @@ from tiffin.inspection import Tape, Unfollowable, parse_pickle
 from tiffin.inspection.tape import BUILD, EXTEND, MAKE, SET_ITEMS, TUPLE, Node
 from tiffin.trust._reading import lists
 
+_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Threads that the parent had would be missing in its children."""
 METHODS = ("predict", "predict_proba", "decision_function", "transform", "score_samples", "kneighbors", "apply")
 _MEMORY = 6 << 30
 _IN_A_CHILD = 60
@@ -60,7 +58,8 @@ def everything(only: list[str] | None) -> Iterator[tuple[str, Any, Any]]:
     from building_coverage import fitted
     from rich_models import models
 
-    for name in only or [None]:
+    names: Sequence[str | None] = only or [None]
+    for name in names:
         yield from fitted(name)
         yield from models(name)
 
@@ -150,7 +149,7 @@ def answers(built: Any, inputs: Any) -> None:
     for method in METHODS:
         try:
             getattr(built, method)(inputs)
-        except Exception:  # noqa: BLE001, PERF203 - any error is better than a crash
+        except Exception:  # noqa: BLE001 - any error is better than a crash
             continue
 
 
@@ -165,13 +164,13 @@ def change(chance: random.Random, tape: Tape) -> None:
         operand[:] = _items(chance, tape, operand)
     elif kind == BUILD:
         tape.events[number] = (kind, node, _instead(chance, tape, operand))
-    elif kind == MAKE and node.kind == TUPLE:
-        node.content = tuple(_items(chance, tape, list(node.content)))
-    elif kind == MAKE and type(node.content) is tuple and node.content:
+    elif (kind == MAKE and node.kind == TUPLE) or (kind == MAKE and type(node.content) is tuple and node.content):
         node.content = tuple(_items(chance, tape, list(node.content)))
 
 
 def _items(chance: random.Random, tape: Tape, items: list[Any]) -> list[Any]:
+    if not items:
+        return items
     at = chance.randrange(len(items))
     what = chance.random()
     if what < 0.15:
@@ -246,4 +245,6 @@ def _bytes(chance: random.Random, content: bytes) -> bytes:
 
 
 if __name__ == "__main__":
+    if not _THREADS.items() <= os.environ.items():  # they count when numpy is imported
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **_THREADS})
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""Richer models than scikit-learn's own list of estimators: pipelines, ensembles of estimators, settings that bring other parts.
+"""Richer models than scikit-learn's own list of estimators: pipelines, estimators of estimators, settings that bring others.
 
 `models()` yields what is built from a stranger's file, `others()` what is refused, and why that is right.
 """
@@ -126,7 +126,7 @@ def _models() -> dict[str, tuple[Any, Any, Any]]:
         "histogram, quantile": (histogram(max_iter=3, loss="quantile", quantile=0.3), X, NUMBERS),
         "histogram, absolute": (histogram(max_iter=3, loss="absolute_error"), X, NUMBERS),
         "histogram, early stop": (
-            HistGradientBoostingClassifier(max_iter=9, early_stopping=True, scoring="roc_auc"), X, CLASSES,
+            HistGradientBoostingClassifier(max_iter=9, early_stopping=True), X, CLASSES,
         ),
         "vectors, sparse": (SVC(), sp.csr_matrix(X), THREE),
         "vectors, precomputed": (SVC(kernel="precomputed"), X @ X.T, CLASSES),
@@ -188,7 +188,8 @@ def _models() -> dict[str, tuple[Any, Any, Any]]:
         ),
         "search, own scorer": (GridSearchCV(Ridge(), {"alpha": [1, 2]}, scoring="r2", cv=2), X, NUMBERS),
         "search, made scorer": (
-            GridSearchCV(LogisticRegression(), {"C": [1, 2]}, scoring=make_scorer(f1_score, average="macro"), cv=2), X, CLASSES,
+            GridSearchCV(LogisticRegression(), {"C": [1, 2]}, scoring=make_scorer(f1_score, average="macro"), cv=2),
+            X, CLASSES,
         ),
         "search, random": (
             RandomizedSearchCV(Ridge(), {"alpha": np.logspace(-2, 1, 5)}, n_iter=3, cv=3, random_state=0), X, NUMBERS,
@@ -208,8 +209,8 @@ def _models() -> dict[str, tuple[Any, Any, Any]]:
             X, NUMBERS,
         ),
         "process, three classes": (GaussianProcessClassifier(Matern()), X, THREE),
-        "network": (MLPClassifier((4,), max_iter=5, early_stopping=True), X, NAMES),
-        "network, regression": (MLPRegressor((4,), solver="sgd", max_iter=5), X, NUMBERS),
+        "network": (MLPClassifier(hidden_layer_sizes=(4,), max_iter=5, early_stopping=True), X, NAMES),
+        "network, regression": (MLPRegressor(hidden_layer_sizes=(4,), solver="sgd", max_iter=5), X, NUMBERS),
         "gaps filled": (SimpleImputer(strategy="most_frequent", add_indicator=True), GAPS, None),
         "gaps filled by neighbours": (KNNImputer(), GAPS, None),
         "splines": (SplineTransformer(extrapolation="linear"), X, None),
@@ -255,12 +256,18 @@ def others() -> Iterator[tuple[str, Any, str]]:
     numbers = FunctionTransformer(own)
     yield "columns, a lambda", ColumnTransformer([("a", FunctionTransformer(lambda x: x), [0])]).fit(X), "stores code"
     yield "columns, a function of one's own", make_pipeline(numbers, Ridge()).fit(X, NUMBERS), "calls what no list has"
-    yield "columns, a partial", FunctionTransformer(functools.partial(np.round, decimals=1)).fit(X), "calls what no list has"
+    yield (
+        "columns, a partial",
+        FunctionTransformer(functools.partial(np.round, decimals=1)).fit(X),
+        "calls what no list has",
+    )
     yield (
         "columns, a chooser",
         ColumnTransformer([("a", StandardScaler(), lambda x: [0])]).fit(X),
         "stores code",
     )
+    stopped = HistGradientBoostingClassifier(max_iter=9, early_stopping=True, scoring="roc_auc").fit(X, CLASSES)
+    yield "histogram, early stop by a scorer", stopped, "keeps a method of an object, which pickles fetch by getattr"
     yield "results in a folder", make_pipeline(StandardScaler(), Ridge(), memory="cache").set_params(), "writes files"
     yield "texts in files", CountVectorizer(input="filename"), "opens files"
     yield "a kernel of one's own", SVC(kernel=own), "calls what no list has"

@@ -30,7 +30,18 @@ def test_mutants_are_refused_or_built_as_their_reader_would() -> None:
 def test_what_is_built_of_forged_estimators_answers_without_a_crash() -> None:
     """Some seconds of the fuzzer of predictions, over models of which compiled code follows what they hold."""
     program = Path(__file__).parents[2] / "tools/fuzz_predictions.py"
-    names = ("forest", "boosting", "histogram", "vectors", "neighbours", "clusters", "columns", "texts", "splines", "labels")
+    names = (
+        "forest",
+        "boosting",
+        "histogram",
+        "vectors",
+        "neighbours",
+        "clusters",
+        "columns",
+        "texts",
+        "splines",
+        "labels",
+    )
     only = [word for name in names for word in ("--only", name)]
     command = [sys.executable, str(program), "--seed", "1", "--seconds", "8", *only]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)

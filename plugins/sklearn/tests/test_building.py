@@ -18,23 +18,13 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import check_array
 
-from tiffin.building import build, judge
-from tiffin.inspection import Tape, Unfollowable, inspect_file, parse_pickle
+from tiffin.building import build
+from tiffin.inspection import Unfollowable, inspect_file
 from tiffin.trust._reading import lists
 from tiffin_sklearn import _skops
 
 
-def made(data: bytes) -> Any:
-    """Return what is built of a pickle; raises Unfollowable where it is refused."""
-    tape = Tape()
-    parse_pickle(tape, memoryview(bytearray(data)))
-    refused, problems = judge(tape, lists())
-    if refused or problems:
-        raise Unfollowable(f"{refused} {problems}")
-    return build(tape, lists())
-
-
-def test_only_estimators_lose_the_version_that_they_were_saved_with() -> None:
+def test_only_estimators_lose_the_version_that_they_were_saved_with(made: Any) -> None:
     """What is no estimator keeps an attribute of that name, as it does when it is unpickled."""
     split = KFold(2)
     split._sklearn_version = "1"  # type: ignore[attr-defined]
@@ -44,7 +34,7 @@ def test_only_estimators_lose_the_version_that_they_were_saved_with() -> None:
 
 
 @pytest.mark.parametrize("old", [b"_sklearn_version", sklearn.__version__.encode()])
-def test_an_estimator_of_another_release_is_told(old: bytes) -> None:
+def test_an_estimator_of_another_release_is_told(old: bytes, made: Any) -> None:
     """Or of one so old that it does not say its release; with the warning that unpickling gives."""
     data = pickle.dumps(StandardScaler().fit(np.ones((3, 2)))).replace(old, b"9" * len(old))
     if old == b"_sklearn_version":
@@ -58,7 +48,7 @@ def test_an_estimator_of_another_release_is_told(old: bytes) -> None:
     assert said[0] == said[1] != []
 
 
-def test_a_state_of_two_estimators_is_refused() -> None:
+def test_a_state_of_two_estimators_is_refused(made: Any) -> None:
     """Unpickling takes the version out of it for the first, and gives the second none."""
     scaler = StandardScaler().fit(np.ones((3, 2)))
     data = pickle.dumps(scaler)
@@ -73,7 +63,7 @@ def test_a_state_of_two_estimators_is_refused() -> None:
         made(stream)
 
 
-def test_a_number_that_takes_for_ever_to_write_is_none() -> None:
+def test_a_number_that_takes_for_ever_to_write_is_none(made: Any) -> None:
     """A decimal of a billion digits is short in a file; as a whole number it would take all memory."""
     tree = DecisionTreeClassifier().fit([[0.0], [1.0]], [0, 1])
     tree.n_outputs_ = Decimal("1e999999999")
@@ -81,7 +71,7 @@ def test_a_number_that_takes_for_ever_to_write_is_none() -> None:
         made(pickle.dumps(tree))
 
 
-def test_settings_of_a_partial_are_flat() -> None:
+def test_settings_of_a_partial_are_flat(made: Any) -> None:
     """A list of twice a list of twice a list, and so on, would be walked for ever."""
     import functools
 
@@ -94,7 +84,7 @@ def test_settings_of_a_partial_are_flat() -> None:
         made(pickle.dumps(FunctionTransformer(functools.partial(check_array, dtype=deep))))
 
 
-def test_a_sparse_matrix_of_skops_unpacks_to_no_more_than_the_file_may(tmp_path: Path) -> None:
+def test_a_sparse_matrix_of_skops_unpacks_to_no_more_than_the_file_may(tmp_path: Path, made: Any) -> None:
     """An archive lies in the archive; what it unpacks to counts for both, and only what a matrix has is unpacked."""
     import scipy.sparse
 
@@ -130,7 +120,7 @@ def _with_bomb(content: bytes, name: str) -> bytes:
     return file.getvalue()
 
 
-def test_a_setting_hides_nothing_that_decides_what_methods_do(tmp_path: Path) -> None:
+def test_a_setting_hides_nothing_that_decides_what_methods_do(tmp_path: Path, made: Any) -> None:
     """`_impl` says which machine compiled code takes the numbers for; it is no setting, so a file does not choose it."""
     from sklearn.linear_model import LassoLars
     from sklearn.svm import SVR

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from sklearn.cluster import AffinityPropagation, Birch, BisectingKMeans, KMeans,
 from sklearn.decomposition import NMF, MiniBatchNMF
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
+    AdaBoostClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -25,18 +27,26 @@ from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier, KFold
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor, NearestNeighbors
-from sklearn.preprocessing import MultiLabelBinarizer, OneHotEncoder, SplineTransformer
-from sklearn.svm import SVC, SVR, OneClassSVM
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MultiLabelBinarizer,
+    OneHotEncoder,
+    SplineTransformer,
+    StandardScaler,
+)
+from sklearn.svm import SVC, SVR, LinearSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-from test_building import made
 
 from tiffin.inspection import Unfollowable
 
 X = np.abs(np.random.RandomState(0).randn(60, 4)).round(2)
 CLASSES = np.arange(60) % 2
 THREE = np.arange(60) % 3
+SEVERAL = np.c_[CLASSES, 1 - CLASSES]
 FAR = 1 << 30
 CATEGORIES = np.c_[X[:, :1].round(), X[:, 1:]]
 
@@ -57,7 +67,7 @@ def having(**attributes: Any) -> Callable[[Any], None]:
     def change(model: Any) -> None:
         for name, value in attributes.items():
             own = vars(model)
-            own[name] = value(own.get(name)) if callable(value) and not isinstance(value, Said) else value
+            own[name] = value(own.get(name)) if isinstance(value, types.FunctionType) else value
 
     return change
 
@@ -202,12 +212,20 @@ FITS: dict[str, tuple[Any, Any, Any]] = {
     "rare": (OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=3), (X * 4).round(), None),
     "labels": (MultiLabelBinarizer(), [("a",), ("b", "c")], None),
     "sparse coefficients": (LogisticRegression(), X, CLASSES),
-    "chain": (ClassifierChain(LogisticRegression()), X, np.c_[CLASSES, 1 - CLASSES]),
+    "chain": (ClassifierChain(LogisticRegression()), X, SEVERAL),
+    "several": (OneVsRestClassifier(LogisticRegression()), X, SEVERAL),
+    "several steps": (OneVsRestClassifier(make_pipeline(StandardScaler(), LogisticRegression())), X, SEVERAL),
+    "several trees": (OneVsRestClassifier(DecisionTreeClassifier()), X, SEVERAL),
+    "several vectors": (OneVsRestClassifier(SVC()), X, SEVERAL),
+    "several always": (OneVsRestClassifier(LinearSVC()), X, np.c_[CLASSES, np.ones(60, int)]),
+    "one of three": (OneVsRestClassifier(AdaBoostClassifier(n_estimators=2)), X, THREE),
+    "function": (FunctionTransformer(np.sqrt), X, None),
     "threshold": (FixedThresholdClassifier(LogisticRegression()), X, CLASSES),
 }  # fmt: skip
 FORGED: dict[str, list[Callable[[Any], None]]] = {
     "tree": [
-        having(tree_=nodes(left_child=FAR)), having(tree_=nodes(left_child=-5)), having(tree_=nodes(left_child=0, right_child=0)),
+        having(tree_=nodes(left_child=FAR)), having(tree_=nodes(left_child=-5)),
+        having(tree_=nodes(left_child=0, right_child=0)),
         having(tree_=nodes(feature=FAR)), having(tree_=nodes(feature=-FAR)), having(tree_=nodes(values=lambda v: v[:1])),
         having(tree_=nodes(node_count=FAR)), having(n_features_in_=3), having(n_outputs_=2),
         lambda model: vars(model).update(tree_=wider_tree().tree_),
@@ -218,8 +236,9 @@ FORGED: dict[str, list[Callable[[Any], None]]] = {
     ],
     "extra": [having(estimators_=lambda trees: [*trees[:2], wider_tree(DecisionTreeRegressor)])],
     "isolation": [
-        having(_estimators_features=lambda parts: [part + 1000 for part in parts]),
-        having(_estimators_features=lambda parts: parts[:1]), having(estimators_=lambda trees: [wider_tree(), *trees[1:]]),
+        having(estimators_features_=lambda parts: [part + 1000 for part in parts]),
+        having(estimators_features_=lambda parts: parts[:1]), having(_max_features=4), having(_max_features=None),
+        having(estimators_features_=None), having(estimators_=lambda trees: [wider_tree(), *trees[1:]]),
     ],
     "boosted": [
         having(n_trees_per_iteration_=500), having(estimators_=lambda trees: np.repeat(trees, 200, axis=1)),
@@ -248,13 +267,15 @@ FORGED: dict[str, list[Callable[[Any], None]]] = {
         inside("_bin_mapper", bin_thresholds_=lambda bins: [np.array([1e9]), *bins[1:]]), predictor(bitset_idx=FAR),
         predictor(feature_idx=3, is_categorical=1), having(_preprocessor=OneHotEncoder().fit(X.round())),
         inside("_preprocessor", transformers_=lambda parts: parts[:1]),
-        inside("_preprocessor", transformers_=lambda parts: [(parts[0][0], OneHotEncoder().fit(X[:, :1]), parts[0][2]), parts[1]]),
+        inside("_preprocessor", transformers_=lambda parts: [(parts[0][0], OneHotEncoder().fit(X[:, :1]), parts[0][2]),
+        parts[1]]),
         inside("_preprocessor", _transformer_to_input_indices=lambda places: {**places, "numerical": [1]}),
         inside("_preprocessor.transformers_.1.1", func=np.mean),
     ],
     "vectors": [
         having(_n_support=np.array([1 << 28, 1 << 28], np.int32)), having(_n_support=np.array([-5, 5], np.int32)),
-        having(_n_support=lambda counts: counts[:1]), having(support_vectors_=lambda a: a[:2]), having(support_vectors_=narrow),
+        having(_n_support=lambda counts: counts[:1]), having(support_vectors_=lambda a: a[:2]),
+        having(support_vectors_=narrow),
         having(_dual_coef_=narrow), having(support_=lambda a: a[:1]), having(_intercept_=np.zeros(0)),
         having(classes_=np.arange(50), class_weight_=np.ones(50)), having(kernel=np.square), having(probability=True),
         having(_effective_probability=True),
@@ -266,13 +287,15 @@ FORGED: dict[str, list[Callable[[Any], None]]] = {
     ],
     "precomputed": [having(support_=lambda a: a + FAR), having(_sparse=True), having(shape_fit_=(FAR, FAR))],
     "regression": [
-        having(_n_support=np.full(1000, 2, np.int32)), having(_n_support=lambda counts: counts[:1]), having(_effective_probability=True),
+        having(_n_support=np.full(1000, 2, np.int32)), having(_n_support=lambda counts: counts[:1]),
+        having(_effective_probability=True),
     ],
     "one class": [having(_intercept_=np.zeros(0)), having(_n_support=lambda counts: counts + 1)],
     "k-d": [
         having(_tree=neighbors(1, lambda a: a + FAR)), having(_tree=neighbors(1, lambda a: a - FAR)),
         having(_tree=neighbors(2, field("idx_end", FAR))), having(_tree=neighbors(2, field("is_leaf", 0))),
-        having(_tree=neighbors(3, lambda a: np.ascontiguousarray(a[:, :1]))), having(_tree=neighbors(0, lambda a: a[:2].copy())),
+        having(_tree=neighbors(3, lambda a: np.ascontiguousarray(a[:, :1]))),
+        having(_tree=neighbors(0, lambda a: a[:2].copy())),
         having(_tree=neighbors(6, lambda n: FAR)), having(_y=lambda a: a[:2]), having(_y=lambda a: a + FAR),
     ],
     "ball": [having(_tree=neighbors(1, lambda a: a + FAR)), having(_tree=neighbors(2, field("is_leaf", 0)))],
@@ -311,8 +334,9 @@ FORGED: dict[str, list[Callable[[Any], None]]] = {
     "one hot": [
         having(_n_features_outs=[1, 1, 1, 1]), having(_n_features_outs=lambda counts: [-5, *counts[1:]]),
         having(categories_=lambda known: [known[0][::-1].copy(), *known[1:]]), having(categories_=lambda known: known[:2]),
-        having(_infrequent_enabled=True), having(_drop_idx_after_grouping=np.array([-5, 0, 0, 0])),
-        having(_infrequent_enabled=True, _infrequent_indices=[np.array([FAR])] * 4, _default_to_infrequent_mappings=[None] * 4),
+        having(_drop_idx_after_grouping=np.array([-5, 0, 0, 0])),
+        having(_infrequent_enabled=True, _infrequent_indices=[np.array([FAR])] * 4,
+        _default_to_infrequent_mappings=[None] * 4),
     ],
     "dropped": [
         having(_drop_idx_after_grouping=np.array([-5, 0, 0, 0])), having(_drop_idx_after_grouping=np.array([FAR, 0, 0, 0])),
@@ -321,15 +345,32 @@ FORGED: dict[str, list[Callable[[Any], None]]] = {
     "rare": [
         having(_default_to_infrequent_mappings=lambda maps: [a if a is None else a * 0 + FAR for a in maps]),
         having(_default_to_infrequent_mappings=lambda maps: [None] * len(maps)),
-        having(_infrequent_indices=lambda rare: [a if a is None else a + FAR for a in rare]), having(_infrequent_enabled=False),
+        having(_infrequent_indices=lambda rare: [a if a is None else a + FAR for a in rare]),
+        having(_infrequent_enabled=False),
     ],
-    "labels": [having(_cached_dict={"a": FAR}), having(_cached_dict={"a": 0, "b": 1, "c": 2, "d": 3}), having(_cached_dict=["a"])],
+    "labels": [having(_cached_dict={"a": FAR}), having(_cached_dict={"a": 0, "b": 1, "c": 2, "d": 3}),
+    having(_cached_dict=["a"])],
     "sparse coefficients": [
-        having(coef_=lambda a: part("indices", 0, FAR)(sp.csr_matrix(a))), having(coef_=lambda a: part("indptr", -1, FAR)(sp.csr_matrix(a))),
+        having(coef_=lambda a: part("indices", 0, FAR)(sp.csr_matrix(a))),
+        having(coef_=lambda a: part("indptr", -1, FAR)(sp.csr_matrix(a))),
         having(coef_=lambda a: part("indptr", 0, -FAR)(sp.csr_matrix(a))),
         having(coef_=lambda a: part("indptr", slice(None), [0, -(1 << 29)])(sp.csr_matrix(a))),
     ],
     "chain": [having(chain_method_="fit"), having(chain_method_="__reduce__"), having(n_jobs=FAR)],
+    "several": [
+        inside("estimators_.0", coef_=np.ones((9, 4))), inside("estimators_.0", intercept_=np.ones(9)),
+        having(estimators_=[AdaBoostClassifier(n_estimators=2).fit(X, THREE)] * 2),
+        having(estimators_=[GradientBoostingClassifier(n_estimators=2).fit(X, THREE)] * 2), having(estimators_=[None, None]),
+        having(estimators_=[SVC(decision_function_shape="ovr").fit(X, THREE)] * 2), having(label_binarizer_=None),
+    ],
+    "several steps": [
+        inside("estimators_.0.steps.1.1", coef_=np.ones((9, 4))), inside("estimators_.0", steps=[]),
+        inside("estimators_.0", steps=[("a", StandardScaler()), ("b", AdaBoostClassifier(n_estimators=2).fit(X, THREE))]),
+    ],
+    "several always": [inside("estimators_.1", y_=np.zeros(900))],
+    "one of three": [inside("label_binarizer_", y_type_="multilabel-indicator")],
+    "function": [having(kw_args={"out": np.zeros((900, 4))}), having(kw_args={"where": [[True]]}),
+        having(kw_args=[("a", 1)])],
     "threshold": [having(response_method="fit"), having(response_method=["predict", "__init__"])],
 }  # fmt: skip
 CASES = [(name, number) for name, changes in FORGED.items() for number in range(len(changes))]
@@ -343,14 +384,14 @@ def fitted(name: str) -> bytes:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", FITS)
-def test_what_is_not_forged_is_built(name: str) -> None:
+def test_what_is_not_forged_is_built(name: str, made: Any) -> None:
     """So that the refusals below are for the right reason."""
     made(fitted(name))
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("name", "number"), CASES, ids=[f"{name} {number}" for name, number in CASES])
-def test_what_compiled_code_would_trip_over_is_refused(name: str, number: int) -> None:
+def test_what_compiled_code_would_trip_over_is_refused(name: str, number: int, made: Any) -> None:
     """Where it is built, not only when it is used."""
     model = pickle.loads(fitted(name))
     FORGED[name][number](model)

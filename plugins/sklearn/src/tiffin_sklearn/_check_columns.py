@@ -1,4 +1,4 @@
-"""Checks of what makes columns: sparse matrices are made of places that these hold, and compiled code writes to such a place."""
+"""Checks of what makes columns: compiled code writes to the places that these hold."""
 
 from __future__ import annotations
 
@@ -74,9 +74,7 @@ def encoder(made: Any) -> None:
     )
     for number, place in enumerate(none if dropped is None else dropped):
         if place is not None:
-            require(
-                isinstance(place, (int, np.integer)) and 0 <= place < groups[number], "it drops what is not there"
-            )
+            require(isinstance(place, (int, np.integer)) and 0 <= place < groups[number], "it drops what is not there")
             groups[number] -= 1
     counts = own["_n_features_outs"]
     require(

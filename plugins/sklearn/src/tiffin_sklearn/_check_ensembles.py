@@ -1,4 +1,4 @@
-"""Checks of trees and of what is made of them: compiled code reads and writes by numbers that others of their attributes say."""
+"""Checks of trees and of what is made of them: compiled code reads and writes by numbers that other attributes say."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ._require import array, features, require, whole
 
 _LINEAR = ("LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV", "HuberRegressor")
 """Regressors whose answer is one number for each row, whatever their settings, if their coefficients have one axis."""
+_STEPS = 16
+"""Pipelines within pipelines that are looked through."""
 
 
 def _is_tree(found: Any, width: int, outputs: int | None = None) -> bool:
@@ -43,20 +45,20 @@ def forest(made: Any) -> None:
     trees = own["estimators_"]
     require(type(trees) is list and len(trees) > 0, "its estimators_ are no list")
     whole(own, "n_outputs_", 1)
-    chosen = own.get("_estimators_features", own.get("estimators_features_"))
+    chosen = own.get("estimators_features_")
     if chosen is None:
-        chosen = [None] * len(trees)
+        chosen, given = [None] * len(trees), width
+    else:
+        given = whole(own, "_max_features", -1)  # where that is all, rows are given as they are
     require(type(chosen) is list and len(chosen) == len(trees), "its features are not those of its trees")
     for one, part in zip(trees, chosen, strict=True):
         if part is not None:
             require(
-                type(part) is np.ndarray and part.dtype.kind == "i" and part.ndim == 1
+                type(part) is np.ndarray and part.dtype.kind == "i" and part.shape == (given,)
                 and (not len(part) or 0 <= part.min() <= part.max() < width),
                 "its features are not those of its trees",
             )  # fmt: skip
-        require(
-            _is_tree(_tree_of(one), width if part is None else len(part)), "one of its trees is of other features"
-        )
+        require(_is_tree(_tree_of(one), given), "one of its trees is of other features")
 
 
 def boosting(made: Any) -> None:
@@ -139,7 +141,9 @@ def histogram_boosting(made: Any) -> None:
             require(0 <= int(place.min()) <= int(place.max()) < width, "a predictor is of other features")
             split = nodes["is_categorical"].astype(bool) & ~nodes["is_leaf"].astype(bool)
             require(bool(categorical[place[split]].all()), "a predictor takes numbers for categories")
-    require(_keeps_columns(own.get("_preprocessor"), width), "what it prepares its columns with may change their number")
+    require(
+        _keeps_columns(own.get("_preprocessor"), width), "what it prepares its columns with may change their number"
+    )
 
 
 def _keeps_columns(made: Any, width: int) -> bool:
@@ -155,6 +159,8 @@ def _keeps_columns(made: Any, width: int) -> bool:
         if type(part) is not tuple or len(part) != 3 or type(part[0]) is not str:
             return False
         name, transformer, columns = part
+        if type(transformer) is str and transformer == "drop":
+            continue
         if type(columns) is not np.ndarray or columns.dtype != bool or columns.shape != (width,):
             return False
         count = int(columns.sum())
@@ -168,3 +174,46 @@ def _keeps_columns(made: Any, width: int) -> bool:
             return False
         total += count
     return total == width
+
+
+def one_against_rest(made: Any) -> None:
+    """Where labels may be several, a sparse matrix is made of what each estimator says: once for each row, and no more."""
+    own = vars(made)
+    if "estimators_" not in own:
+        return
+    binarizer, every_one = own.get("label_binarizer_"), own["estimators_"]
+    require(type(binarizer).__name__ == "LabelBinarizer" and type(every_one) is list, "its estimators_ are no list")
+    kind = vars(binarizer).get("y_type_")
+    require(
+        type(kind) is str and (kind == "multiclass" or all(map(_says_one, every_one))),
+        "one of its estimators may answer more than once for a row",
+    )
+
+
+def _says_one(made: Any) -> bool:
+    """Tell whether an estimator surely gives one number for each row, where it decides between two."""
+    for _ in range(_STEPS):
+        if type(made).__name__ != "Pipeline":
+            break
+        steps = vars(made).get("steps")
+        if type(steps) is not list or not steps or type(steps[-1]) is not tuple or len(steps[-1]) != 2:
+            return False
+        made = steps[-1][1]
+    if not hasattr(made, "__dict__"):
+        return False
+    own, kind = vars(made), type(made)
+    name, module = kind.__name__, kind.__module__
+    if name == "_ConstantPredictor":
+        return type(own.get("y_")) is np.ndarray and own["y_"].shape == (1,)
+    if "boosting" in module or module.endswith("._gb"):
+        return type(own.get("n_trees_per_iteration_")) is int and own["n_trees_per_iteration_"] == 1
+    if name in ("SVC", "NuSVC"):
+        return len(own.get("classes_", ())) == 2
+    if not any("decision_function" in vars(base) for base in kind.__mro__):
+        return name != "Pipeline"
+    coefficients, intercept = own.get("coef_"), own.get("intercept_")
+    return (
+        (module.startswith("sklearn.linear_model.") or name == "LinearSVC")
+        and getattr(coefficients, "shape", ())[:-1] == (1,)
+        and (type(intercept) in (float, np.float64, np.float32) or getattr(intercept, "shape", None) == (1,))
+    )

@@ -1,4 +1,4 @@
-"""Checks of estimators that hold points: compiled code compares them with rows of as many numbers as were fitted, unchecked."""
+"""Checks of estimators that hold points: compiled code takes them to be as wide as the rows that it compares them with."""
 
 from __future__ import annotations
 

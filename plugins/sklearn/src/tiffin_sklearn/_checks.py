@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ._check_columns import encoder, hasher, labels, vectorizer
-from ._check_ensembles import boosting, forest, histogram_boosting, tree
+from ._check_ensembles import boosting, forest, histogram_boosting, one_against_rest, tree
 from ._check_points import (
     birch,
     bisecting,
@@ -26,7 +26,7 @@ from ._check_points import (
     neighbors,
     support_vectors,
 )
-from ._require import require
+from ._require import is_setting, require
 
 Check = Callable[[Any], None]
 _MAX_JOBS = 1024
@@ -73,7 +73,8 @@ def methods(name: str, default: str = "predict", more: tuple[str, ...] = ()) -> 
         found = vars(made).get(name, default)
         every_one = found if type(found) in (tuple, list) else (found,)
         require(
-            all(type(one) is str and one in _METHODS + more for one in every_one), "it calls methods by names that it holds"
+            all(type(one) is str and one in _METHODS + more for one in every_one),
+            "it calls methods by names that it holds",
         )
 
     return check
@@ -95,6 +96,21 @@ def functions(*names: str) -> Check:
     return check
 
 
+def function_transformer(made: Any) -> None:
+    """Its functions are listed, and get plain settings: no array to write their answer into, of other rows than they got."""
+    functions("func", "inverse_func")(made)
+    for name in ("kw_args", "inv_kw_args"):
+        settings = vars(made).get(name)
+        require(
+            settings is None
+            or (
+                type(settings) is dict
+                and all(type(key) is str and is_setting(value) for key, value in settings.items())
+            ),
+            "it gives its functions settings that are not plain",
+        )
+
+
 def _is_function(value: Any) -> bool:
     return type(value) in (types.FunctionType, types.BuiltinFunctionType, np.ufunc, functools.partial) or (
         type(value).__name__ == "_ArrayFunctionDispatcher" and type(value).__module__.startswith("numpy.")
@@ -108,6 +124,7 @@ CHECKS: dict[Check, str] = {
     boosting: "ensemble._gb: GradientBoostingClassifier GradientBoostingRegressor",
     histogram_boosting: "ensemble._hist_gradient_boosting.gradient_boosting: HistGradientBoostingClassifier "
     "HistGradientBoostingRegressor",
+    one_against_rest: "multiclass: OneVsRestClassifier",
     support_vectors: "svm._classes: SVC NuSVC SVR NuSVR OneClassSVM",
     centers: "cluster._kmeans: KMeans MiniBatchKMeans; cluster._mean_shift: MeanShift",
     exemplars: "cluster._affinity_propagation: AffinityPropagation",
@@ -129,8 +146,8 @@ CHECKS: dict[Check, str] = {
     "LocalOutlierFactor",
     classifying_neighbors: "neighbors._classification: KNeighborsClassifier RadiusNeighborsClassifier",
     isotonic: "isotonic: IsotonicRegression",
-    functions("func", "inverse_func"): "preprocessing._function_transformer: FunctionTransformer; "
-    "compose._target: TransformedTargetRegressor",
+    function_transformer: "preprocessing._function_transformer: FunctionTransformer",
+    functions("func", "inverse_func"): "compose._target: TransformedTargetRegressor",
     functions(
         "score_func"
     ): "feature_selection._univariate_selection: SelectKBest SelectPercentile SelectFpr SelectFdr "

@@ -11,7 +11,7 @@ import numpy as np
 from tiffin.building import Maker, Name, names
 
 from . import _trees
-from ._require import require
+from ._require import is_setting, require
 from ._skops_nodes import MASKED
 
 _PLAIN_LOSSES = (
@@ -62,18 +62,10 @@ def _partial(arguments: tuple[Any, ...], state: Any) -> Any:
         isinstance(function, Name) and type(state) is tuple and len(state) == 4
         and names(state[0], function.dotted) and state[1] == () and state[3] in (None, {})
         and type(state[2]) is dict
-        and all(type(name) is str and _is_setting(value) for name, value in state[2].items()),
+        and all(type(name) is str and is_setting(value) for name, value in state[2].items()),
         "it makes a function with settings that is not checked",
     )  # fmt: skip
     return functools.partial(function.find(), **state[2])
-
-
-def _is_setting(value: Any) -> bool:
-    return all(map(_is_plain, value)) if type(value) is list else _is_plain(value)
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or type(value) in (bool, int, float, str) or isinstance(value, type)
 
 
 def _spline(arguments: tuple[Any, ...], state: Any) -> Any:

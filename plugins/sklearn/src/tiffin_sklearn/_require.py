@@ -8,7 +8,7 @@ import numpy as np
 
 from tiffin.building import require
 
-__all__ = ["array", "features", "require", "whole"]
+__all__ = ["array", "features", "is_setting", "require", "whole"]
 
 
 def array(owner: dict[str, Any], name: str, axes: int, kinds: str, shape: tuple[int | None, ...] | None = None) -> Any:
@@ -53,3 +53,12 @@ def whole(owner: dict[str, Any], name: str, default: int) -> int:
     found: Any = owner.get(name, default)
     require(isinstance(found, (int, np.integer)), f"its {name} is no number")
     return int(found)
+
+
+def is_setting(value: Any) -> bool:
+    """Tell whether a value is a plain setting of a function, or a flat list of such."""
+    return all(map(_is_plain, value)) if type(value) is list else _is_plain(value)
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or type(value) in (bool, int, float, str) or isinstance(value, type)
