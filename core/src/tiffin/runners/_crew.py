@@ -178,6 +178,7 @@ class Crew:
         broken = False
         now = self._engine.clock()
         with self._engine.lock:
+            self._take_in(now)  # they found the worker busy, and are told so
             if error is None:
                 core.finish(batch, now)
             else:
