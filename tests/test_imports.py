@@ -80,11 +80,11 @@ def test_models_list_of_a_filled_store_imports_only_what_it_needs(
 
 
 def test_a_worker_process_imports_little_before_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each worker pays for it at each start: at most 26 modules of Tiffin, and of other packages numpy, which frames need."""
+    """Each worker pays for it at each start: at most 25 modules of Tiffin, and of other packages numpy, which frames need."""
     program = "import tiffin.workers._worker_main, tiffin; tiffin.Runnable"
     modules = imported_by(program, tmp_path, monkeypatch)
     assert "tiffin.workers._worker_main" in modules
-    assert len([name for name in modules if name.partition(".")[0] == "tiffin"]) <= 26
+    assert len([name for name in modules if name.partition(".")[0] == "tiffin"]) <= 25
     assert top_level(modules) == {"tiffin", "numpy"}
     assert modules & {"asyncio", "subprocess"} == set()
 

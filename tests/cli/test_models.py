@@ -96,7 +96,9 @@ def test_json_is_standard_json(store: Any, run: Any) -> None:
     def refuse(text: str) -> None:
         raise AssertionError(text)
 
-    json.loads(run("models", "get", "raw", "-o", "json").stdout, parse_constant=refuse)
+    assert json.loads(run("models", "get", "raw", "-o", "json").stdout, parse_constant=refuse)["metadata"] == {
+        "score": None
+    }
 
 
 def test_get_shows_what_an_adapter_saved(table: Any, run: Any) -> None:

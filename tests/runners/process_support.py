@@ -6,7 +6,12 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
 
 CORE = str(Path(__file__).resolve().parents[2] / "core" / "src")
 
@@ -40,3 +45,15 @@ def descriptors() -> set[str]:
 def segments_of(pid: int | str = "self") -> int:
     """Return how many mappings of shared memory segments a process has."""
     return Path(f"/proc/{pid}/maps").read_text().count("/memfd:tiffin")
+
+
+def by_value(module: str) -> Any:
+    """Return a fixture by which a test module's classes travel to workers by value, as a program's own do."""
+
+    @pytest.fixture(autouse=True, scope="module")
+    def travels() -> Iterator[None]:
+        cloudpickle.register_pickle_by_value(sys.modules[module])
+        yield
+        cloudpickle.unregister_pickle_by_value(sys.modules[module])
+
+    return travels

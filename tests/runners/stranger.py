@@ -62,15 +62,21 @@ class Stranger:
         for descriptor in descriptors:
             os.close(descriptor)
 
+    def write(self, data: bytes) -> None:
+        """Send bytes; if the runner cuts the connection off meanwhile, as far as they get."""
+        with contextlib.suppress(ConnectionError):
+            self.sock.sendall(data)
+
     def send(self, kind: int, call: int, header: bytes = b"", buffers: Sequence[Any] = ()) -> None:
-        self.sock.sendall(b"".join(map(bytes, frame_parts(kind, call, header, buffers))))
+        self.write(b"".join(map(bytes, frame_parts(kind, call, header, buffers))))
 
     def call(self, number: int, method: str, *args: Any, extra: Any = None) -> None:
         self.send(CALL, number, *encode_call(method, args, {}, extra))
 
     def park(self, descriptors: Sequence[int], data: bytes) -> None:
-        """Send descriptors along with bytes."""
-        self.sock.sendmsg([data], pass_descriptors(descriptors))
+        """Send descriptors along with bytes, as `write` does."""
+        with contextlib.suppress(ConnectionError):
+            self.sock.sendmsg([data], pass_descriptors(descriptors))
 
     def answer(self) -> tuple[int, Any]:
         """Return the next frame's kind and value, after the greeting."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 
 from tiffin.calls import MethodTraits, WorkerSpec
@@ -19,16 +18,12 @@ from tiffin.exceptions import RunnerError
 from tiffin.runners import ProcessBackend
 
 sys.path.insert(0, str(Path(__file__).parent))
-from process_support import start_python, wait_until_gone
+from process_support import by_value, start_python, wait_until_gone
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _by_value() -> Iterator[None]:
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+_by_value = by_value(__name__)
 
 
 class Model:

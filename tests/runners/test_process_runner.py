@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import numpy
 import pandas
 import pytest
@@ -32,17 +31,12 @@ from tiffin.exceptions import (
 from tiffin.runners import Explained, Runnable, Runner
 
 sys.path.insert(0, str(Path(__file__).parent))
-from process_support import start_python
+from process_support import by_value, start_python
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _by_value() -> Iterator[None]:
-    # Workers cannot import this module, so its classes travel by value, as those of a program's __main__ do.
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+_by_value = by_value(__name__)
 
 
 X = numpy.arange(8.0).reshape(2, 4)

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import numpy as np
 import pytest
 
@@ -32,17 +31,12 @@ from tiffin.wire._shared_memory import THRESHOLD
 from tiffin.workers._worker_process import ProcessBackend, ProcessWorker
 
 sys.path.insert(0, str(Path(__file__).parent))
-from process_support import descriptors, segments_of, start_python, wait_until_gone
+from process_support import by_value, descriptors, segments_of, start_python, wait_until_gone
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _by_value() -> Iterator[None]:
-    # Workers cannot import this module, so its classes travel by value, as those of a program's __main__ do.
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+_by_value = by_value(__name__)
 
 
 class Model:

@@ -74,6 +74,7 @@ def test_a_password_that_a_key_does_not_need_does_no_harm(
     """One setting of the environment serves several keys."""
     monkeypatch.setenv("TIFFIN_KEY_PASSWORD", "secret")
     models.sign("team-a", key.private)
+    assert models.verify_signature("team-a", key.public)[0].result == "good"
 
 
 def test_the_wrong_half_of_a_pair_is_told_as_such(key: Any) -> None:

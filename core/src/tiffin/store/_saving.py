@@ -141,6 +141,7 @@ def _existing(path: Any) -> Path:
         raise StoreError(
             f"There is no file or folder {os.fspath(path)!r}",
             why="A path given as a model stands for what is there",
+            fix="Correct the path, or give the loaded object instead",
             path=str(found),
         )
     return found

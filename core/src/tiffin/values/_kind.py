@@ -64,11 +64,11 @@ class ValueKind:
 
     def join(self, values: Sequence[Any], axis: int) -> Any:
         """Return one value with the rows of two or more, in this order. Their keys are equal. May pad."""
-        raise NotImplementedError
+        raise NotImplementedError  # never called: a kind that overrides half of a group is not registered
 
     def cut(self, value: Any, start: int, stop: int, axis: int) -> Any:
         """Return the rows from `start` up to `stop`. May share memory with the value."""
-        raise NotImplementedError
+        raise NotImplementedError  # never called: a kind that overrides half of a group is not registered
 
     def split(self, value: Any, counts: Sequence[int], axis: int) -> list[Any]:
         """Return one part per count, all rows in order.
@@ -121,7 +121,7 @@ class ValueKind:
         The package of the kind's classes is imported when this is called. Must check what it is given, and raise
         ValueError, TypeError or LookupError if it is not in order.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # never called: a kind that overrides half of a group is not registered
 
     def spec(self, value: Any, axis: int | None) -> Mapping[str, Any] | None:
         """Return the spec of a value, with the length along `axis` free.
@@ -131,5 +131,9 @@ class ValueKind:
         return None
 
     def from_numpy(self, array: Any, spec: Mapping[str, Any]) -> Any:
-        """Return a value of this kind with the content of a numpy array, as the spec says."""
-        raise NotImplementedError
+        """Return a value of this kind with the content of a numpy array, as the spec says.
+
+        Raises:
+            LookupError: Values of this kind cannot be made of arrays. That is this default.
+        """
+        raise LookupError(f"Values of the kind {self.name!r} cannot be made of arrays")

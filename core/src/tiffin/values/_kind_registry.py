@@ -234,7 +234,7 @@ def from_numpy(array: Any, spec: Mapping[str, Any]) -> Any:
         spec: A spec of type "array", as `tiffin.signatures.infer_spec` makes it; its field "kind" names the kind of values.
 
     Raises:
-        LookupError: This process does not know the kind.
+        LookupError: This process does not know the kind, or the kind makes no values of arrays.
     """
     name = spec.get("kind")
     return array if name is None else registry.named[name].from_numpy(array, spec)
