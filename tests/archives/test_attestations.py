@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import tiffin
 from tiffin import hookimpl, models
+from tiffin.cli import cli
 from tiffin.exceptions import (
     BadSignatureError,
     DamagedArchiveError,
@@ -121,3 +123,12 @@ def test_without_the_plugin_signing_says_what_to_install(archive: Path) -> None:
     for call in (lambda: models.sign("iris", "key.pem"), lambda: models.verify_signature("iris")):
         with pytest.raises(SigningNotInstalledError, match=r"pip install 'tiffin\[signing\]'"):
             call()
+
+
+def test_a_command_of_the_plugin_says_what_to_install(archive: Path) -> None:
+    """Whoever follows the how-to page without it is not told that there is no such command."""
+    result = CliRunner().invoke(cli, ["models", "sign", "iris:1"], prog_name="tiffin")
+    assert result.exit_code == 2
+    assert "pip install 'tiffin[signing]'" in result.stderr
+    result = CliRunner().invoke(cli, ["models", "sing", "iris:1"], prog_name="tiffin")
+    assert "pip install" not in result.stderr
