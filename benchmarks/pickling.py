@@ -2,8 +2,8 @@
 
 Run: python benchmarks/pickling.py [--mib 1024] [--rounds 5] [--folder DIR] [--against SOURCE]
 
-With --against, instead, this source is compared with another one, such as core/src of a checkout of an older commit: objects of
-several kinds are dumped and loaded by processes that run by turns.
+With --against, instead, this source is compared with another one, such as core/src of a checkout of an older commit:
+objects of several kinds are dumped and loaded by processes that run by turns.
 
 Needs numpy, Linux for the memory figures, about three times the size on disk, and scikit-learn if there is one. Ratios
 compare rounds that alternate within one run, best of all; absolute times depend on the machine and its neighbours.

@@ -57,15 +57,26 @@ def main() -> int:
     repository, *arguments = sys.argv[1:]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tests = folder / "tests"
         archive = subprocess.run(["git", "-C", repository, "archive", "HEAD", "tests"], check=True, capture_output=True)
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as file:
             file.extractall(folder, filter="data")
         python = environment_of(folder)
-        install = [python, "-m", "pip", "--disable-pip-version-check", "-q", "install", "psutil"]
+        install = [str(python), "-m", "pip", "--disable-pip-version-check", "-q", "install", "psutil"]
         subprocess.run(install, check=True)
         bridge(folder)
-        command = [python, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "--tb=line", "-rfE", "-c", os.devnull]
+        command = [
+            str(python),
+            "-m",
+            "pytest",
+            "-q",
+            "-s",
+            "-p",
+            "no:cacheprovider",
+            "--tb=line",
+            "-rfE",
+            "-c",
+            os.devnull,
+        ]
         command += [f"--rootdir={folder}", *(arguments or ["tests/cloudpickle_test.py", "-k", "not Protocol2"])]
         return subprocess.run(command, cwd=folder, check=False).returncode
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tiffin import pickling
+
 TEXT = (Path(__file__).parents[1] / "data" / "code_by_value.txt").read_text(encoding="utf-8")
 SECTIONS = dict(section.split("\n", 1) for section in TEXT.split("\n=== ")[1:])
 LIBRARY = SECTIONS.pop("@external")

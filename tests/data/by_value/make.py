@@ -56,7 +56,7 @@ class Model(typing.Generic[T], metaclass=Meta):
     def predict(self, x: int, missing: Any = MISSING) -> int:
         return FACTOR * x + self.bias if missing is MISSING else 0
 
-    @functools.cache
+    @functools.cache  # noqa: B019 - that it travels is what is tested
     def cached(self, x: int) -> int:
         return x + 1
 
@@ -78,7 +78,7 @@ class Tagged(Registered, tag="a"):
 
 class Colour(enum.Enum):
     RED = 1
-    CRIMSON = 1
+    CRIMSON = 1  # noqa: PIE796 - an alias
 
 
 class Mode(enum.IntFlag):

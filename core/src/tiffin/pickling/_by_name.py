@@ -47,8 +47,7 @@ def _has(module: Any, name: str, obj: Any) -> bool:
     for part in name.split("."):
         try:
             found = getattr(found, part)
-        # Modules may answer by code of their own, as those that import something when it is used; it may fail in any way.
-        except Exception:
+        except Exception:  # noqa: BLE001 - modules may answer by code of their own, which may fail in any way
             return False
     return found is obj
 

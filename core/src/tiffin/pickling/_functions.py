@@ -120,7 +120,11 @@ class FunctionReducers:
         self._attributes |= fresh
         waiting: list[tuple[types.ModuleType, Collection[str]]] = [(each, fresh) for each in self._packages.values()]
         for value in values:
-            if isinstance(value, types.ModuleType) and value.__name__ not in self._packages and is_module_by_name(value):
+            if (
+                isinstance(value, types.ModuleType)
+                and value.__name__ not in self._packages
+                and is_module_by_name(value)
+            ):
                 waiting.append((value, self._attributes))
         found = []
         while waiting:
@@ -200,4 +204,3 @@ def _named(name: str, names: dict[str, Any]) -> Iterator[Any]:
         of_python = module.partition(".")[0] in sys.stdlib_module_names or module == "builtins"
         if not (of_python if callable(value) else value is ... or value is NotImplemented):
             yield value
-

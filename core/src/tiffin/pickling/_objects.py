@@ -90,7 +90,9 @@ def reduce_descriptor(obj: Any) -> Any:
 
 def reduce_weak_proxy(obj: Any) -> Any:
     """Refuse what stands for another object: pickle would take it for that object, and make a second one."""
-    raise Unloadable("it is a weak reference, which holds nothing", "Keep the object itself, or leave it out of the state")
+    raise Unloadable(
+        "it is a weak reference, which holds nothing", "Keep the object itself, or leave it out of the state"
+    )
 
 
 def reduce_new_type(obj: Any) -> Any:
@@ -110,7 +112,14 @@ def reduce_type_parameter(obj: Any) -> Any:
     if kind == "TypeAliasType" and not obj.__type_params__ and name.isidentifier():
         # It may be within its own value.
         variable = types.CellType()
-        return rebuild.alias, (name, obj.__module__, variable), (variable, obj.__value__), None, None, rebuild.fill_alias
+        return (
+            rebuild.alias,
+            (name, obj.__module__, variable),
+            (variable, obj.__value__),
+            None,
+            None,
+            rebuild.fill_alias,
+        )
     if kind == "TypeAliasType":
         arguments, keywords = (obj.__value__,), {"type_params": obj.__type_params__}
     elif kind != "TypeVarTuple":

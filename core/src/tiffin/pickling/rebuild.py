@@ -319,7 +319,7 @@ def cached_property(kind: type, attributes: Mapping[str, Any]) -> Any:
 
 def descriptor(kind: type, arguments: tuple[Any, ...]) -> Any:
     """Return a property, or another descriptor of Python's own, of a class that may have an `__init__` of its own."""
-    base = static_base(kind)
+    base: Any = static_base(kind)
     made = base.__new__(kind, *arguments)
     base.__init__(made, *arguments)
     return made
@@ -355,7 +355,7 @@ def alias(name: str, where: str, variable: types.CellType) -> Any:
         variable: to be filled by `fill_alias`.
     """
     names: dict[str, Any] = {"__name__": where, "variable": variable}
-    exec(f"type {name} = variable.cell_contents", names)  # noqa: S102 - only the statement makes what is looked up later
+    exec(f"type {name} = variable.cell_contents", names)  # only the statement makes what is looked up later
     return names[name]
 
 
