@@ -119,6 +119,8 @@ def content_of(store: ModelStore) -> dict[str, bytes | None]:
         "arrivals",
         "signatures",
         "partial",
+        "journal",
+        "trash",
     )
     return {path: data for path, data in tree_of(store.path).items() if path not in empty}
 
