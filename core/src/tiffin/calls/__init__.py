@@ -17,7 +17,7 @@ from tiffin.calls._interfaces import (
     Worker,
     WorkerSpec,
 )
-from tiffin.calls._items import Event, Items, Stream
+from tiffin.calls._streaming import Event, Items, Stream
 from tiffin.calls._waiters import Explained, ThreadWaiter
 
 __all__ = [

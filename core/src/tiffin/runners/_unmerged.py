@@ -8,7 +8,8 @@ from typing import Any
 
 from tiffin.calls import CallOptions, Event, Items, ThreadWaiter
 from tiffin.exceptions import CallTimeoutError
-from tiffin.runners._lanes import Emit, LaneCall, Lanes, StreamCall
+from tiffin.runners._lanes import Emit, LaneCall, Lanes, Share, StreamCall
+from tiffin.runners._ports import Life
 from tiffin.runners._runnable import RunnableMethod
 
 
@@ -21,8 +22,10 @@ class UnmergedHandle:
         name: str,
         declared: RunnableMethod,
         timeout: float | None,
+        life: Life,
         options: CallOptions | None = None,
     ) -> None:
+        self._life = life
         self.name = name
         self.declared = declared
         self._lanes = lanes
@@ -41,7 +44,8 @@ class UnmergedHandle:
             timeout: Seconds after which to give up with `CallTimeoutError`; of a stream, for each item.
             explain: Whether to return `Explained(result, explanation)`; of no effect on a stream.
         """
-        return UnmergedHandle(self._lanes, self.name, self.declared, self._timeout, CallOptions(timeout, explain))
+        given = CallOptions(timeout, explain)
+        return UnmergedHandle(self._lanes, self.name, self.declared, self._timeout, self._life, given)
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the method and return its result; of a streaming method, an iterator over its items.
@@ -106,13 +110,18 @@ class UnmergedHandle:
             # Of no effect on one that has answered.
             call.abandon()
 
-    def open_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], emit: Emit) -> LaneCall:
+    def open_call(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], emit: Emit, share: Share | None = None
+    ) -> LaneCall:
         """Return a call, not started, that hands its result or error to `emit`."""
-        return LaneCall(self._lanes, self.name, args, kwargs, self._timeout, emit, explain=self._options.explain)
+        explain = self._options.explain
+        return LaneCall(self._lanes, self.name, args, kwargs, self._timeout, emit, explain=explain, share=share)
 
-    def open_stream(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], emit: Emit) -> StreamCall:
+    def open_stream(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], emit: Emit, share: Share | None = None
+    ) -> StreamCall:
         """Return a stream, not started, which makes items when asked to and hands them to `emit`."""
-        return StreamCall(self._lanes, self.name, args, kwargs, self._timeout, emit)
+        return StreamCall(self._lanes, self.name, args, kwargs, self._timeout, emit, share=share)
 
     async def async_stream(self, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Call a streaming method and yield its items.

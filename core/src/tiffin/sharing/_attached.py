@@ -12,6 +12,7 @@ from tiffin.batching import Explanation
 from tiffin.calls import CallOptions, CallRequest, CallService, Explained, Items, Outcome, Port, ThreadWaiter
 from tiffin.exceptions import CallTimeoutError, RunnerOptionError
 from tiffin.sharing._attach import AttachedService
+from tiffin.sharing._offer import offer_methods
 
 _PLAIN = CallOptions()
 
@@ -34,9 +35,7 @@ class AttachedRunner:
             name: AttachedMethod(self.name, name, traits["kind"], threads, loops)
             for name, traits in about["methods"].items()
         }
-        for name, method in self.methods.items():
-            if not hasattr(type(self), name):
-                setattr(self, name, method)
+        offer_methods(self, self.methods)
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the one obvious method; as that method's `run`."""

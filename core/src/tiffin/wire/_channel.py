@@ -229,7 +229,11 @@ class Channel:
             while not self._waiting:
                 if deadline is not None:
                     _wait(self._readable, deadline)
-                self._waiting.extend(self._link.receive(self._sock))
+                try:
+                    self._waiting.extend(self._link.receive(self._sock))
+                except BlockingIOError:
+                    # Whatever stands in place of Python's sockets does not block.
+                    _wait(self._readable, deadline)
             frame = self._waiting.popleft()
             if frame.kind != HELLO or frame.call != 1:
                 return frame
@@ -268,7 +272,7 @@ class Channel:
             except BlockingIOError:
                 writable = select.poll()
                 writable.register(self._sock, select.POLLOUT)
-                _wait(writable, deadline or 0.0)
+                _wait(writable, deadline)
                 continue
             descriptors = []
             if len(parts) == 1 and sent == len(parts[0]):
@@ -306,7 +310,6 @@ class Channel:
         return True
 
 
-def _wait(poller: select.poll, deadline: float) -> None:
-    remaining = deadline - time.monotonic()
-    if not poller.poll(max(0.0, remaining) * 1000):
+def _wait(poller: select.poll, deadline: float | None) -> None:
+    if not poller.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000):
         raise ExpiredError
