@@ -437,11 +437,12 @@ class Model:
             supports_cpu_multi_threading=adapter.info.cpu_multi_threading,
         )
 
-    def to_runner(self, *, name: str | None = None, **options: Any) -> Runner:
+    def to_runner(self, name: str | None = None, *misplaced: Any, **options: Any) -> Runner:
         """Return a runner of this version: many callers use it, and their calls merge into batches.
 
         Args:
             name: for logs, metrics and errors; the model's name by default.
+            misplaced: none: options are given by name.
             options: as for `tiffin.Runner`: backend, workers, max_batch_size, max_latency_ms, method_configs, …
 
         Raises:
@@ -461,7 +462,7 @@ class Model:
             )
             advice = "If each row is answered by itself, save it with signatures={'method': {'batchable': True}}"
             warnings.warn(NotBatchableWarning(f"{text}. {advice}", alone), stacklevel=2)
-        return Runner(runnable, name=name or self.name, models=[self], **options)
+        return Runner(runnable, *misplaced, name=name or self.name, models=[self], **options)
 
 
 class CustomObjects(Mapping[str, Any]):
