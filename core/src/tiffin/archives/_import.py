@@ -43,14 +43,14 @@ def import_model(
     progress: Progress | None = None,
     store: ModelStore,
 ) -> Model:
-    """Read one archive or folder that `export_model` wrote, or BentoML, or MLflow, and store it as a version.
+    """Read one archive or folder that `export_model` wrote, or a tool that a plugin reads, and store it as a version.
 
     Streams: holds no more than some MiB in memory and makes no second copy on disk. Everything is checked before the
     version is published; an error leaves the store as it was.
 
     Args:
         path: a file, a folder, or a URL that fsspec opens.
-        input_format: not needed: archives are known by their first bytes. Kept for programs written for BentoML.
+        input_format: not needed: archives are known by their first bytes. Kept for programs that give it.
         name: another name, or `name:version`, to store it under.
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.
@@ -66,7 +66,7 @@ def import_model(
     Raises:
         UnsafeArchiveError: a member of the archive was refused; it is named.
         DamagedArchiveError: the archive is cut off or damaged, or holds other content than its record says.
-        ForeignModelError: another tool wrote it, and no installed adapter reads it, or it has no name.
+        ForeignModelError: another tool wrote it, and no installed plugin knows it, no adapter reads it, or it has no name.
         ArchiveError: it cannot be read.
         ModelExistsError: the version exists, and `force` is false.
         StorageFullError, ReadOnlyStoreError: the store's disk refused.
@@ -220,11 +220,11 @@ class _Unpacking:
             text += piece
             if len(text) > MAX_RECORD:
                 raise self.reader.refuse(entry.path, f"it is longer than {MAX_RECORD} bytes")
-        if is_foreign_record(bytes(text), RECORD_NAME):
-            return bytes(text)
         try:
             self.info = read_foreign_record(bytes(text), f"{RECORD_NAME} of {self.reader.path}")
         except RecordError as error:
+            if is_foreign_record(bytes(text), self.reader):
+                return bytes(text)
             raise self.reader.damaged(error.what, RECORD_NAME) from error
         # What cannot be published need not be fetched.
         self.claim(self.info)
@@ -241,7 +241,7 @@ class _Unpacking:
         if self.info is None:
             raise DamagedArchiveError(
                 f"{self.reader.path} holds no {RECORD_NAME}",
-                why="It is not a model that Tiffin exported, nor BentoML or MLflow, or it is cut off",
+                why="It is not a model that Tiffin exported, nor one that an installed plugin knows, or it is cut off",
                 path=self.reader.path,
                 member=RECORD_NAME,
             )

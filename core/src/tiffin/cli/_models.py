@@ -36,7 +36,6 @@ _CARE = "tiffin.cli._maintenance:"
         "untrust": "tiffin.cli._trust:untrust",
         "verify": _CARE + "verify",
     },
-    extras={"sign": "signing", "verify-signature": "signing"},
 )
 def models() -> None:
     """List, label, move, inspect and delete the models in the store.

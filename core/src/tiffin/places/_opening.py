@@ -22,7 +22,14 @@ def compose(
     passwd: str | None = None,
     subpath: str | None = None,
 ) -> str:
-    """Return one path or URL from its parts, as BentoML's functions take them."""
+    """Return one path or URL from its parts.
+
+    Args:
+        path: the path; with `protocol`, what follows "://".
+        protocol: the scheme of the URL.
+        user, passwd: who logs in.
+        subpath: what follows the path.
+    """
     text = os.fspath(path)
     if protocol is not None:
         login = ""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from tiffin.exceptions import ReadOnlyStoreError, StorageFullError, StoreError, StoreFormatError
 from tiffin.files import sync_file
+from tiffin.hints import UPGRADE
 
 FORMAT = 1
 """The version of the store's layout that this Tiffin writes."""
@@ -88,7 +89,7 @@ class Layout:
             raise StoreFormatError(
                 f"The store {self.root} has format {text}, and this Tiffin knows formats up to {FORMAT}",
                 why="A newer Tiffin wrote it",
-                fix="Try: pip install --upgrade tiffin",
+                fix=UPGRADE,
                 path=self.format,
             )
         self._ready = True
