@@ -47,14 +47,14 @@ def import_model(
     progress: Progress | None = None,
     store: ModelStore,
 ) -> Model:
-    """Read one archive or folder that `export_model` wrote, or BentoML, or MLflow, and store it as a version.
+    """Read one archive or folder that `export_model` wrote, or a tool that a plugin reads, and store it as a version.
 
     Streams: holds no more than some MiB in memory and makes no second copy on disk. Everything is checked before the
     version is published; an error leaves the store as it was.
 
     Args:
         path: a file, a folder, or a URL that fsspec opens.
-        input_format: not needed: archives are known by their first bytes. Kept for programs written for BentoML.
+        input_format: not needed: archives are known by their first bytes. Kept for programs that give it.
         name: another name, or `name:version`, to store it under.
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.
@@ -70,7 +70,7 @@ def import_model(
     Raises:
         UnsafeArchiveError: a member of the archive was refused; it is named.
         DamagedArchiveError: the archive is cut off or damaged, or holds other content than its record says.
-        ForeignModelError: another tool wrote it, and no installed adapter reads it, or it has no name.
+        ForeignModelError: another tool wrote it, and no installed plugin knows it, no adapter reads it, or it has no name.
         ArchiveError: it cannot be read.
         ModelExistsError: the version exists, and `force` is false.
         StorageFullError, ReadOnlyStoreError: the store's disk refused.
@@ -233,19 +233,20 @@ class _Unpacking:
             text += piece
             if len(text) > MAX_RECORD:
                 raise self.reader.refuse(entry.path, f"it is longer than {MAX_RECORD} bytes")
-        if is_foreign_record(bytes(text), RECORD_NAME):
-            return bytes(text)
-        self._take_record(bytes(text), entry.path)
-        return None
+        return None if self._take_record(bytes(text), entry.path) else bytes(text)
 
-    def _take_record(self, text: bytes, member: str) -> None:
+    def _take_record(self, text: bytes, member: str) -> bool:
+        """Take a record; tells whether it is one, and not another tool's."""
         try:
             self.info = read_foreign_record(text, f"{member} of {self.reader.path}")
         except RecordError as error:
+            if is_foreign_record(text, self.reader):
+                return False
             raise self.reader.damaged(error.what, member) from error
         # What cannot be published need not be fetched.
         self.claim(self.info)
         self._start(self.info)
+        return True
 
     def tidy(self) -> None:
         """Lift a model out of the one folder that an archive holds, and pass over what desktops have added to it."""
@@ -253,8 +254,7 @@ class _Unpacking:
         record = f"{min(tops, default='')}/{RECORD_NAME}"
         if self.info is None and len(tops) == 1 and self.found.get(record, (MAX_RECORD + 1,))[0] <= MAX_RECORD:
             text = Path(self.folder, record).read_bytes()
-            if not is_foreign_record(text, record):
-                self._take_record(text, record)
+            if self._take_record(text, record):
                 self._lift(tops.pop())
         for path in [path for path in self.found if is_system_file(path)]:
             if self.info is None or path not in self.info.files:
@@ -300,7 +300,7 @@ class _Unpacking:
         if self.info is None:
             raise DamagedArchiveError(
                 f"{self.reader.path} holds no {RECORD_NAME}",
-                why="It is not a model that Tiffin exported, nor BentoML or MLflow, or it is cut off",
+                why="It is not a model that Tiffin exported, nor one that an installed plugin knows, or it is cut off",
                 path=self.reader.path,
                 member=RECORD_NAME,
             )

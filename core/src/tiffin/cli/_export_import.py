@@ -48,8 +48,8 @@ def export(tag: str, path: str, output_format: str | None, force: bool, parents:
 def import_archive(path: str, name: str | None, force: bool, as_files: bool, **limits: float | None) -> None:
     """Read an archive, from a file, a folder or a URL, and store it as a version.
 
-    Models that BentoML exported (.bentomodel) and models in MLflow's format are taken too, if an installed adapter reads
-    them; what of them is not kept is listed.
+    Models of other tools are taken too, if an installed plugin knows the tool and an installed adapter reads the files; what
+    of them is not kept is listed.
     """
     from tiffin.archives import Limits
 

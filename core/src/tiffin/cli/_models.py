@@ -42,7 +42,6 @@ _PAST = "tiffin.cli._past:"
         "untrust": "tiffin.cli._trust:untrust",
         "verify": _CARE + "verify",
     },
-    extras={"sign": "signing", "verify-signature": "signing"},
 )
 def models() -> None:
     """List, label, move, inspect and delete the models in the store.

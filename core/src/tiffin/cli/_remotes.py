@@ -91,7 +91,7 @@ def add(name: str, url: str, options: tuple[str, ...], default: bool, force: boo
 
     Repeat NAME and URL with --default to make another one the default.
 
-    Credentials are better left to where the driver looks for them (environment variables, ~/.aws, docker login, ...).
+    Credentials are better left to where the driver looks for them (environment variables, ~/.aws, a registry's login).
     """
     from tiffin.remotes import add_remote, default_remote
 

@@ -101,7 +101,7 @@ class ModelInfo:
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain data, in the order in which it is written; BentoML's field names where they fit."""
+        """Return the record as plain data, in the order in which it is written."""
         return {
             "name": self.name,
             "version": self.version,

@@ -272,7 +272,8 @@ class Model:
         return check(self._source, self.path, self._info, name, trust=trust)
 
     def _adapter(self) -> Adapter:
-        from tiffin.plugins import install_hint, registry
+        from tiffin.hints import install_hint
+        from tiffin.plugins import registry
 
         framework = self.info.framework
         if not framework:
@@ -286,7 +287,7 @@ class Model:
             raise AdapterNotFoundError(
                 f"Model '{self.tag}' was saved by the adapter {framework!r}, which is not installed "
                 f"(installed: {', '.join(plugins.names()) or 'none'})",
-                fix=install_hint(framework),
+                fix=install_hint(framework) or "Ask who saved it which package brings the adapter",
                 plugin=framework,
             )
         return plugins.adapter(framework)

@@ -94,7 +94,7 @@ def import_model(
     progress: Progress | None = None,
     store: ModelStore | None = None,
 ) -> Model:
-    """Read one archive or folder that `export_model` wrote, or BentoML, or MLflow, and store it as a version.
+    """Read one archive or folder that `export_model` wrote, or a tool that a plugin reads, and store it as a version.
 
     Streams: holds no more than some MiB in memory and makes no second copy on disk. Everything is checked before the
     version is published; an error leaves the store as it was.
@@ -117,7 +117,7 @@ def import_model(
     Raises:
         UnsafeArchiveError: a member of the archive was refused; it is named.
         DamagedArchiveError: the archive is cut off or damaged, or holds other content than its record says.
-        ForeignModelError: another tool wrote it, and no installed adapter reads it, or it has no name.
+        ForeignModelError: another tool wrote it, and no installed plugin knows it, no adapter reads it, or it has no name.
         ArchiveError: it cannot be read.
         ModelExistsError: the version exists, and `force` is false.
         StorageFullError, ReadOnlyStoreError: the store's disk refused.

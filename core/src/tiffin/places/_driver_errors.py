@@ -8,27 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiffin.exceptions import ArchiveError, StorageFullError, TiffinError
+from tiffin.hints import install_hint
 from tiffin.places._urls import is_url, redact, secrets_of
-
-EXTRAS = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gcs",
-    "gcs": "gcs",
-    "az": "azure",
-    "abfs": "azure",
-    "abfss": "azure",
-    "adl": "azure",
-    "sftp": "sftp",
-    "ssh": "sftp",
-    "webdav": "webdav",
-    "webdavs": "webdav",
-    "dav": "webdav",
-    "davs": "webdav",
-    "http": "http",
-    "https": "http",
-}
-"""URL scheme → the extra of tiffin that brings its driver."""
 
 _NO_CREDENTIALS = {
     "NoCredentialsError",
@@ -63,8 +44,7 @@ def told(path: str, doing: str) -> Iterator[None]:
 def _translated(error: Exception, shown: str, scheme: str, doing: str) -> TiffinError:
     if isinstance(error, ImportError):
         why = f"the driver for {scheme}:// is not installed ({error})"
-        fix = f"Try: pip install 'tiffin[{EXTRAS[scheme]}]'" if scheme in EXTRAS else "Install what it names"
-        return _error(shown, doing, why, fix)
+        return _error(shown, doing, why, install_hint(scheme, "drivers") or "Install what it names")
     if isinstance(error, FileNotFoundError):
         # The driver for web servers says so of hosts that it does not reach, too.
         why = f"it cannot be reached ({error.__cause__})" if _unreached(error.__cause__) else "it is not there"

@@ -23,7 +23,13 @@ def compose(
     passwd: str | None = None,
     subpath: str | None = None,
 ) -> str:
-    """Return one path or URL from its parts, as BentoML's functions take them; of a `file://` URL, the path.
+    """Return one path or URL from its parts; of a `file://` URL, the path.
+
+    Args:
+        path: the path; with `protocol`, what follows "://".
+        protocol: the scheme of the URL.
+        user, passwd: who logs in.
+        subpath: what follows the path.
 
     Raises:
         ArchiveError: it is a `file://` URL of another machine.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tiffin.info import ModelInfo, ModelOptions
     from tiffin.plugins._adapter_info import AdapterInfo
     from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
+    from tiffin.plugins._foreign_tool import ForeignTool
     from tiffin.plugins._protocols import Backend, Connector, StoredModel
     from tiffin.plugins._saved import Saved
     from tiffin.plugins._voucher import Voucher
@@ -274,6 +275,18 @@ def remotes() -> Mapping[str, Connector] | None:
     Returns:
         URL scheme ("oci") → a function of the URL and of options, which makes the remote; see
         `tiffin.remotes.Remote`. `None` adds nothing. The latest answer for a scheme counts.
+    """
+
+
+@hookspec
+def foreign_models() -> Sequence[ForeignTool] | None:
+    """Add tools whose models can be imported.
+
+    Called when an archive or folder is imported that is not Tiffin's own.
+
+    Returns:
+        Objects of subclasses of `tiffin.plugins.ForeignTool`: by what a model of the tool is known, and what its record says.
+        Which adapter loads it is asked of adapters: see `read_foreign`. `None` adds nothing.
     """
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreachableError, TransferError
+from tiffin.hints import UPGRADE
 from tiffin.info import MAX_ATTESTATION, MAX_RECORD, read_foreign_record
 from tiffin.places import is_url, redact, to_path
 from tiffin.remotes._errors import remote_errors
@@ -191,7 +192,7 @@ class FolderRemote:
             raise TransferError(
                 f"{self.url} has the format {found!r}, and this Tiffin knows {FORMAT!r}",
                 why="A newer Tiffin wrote it, or it is something else",
-                fix="Try: pip install --upgrade tiffin",
+                fix=UPGRADE,
                 url=self.url,
             )
         self._checked = True

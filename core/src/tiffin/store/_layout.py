@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from tiffin.exceptions import ReadOnlyStoreError, StorageFullError, StoreError, StoreFormatError
 from tiffin.files import denial, sync_file, unreadable
+from tiffin.hints import UPGRADE
 from tiffin.store._permissions import Modes, make_folders
 
 FORMAT = 1
@@ -113,7 +114,7 @@ class Layout:
             raise StoreFormatError(
                 f"The store {self.root} has format {text}, and this Tiffin knows formats up to {FORMAT}",
                 why="A newer Tiffin wrote it",
-                fix="Try: pip install --upgrade tiffin",
+                fix=UPGRADE,
                 path=self.format,
             )
         self._known = True

@@ -442,6 +442,7 @@ class ModelStore:
         Warns:
             PluginWarning: no installed plugin can tell what it is about; it is kept all the same.
         """
+        from tiffin.hints import install_hint
         from tiffin.plugins import check_attestation
         from tiffin.store._attestations import Attestations
 
@@ -451,7 +452,7 @@ class ModelStore:
         if not checked:
             warnings.warn(
                 f"{path} was kept unchecked: no installed plugin can tell whether it vouches for model '{info.tag}'. "
-                "Signatures are checked by the extra: pip install 'tiffin[signing]'",
+                + install_hint("signing", "plugins"),
                 PluginWarning,
                 stacklevel=4,
             )
