@@ -88,8 +88,7 @@ def import_model(
             info, ledger = unpacking.finish()
             info = _renamed(info, name)
             _claim(store, info, force=force)
-            for member, data in unpacking.attestations.items():
-                store.add_attestation(info, data, path=member)
+            store.take_attestations(info, unpacking.attestations.items())
             return store.adopt(folder, info, ledger, origin=origin, overwrite=force)
         digests = {path: sha256 for path, (_, sha256) in unpacking.found.items()}
         placed = place(foreign, folder, digests, reader, name=name, as_files=as_files)

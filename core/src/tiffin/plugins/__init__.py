@@ -12,7 +12,7 @@ from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
 from tiffin.plugins._saved import NotMine, Saved
 from tiffin.plugins._values import carried, known_kinds, restore, waiting_packages
-from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers
+from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers, proves
 
 __all__ = [
     "Adapter",
@@ -31,6 +31,7 @@ __all__ = [
     "check_attestation",
     "find_reader",
     "has_vouchers",
+    "proves",
     "hookimpl",
     "install_hint",
     "known_kinds",

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 
 from tiffin.archives import Limits, Reader
 from tiffin.exceptions import (
-    BadSignatureError,
     InvalidTagError,
     ModelExistsError,
     ModelNotFoundError,
     RemoteDamagedError,
     StoreWarning,
-    TooManySignaturesError,
 )
 from tiffin.files import CHUNK, WriteLedger, digest_file, start_writeback
 from tiffin.info import RECORD_NAME, ModelInfo
@@ -97,7 +95,8 @@ def pull(
                 model = _here(store, info, force=force) if version.record is not None else None
                 if model is None:
                     raise
-    _take_attestations(store, model, remote, version)
+    where = f"a signature of '{version.name}:{version.version}' on {remote.url}"
+    store.take_attestations(model.info, ((where, data) for data in remote.attestations(version)))
     if aliases:
         theirs = [alias for alias, target in remote.aliases(version.name).items() if target == version.version]
         _take_aliases(store, model, sorted(theirs), force=force)
@@ -131,16 +130,6 @@ def _take_aliases(store: ModelStore, model: Model, aliases: list[str], *, force:
                 StoreWarning,
                 stacklevel=3,
             )
-
-
-def _take_attestations(store: ModelStore, model: Model, remote: Remote, version: RemoteVersion) -> None:
-    where = f"a signature of '{version.name}:{version.version}' on {remote.url}"
-    for data in remote.attestations(version):
-        try:
-            store.add_attestation(model.info, data, path=where)
-        except (BadSignatureError, TooManySignaturesError) as error:
-            # Who may write there could else keep everybody from pulling. It proves nothing, and is not kept.
-            warnings.warn(f"{error.what}. It was left out", StoreWarning, stacklevel=3)
 
 
 def _here(store: ModelStore, info: ModelInfo, *, force: bool) -> Model | None:
