@@ -230,15 +230,14 @@ def test_junk_in_an_archive_keeps_no_good_signature_out(
     models.export_model("team-a", tmp_path / "signed.tar")
     home = elsewhere()
     trusting(home, {"team-*": key.public})
-    with pytest.warns(StoreWarning, match="Passed over|left out") as told:
-        (folder := Path(models.default_store().layout.signatures, digest(model))).mkdir(parents=True)
-        for number in range(20):
-            data = unsigned(model, number)
-            (folder / f"{hashlib.sha256(data).hexdigest()}.json").write_bytes(data)
-        models.import_model(
-            pack(tmp_path / "more.tar", {**unpack(tmp_path / "signed.tar"), "model.2.sig": unsigned(model, 99)})
-        )
-    assert "Of the signatures of 'team-a:1' 1 were left out" in str(told[-1].message)
+    folder = Path(models.default_store().layout.signatures, digest(model))
+    folder.mkdir(parents=True)
+    for number in range(20):
+        data = unsigned(model, number)
+        (folder / f"{hashlib.sha256(data).hexdigest()}.json").write_bytes(data)
+    more = pack(tmp_path / "more.tar", {**unpack(tmp_path / "signed.tar"), "model.2.sig": unsigned(model, 99)})
+    with pytest.warns(StoreWarning, match="Of the signatures of 'team-a:1' 1 were left out"):
+        models.import_model(more)
     assert tiffin.load("team-a").answer == 42
     models.export_model("team-a", tmp_path / "again.tar")
     assert unpack(tmp_path / "again.tar")["model.sig"] == unpack(tmp_path / "signed.tar")["model.sig"]

@@ -155,7 +155,8 @@ def take_all(store: ModelStore, info: ModelInfo, found: Iterable[tuple[str, byte
     if full:
         told.append(
             f"Of the signatures of '{info.tag}' {full} were left out, since a store keeps {MAX_ATTESTATIONS} of one content. "
-            "Those by a key that is trusted come first: name it in config.toml, under [[trust.keys]], and fetch the model again"
+            "Those by a key that is trusted come first: name it in config.toml, under [[trust.keys]], and fetch the model "
+            "again"
         )
     for text in told:
         warnings.warn(text, StoreWarning, stacklevel=5)

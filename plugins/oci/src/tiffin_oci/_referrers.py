@@ -1,8 +1,8 @@
 """Signatures beside a version: artifacts that refer to its manifest (OCI 1.1 referrers), as cosign lays out bundles.
 
-Where a registry does not know referrers, an index under the tag `sha256-<hex>` lists them (the referrers tag schema). Of several
-who write that index at once, some are lost, since no registry compares before it writes. So each artifact has a tag of its own
-beside, which begins like that of the index and which nobody else writes.
+Where a registry does not know referrers, an index under the tag `sha256-<hex>` lists them (the referrers tag schema). Of
+several who write that index at once, some are lost, since no registry compares before it writes. So each artifact has a tag of
+its own beside, which begins like that of the index, and which nobody else writes.
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ def read_bundles(client: Client, subject: Subject, most: int = MAX_ATTESTATION) 
     found: list[bytes] = []
     room = MAX_TOTAL
     # The smallest first, so that what somebody put there to fill the room comes last.
-    for layer in sorted(dict.fromkeys((layer.size, layer.sha256) for layer in listed)):
-        size, sha256 = layer
+    for size, sha256 in sorted({(layer.size, layer.sha256) for layer in listed}):
         room -= size
         if room < 0:
             break
@@ -126,9 +125,9 @@ def add_bundle(client: Client, subject: Subject, bundle: bytes) -> None:
         entry = {**manifest.descriptor, "artifactType": types.BUNDLE, "annotations": annotations}
         if not _list(client, subject, entry):
             warnings.warn(
-                f"Other tools may not see a signature of {subject.repository}@{subject.digest} on {client.url}: the list that "
-                f"they read is written by others all the time, {_ROUNDS} tries failed. Tiffin sees it. To have it listed, push "
-                "again",
+                f"Other tools may not see a signature of {subject.repository}@{subject.digest} on {client.url}, as Tiffin does: "
+                f"the list that they read is written by others all the time, and {_ROUNDS} tries failed. To have it listed, "
+                "push again",
                 StoreWarning,
                 stacklevel=4,
             )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from tiffin import models as api
 from tiffin import Model
+from tiffin import models as api
 from tiffin.cli import complete_tag, output_option, say, show_data, show_vouchers
 from tiffin.plugins import Voucher
 from tiffin.showing import shown
