@@ -21,7 +21,7 @@ from tiffin.exceptions import (
 from tiffin.files import CHUNK, WriteLedger, digest_file, start_writeback
 from tiffin.info import RECORD_NAME, ModelInfo
 from tiffin.model import Model
-from tiffin.places import PIECE, WRITEBACK, Digest, Progress, Silent, write_all
+from tiffin.places import PIECE, WRITEBACK, Digest, Progress, Silent, redact, write_all
 from tiffin.remotes._find import find
 from tiffin.remotes._interface import Content, Remote, RemoteVersion
 from tiffin.remotes._parallel import each
@@ -81,13 +81,14 @@ def pull(
             store.check_free(info.tag, overwrite=force)
         except ModelExistsError as error:
             raise _taken(info) from error
-        with store.changing() as folder:
+        with _releasing(store) as indexed, store.changing() as folder:
             store.downloads.sweep(older=store.downloads.KEPT)
             stop = Stop(progress)
-            pulling = _Pulling(store, remote, version, folder, stop, limits or Limits())
+            pulling = _Pulling(store, remote, version, folder, stop, limits or Limits(), indexed)
             with stopping(stop), pulling.tidying():
                 pulling.fetch(info, progress)
-            origin = f"pulled from {remote.url}"
+            # It is kept for good, so that a plugin says its URL shows no secret is not enough.
+            origin = f"pulled from {redact(remote.url)}"
             try:
                 model = store.adopt(folder, info, pulling.ledger, origin=origin, overwrite=force)
             except ModelExistsError:
@@ -101,6 +102,17 @@ def pull(
         theirs = [alias for alias, target in remote.aliases(version.name).items() if target == version.version]
         _take_aliases(store, model, sorted(theirs), force=force)
     return model
+
+
+@contextlib.contextmanager
+def _releasing(store: ModelStore) -> Iterator[set[str]]:
+    """Give a set of digests; where the block fails, those that nothing has are taken out of the index of contents."""
+    indexed: set[str] = set()
+    try:
+        yield indexed
+    except BaseException:
+        store.blobs.release(indexed)
+        raise
 
 
 def _take_aliases(store: ModelStore, model: Model, aliases: list[str], *, force: bool) -> None:
@@ -157,7 +169,14 @@ class _Pulling:
     """Fetches the files of one version into a staging folder."""
 
     def __init__(
-        self, store: ModelStore, remote: Remote, version: RemoteVersion, folder: str, stop: Stop, limits: Limits
+        self,
+        store: ModelStore,
+        remote: Remote,
+        version: RemoteVersion,
+        folder: str,
+        stop: Stop,
+        limits: Limits,
+        indexed: set[str],
     ) -> None:
         self.store = store
         self.remote = remote
@@ -165,6 +184,7 @@ class _Pulling:
         self.folder = folder
         self.stop = stop
         self.ledger = WriteLedger()
+        self._indexed = indexed
         self._reader = Reader(f"{version.name}:{version.version} on {remote.url}", limits)
         self._kept: set[str] = set()
 
@@ -216,11 +236,17 @@ class _Pulling:
         return False
 
     def _copy(self, source: Content, content: Content) -> None:
-        path = f"{self.folder}/{content.path}"
+        """Give a file the content of another one, as a link: however often a content is named, it is here once."""
+        path, first = f"{self.folder}/{content.path}", f"{self.folder}/{source.path}"
+        if self.store.blobs.restore(first, content.sha256):
+            self._indexed.add(content.sha256)
         if not self.store.blobs.take(content.sha256, content.size, path):
             import shutil
 
-            shutil.copyfile(f"{self.folder}/{source.path}", path)
+            self._reader.check_size(content.path, content.size)
+            shutil.copyfile(first, path)
+        elif os.path.samefile(first, path):
+            self.ledger.record(path, content.sha256, synced=True)
 
     def _fetch(self, content: Content) -> None:
         path = f"{self.folder}/{content.path}"

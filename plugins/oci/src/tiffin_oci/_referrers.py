@@ -1,8 +1,8 @@
 """Signatures beside a version: artifacts that refer to its manifest (OCI 1.1 referrers), as cosign lays out bundles.
 
 Where a registry does not know referrers, an index under the tag `sha256-<hex>` lists them (the referrers tag schema). Of
-several who write that index at once, some are lost, since no registry compares before it writes. So each artifact has a tag of
-its own beside, which begins like that of the index, and which nobody else writes.
+several who write that index at once, some are lost, since no registry compares before it writes. So each artifact has a tag
+of its own beside, which begins like that of the index, and which nobody else writes.
 """
 
 from __future__ import annotations
@@ -125,9 +125,9 @@ def add_bundle(client: Client, subject: Subject, bundle: bytes) -> None:
         entry = {**manifest.descriptor, "artifactType": types.BUNDLE, "annotations": annotations}
         if not _list(client, subject, entry):
             warnings.warn(
-                f"Other tools may not see a signature of {subject.repository}@{subject.digest} on {client.url}, as Tiffin does: "
-                f"the list that they read is written by others all the time, and {_ROUNDS} tries failed. To have it listed, "
-                "push again",
+                f"Other tools may not see a signature of {subject.repository}@{subject.digest} on {client.url}, as Tiffin "
+                f"does: the list that they read is written by others all the time, and {_ROUNDS} tries failed. To have it "
+                "listed, push again",
                 StoreWarning,
                 stacklevel=4,
             )
