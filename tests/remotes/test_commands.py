@@ -94,7 +94,10 @@ def test_mistakes_are_told_in_words(tiffin: Callable[..., Result], saved: Model,
         (new.path / "y").write_bytes(b"other")
     assert "another model" in tiffin("models", "push", "iris", folder, code=4).output
     assert "another model here" in tiffin("models", "pull", "iris", folder, code=4).output
-    assert "KEY=VALUE" in tiffin("remotes", "add", "b", folder, "-o", "x", code=2).output
+    told = tiffin("remotes", "add", "b", folder, "-o", "password:s3cret", code=2).output
+    assert "KEY=VALUE" in told
+    assert "s3cret" not in told
+    tiffin("remotes", "add", "b", folder, "-o", "part=\u00b2", "-o", "other=" + "9" * 5000)
 
 
 def test_a_folder_without_a_slash_is_told_how_to_write_it(

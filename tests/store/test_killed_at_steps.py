@@ -105,7 +105,9 @@ def bring_in(store: ModelStore) -> None:
 
 def attest(store: ModelStore) -> None:
     with store.changing() as folder:
-        Attestations(store.layout).add(folder, store.get("kept:1").info.compute_digest(), b"in whatever format")
+        Attestations(store.layout).add(
+            folder, store.get("kept:1").info.compute_digest(), b"in whatever format", lambda kept: None
+        )
 
 
 CHANGES = [

@@ -129,7 +129,7 @@ def _members(model: Model, info: ModelInfo, store: ModelStore, progress: Progres
     # The record comes first, so that a reader knows what must follow before it unpacks anything.
     record = render_record(info)
     yield Member(RECORD_NAME, len(record), lambda: io.BytesIO(record))
-    yield from attestation_members(store, info)
+    yield from attestation_members(store, info, model.path)
     for path, entry in sorted(info.files.items()):
         yield Member(path, entry.size, functools.partial(_checked, model, path, entry, progress))
 

@@ -94,8 +94,7 @@ def import_model(
             info, ledger = unpacking.finish()
             info = _renamed(info, name)
             _claim(store, info, force=force)
-            for member, data in unpacking.attestations.items():
-                store.add_attestation(info, data, path=member)
+            store.take_attestations(info, unpacking.attestations.items())
             model = store.adopt(folder, info, ledger, origin=origin, overwrite=force)
             unpacking.warn()
             return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -173,8 +174,9 @@ def _options(texts: tuple[str, ...]) -> dict[str, Any]:
     for text in texts:
         key, found, value = text.partition("=")
         if not found or not key:
-            raise click.UsageError(f"{text!r} is not KEY=VALUE.")
-        options[key] = _VALUES.get(value, int(value) if value.isdigit() and value == str(int(value)) else value)
+            # Not which: what was meant as the value may be a secret.
+            raise click.UsageError("An option is given as KEY=VALUE; one of these is not.")
+        options[key] = int(value) if re.fullmatch("0|[1-9][0-9]{0,17}", value) else _VALUES.get(value, value)
     return options
 
 

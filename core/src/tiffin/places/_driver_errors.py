@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from tiffin.exceptions import ArchiveError, StorageFullError, TiffinError
 from tiffin.hints import install_hint
 from tiffin.places._urls import is_url, redact, secrets_of
 
+_HARMLESS = (
+    *(
+        "account_name",
+        "base_url",
+        "block_size",
+        "ca_file",
+        "endpoint",
+        "endpoint_url",
+        "host",
+        "mode",
+        "port",
+        "profile",
+    ),
+    *("project", "protocol", "region", "region_name", "requester_pays", "user", "username", "version_aware"),
+)
+"""Options of drivers whose values help whoever reads an error; those of all others are hidden."""
+_MOST_REMEMBERED = 1000
 _NO_CREDENTIALS = {
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -37,11 +55,15 @@ def told(path: str, doing: str) -> Iterator[None]:
     except TiffinError:
         raise
     except Exception as error:
-        _clean(error, path)
-        raise _translated(error, shown, scheme, doing) from error
+        secrets = sorted({*secrets_of(path), *_remembered}, key=len, reverse=True)
+        is_clean = _clean(error, secrets)
+        translated = _translated(error, shown, scheme, doing, secrets)
+        if not is_clean:
+            raise translated from None
+        raise translated from error
 
 
-def _translated(error: Exception, shown: str, scheme: str, doing: str) -> TiffinError:
+def _translated(error: Exception, shown: str, scheme: str, doing: str, secrets: list[str]) -> TiffinError:
     if isinstance(error, ImportError):
         why = f"the driver for {scheme}:// is not installed ({error})"
         return _error(shown, doing, why, install_hint(scheme, "drivers") or "Install what it names")
@@ -61,9 +83,9 @@ def _translated(error: Exception, shown: str, scheme: str, doing: str) -> Tiffin
                 fix="Free space, or choose another place",
                 path=shown,
             )
-        return _error(shown, doing, error.strerror or str(error) or type(error).__name__)
+        return _error(shown, doing, _without(error.strerror or str(error), secrets) or type(error).__name__)
     # Some drivers add pages of rules to what they say first.
-    first = str(error).strip().partition("\n")[0]
+    first = _without(str(error), secrets).strip().partition("\n")[0]
     return _error(shown, doing, f"{type(error).__name__}: {first}", _fix(error))
 
 
@@ -90,31 +112,70 @@ def _error(shown: str, doing: str, why: str, fix: str = "") -> ArchiveError:
     return ArchiveError(f"Could not {doing} {shown}: {why}", fix=fix, path=shown, member="")
 
 
-def _clean(error: BaseException, path: str) -> None:
-    """Take a URL's secrets out of a driver's error and its causes, which a traceback shows, too."""
-    secrets = secrets_of(path)
+def remember(path: str, options: Mapping[str, Any] | None) -> None:
+    """Have the secrets of a URL, and of the options for its driver, taken out of all errors of drivers from now on.
+
+    A driver may tell them at any time, in whatever it is asked then.
+    """
+    for secret in [*secrets_of(path), *_values(options or {})]:
+        if len(_remembered) >= _MOST_REMEMBERED and secret not in _remembered:
+            _remembered.pop(next(iter(_remembered)))
+        _remembered[secret] = None
+
+
+_remembered: dict[str, None] = {}
+
+
+def _values(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _values(value)
+        elif isinstance(value, str) and len(value) > 3 and name not in _HARMLESS:
+            yield from {value, quote(value), quote(value, safe="")}
+        elif isinstance(value, str) and "@" in value:
+            yield from secrets_of(value)  # of a URL
+
+
+def _clean(error: BaseException, secrets: list[str]) -> bool:
+    """Take secrets out of a driver's error and of what it comes from, and tell whether none is left that would be shown."""
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
+    is_clean = True
     while secrets and pending:
         found = pending.pop()
         if found is None or id(found) in seen:
             continue
         seen.add(id(found))
-        pending += [found.__cause__, found.__context__]
+        pending += [found.__cause__, found.__context__, *getattr(found, "exceptions", ())]
         found.args = tuple(_without(value, secrets) for value in found.args)
         for name, value in list(vars(found).items()):
             with contextlib.suppress(AttributeError, TypeError):  # what cannot be set is not text of the driver's
                 setattr(found, name, _without(value, secrets))
         if isinstance(found, OSError):
             found.filename, found.strerror = _without(found.filename, secrets), _without(found.strerror, secrets)
-        if any(secret in str(found) for secret in secrets):
-            found.__cause__, found.__context__, found.__suppress_context__ = None, None, True
+        if _shows(found, secrets):  # by something else that it holds
+            found.args = (_without(str(found), secrets),)
+        is_clean = is_clean and not _shows(found, secrets)
+    return is_clean
 
 
-def _without(value: Any, secrets: list[str]) -> Any:
+def _shows(error: BaseException, secrets: list[str]) -> bool:
+    text = f"{error} {error!r}"
+    return any(secret in text for secret in secrets)
+
+
+def _without(value: Any, secrets: list[str], depth: int = 4) -> Any:
+    """Return a value without secrets in its texts; what is of other types as it is."""
     if isinstance(value, str):
         for secret in secrets:
             value = value.replace(secret, "***")
+    elif isinstance(value, bytes):
+        for secret in secrets:
+            value = value.replace(secret.encode(), b"***")
+    elif depth and type(value) in (list, tuple, set):
+        return type(value)(_without(item, secrets, depth - 1) for item in value)
+    elif depth and type(value) is dict:
+        return {_without(key, secrets): _without(item, secrets, depth - 1) for key, item in value.items()}
     return value
 
 

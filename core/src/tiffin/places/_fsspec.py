@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from tiffin.places._driver_errors import exists_error, told
+from tiffin.places._driver_errors import exists_error, remember, told
 from tiffin.places._sftp import sftp_file_system
 
 _KEYS = {
@@ -39,6 +39,7 @@ _MAX_PARTS = 9000
 @contextlib.contextmanager
 def file_system(path: str, params: Mapping[str, Any] | None, doing: str) -> Iterator[tuple[Any, str]]:
     """Give the fsspec file system of a URL, and the name in it."""
+    remember(path, params)
     with told(path, doing):
         import fsspec
 

@@ -14,7 +14,7 @@ from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
 from tiffin.plugins._saved import NotMine, Saved
 from tiffin.plugins._values import carried, known_kinds, restore, waiting_packages
-from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers
+from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers, proves
 
 __all__ = [
     "Adapter",
@@ -39,6 +39,7 @@ __all__ = [
     "hookimpl",
     "install_hint",
     "known_kinds",
+    "proves",
     "register",
     "registry",
     "restore",

@@ -144,7 +144,9 @@ def add_remote(
     _check_name(name, path)
     if not url or url.startswith("://"):
         raise ConfigError(
-            f"{url!r} is neither a URL nor the path of a folder", fix="Write s3://…, file:///…, or a path", path=path
+            f"{redact(url)!r} is neither a URL nor the path of a folder",
+            fix="Write s3://…, file:///…, or a path",
+            path=path,
         )
     check_place(url)
     if not is_url(url):

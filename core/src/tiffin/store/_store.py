@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -423,32 +423,43 @@ class ModelStore:
 
         return Attestations(self.layout).read_all(content_digest)
 
-    def add_attestation(self, info: ModelInfo, data: bytes, *, path: str = "This") -> bool:
-        """Keep an attestation of a model's content. What it proves is not looked at, but that it is about this content.
+    def add_attestation(self, info: ModelInfo, data: bytes, *, path: str = "This", own: bool = False) -> bool:
+        """Keep an attestation of a model's content. It has to be about this content; what it proves is told each time.
+
+        Where there are as many as are kept, one of a trusted key's takes the place of one that proves nothing.
 
         Args:
             info: the model's record; the version need not be in the store yet.
             data: the attestation, in a format that an installed plugin knows, or in any.
             path: where it is from, for errors.
+            own: whether it was made here just now; it counts as one of a trusted key's.
 
         Returns:
             Whether it is new here.
 
         Raises:
             BadSignatureError: it is malformed, or is about other content.
-            TooManySignaturesError: the content has as many attestations as are kept (`tiffin.info.MAX_ATTESTATIONS`).
+            TooManySignaturesError: the content has as many attestations as are kept (`tiffin.info.MAX_ATTESTATIONS`), and
+                it takes the place of none.
             ReadOnlyStoreError, StorageFullError: it cannot be kept.
 
         Warns:
             PluginWarning: no installed plugin can tell what it is about; it is kept all the same.
         """
         from tiffin.hints import install_hint
-        from tiffin.plugins import check_attestation
+        from tiffin.plugins import check_attestation, proves
         from tiffin.store._attestations import Attestations
 
         checked = check_attestation(info, data, path)
+        version = Path(self.layout.version(info.name, info.version))
+
+        def gives_way(kept: Sequence[bytes]) -> bytes | None:
+            if not (own or proves(info, version, data)):
+                return None
+            return next((other for other in kept if not proves(info, version, other)), None)
+
         with self.changing() as folder:
-            new = Attestations(self.layout).add(folder, info.compute_digest(), data)
+            new = Attestations(self.layout).add(folder, info.compute_digest(), data, gives_way)
         if not checked:
             warnings.warn(
                 f"{path} was kept unchecked: no installed plugin can tell whether it vouches for model '{info.tag}'. "
@@ -457,6 +468,17 @@ class ModelStore:
                 stacklevel=4,
             )
         return new
+
+    def take_attestations(self, info: ModelInfo, found: Iterable[tuple[str, bytes]]) -> None:
+        """Keep what somebody else has of a content's attestations, and warn of what is left out; see `add_attestation`.
+
+        Args:
+            info: the model's record; the version need not be in the store yet.
+            found: where each is from, in words, and the attestation.
+        """
+        from tiffin.store._attestations import take_all
+
+        take_all(self, info, found)
 
     signatures = attestations
     """The name that `attestations` had before."""
