@@ -6,33 +6,12 @@ import contextlib
 import errno
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from tiffin.exceptions import ArchiveError, StorageFullError, TiffinError
+from tiffin.hints import install_hint
+from tiffin.places._urls import is_url, redact, secrets_of
 
-EXTRAS = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gcs",
-    "gcs": "gcs",
-    "az": "azure",
-    "abfs": "azure",
-    "abfss": "azure",
-    "adl": "azure",
-    "sftp": "sftp",
-    "ssh": "sftp",
-    "webdav": "webdav",
-    "webdavs": "webdav",
-    "dav": "webdav",
-    "davs": "webdav",
-    "http": "http",
-    "https": "http",
-}
-"""URL scheme → the extra of tiffin that brings its driver."""
-
-_PEOPLE = ("sftp", "ssh", "ftp", "ftps", "smb", "hdfs", "abfs", "abfss", "az", "adl")
-"""Schemes whose URLs name a person or a container before the "@", and no token."""
-_LONGEST_USER = 32
 _HARMLESS = (
     *(
         "account_name",
@@ -70,13 +49,13 @@ _NO_CREDENTIALS = {
 def told(path: str, doing: str) -> Iterator[None]:
     """Turn what goes wrong in the block with `path`, which only opens, reads or writes it, into errors of Tiffin."""
     shown = redact(path)
-    scheme = path.split("://", 1)[0].rsplit("::", 1)[-1]
+    scheme = path.split("://", 1)[0].rsplit("::", 1)[-1] if is_url(path) else ""
     try:
         yield
     except TiffinError:
         raise
     except Exception as error:
-        secrets = sorted({*_secrets(path), *_remembered}, key=len, reverse=True)
+        secrets = sorted({*secrets_of(path), *_remembered}, key=len, reverse=True)
         is_clean = _clean(error, secrets)
         translated = _translated(error, shown, scheme, doing, secrets)
         if not is_clean:
@@ -87,8 +66,7 @@ def told(path: str, doing: str) -> Iterator[None]:
 def _translated(error: Exception, shown: str, scheme: str, doing: str, secrets: list[str]) -> TiffinError:
     if isinstance(error, ImportError):
         why = f"the driver for {scheme}:// is not installed ({error})"
-        fix = f"Try: pip install 'tiffin[{EXTRAS[scheme]}]'" if scheme in EXTRAS else "Install what it names"
-        return _error(shown, doing, why, fix)
+        return _error(shown, doing, why, install_hint(scheme, "drivers") or "Install what it names")
     if isinstance(error, FileNotFoundError):
         # The driver for web servers says so of hosts that it does not reach, too.
         why = f"it cannot be reached ({error.__cause__})" if _unreached(error.__cause__) else "it is not there"
@@ -134,63 +112,12 @@ def _error(shown: str, doing: str, why: str, fix: str = "") -> ArchiveError:
     return ArchiveError(f"Could not {doing} {shown}: {why}", fix=fix, path=shown, member="")
 
 
-def redact(path: str) -> str:
-    """Return a URL, or a chain of them, as it may be shown and recorded: without whatever may be a secret.
-
-    Without password, query and fragment; and without the user, which may be a token, unless the scheme's users are people.
-    """
-    if "://" not in path:
-        return path
-    return "::".join(_redacted(link) for link in path.split("::"))
-
-
-def _redacted(link: str) -> str:
-    head, found, rest = link.partition("://")
-    if not found:
-        return link
-    login, host, tail = _parted(rest)
-    shown = host + ("?…" if tail else "")
-    if not login:
-        return f"{head}://{shown}"
-    user, colon, _ = login.partition(":")
-    user = user if head in _PEOPLE and len(user) <= _LONGEST_USER else "***"
-    return f"{head}://{user}{':***' if colon else ''}@{shown}"
-
-
-def _parted(rest: str) -> tuple[str, str, str]:
-    """Return login, host with path, and query with fragment, of what stands behind a URL's "://"."""
-    at = min((found for mark in "?#" if (found := rest.find(mark)) >= 0), default=len(rest))
-    rest, tail = rest[:at], rest[at:]
-    before, _, _ = rest.partition("/")
-    if "@" not in before and "@" in rest and ":" in before and not before.rpartition(":")[2].isdigit():
-        before = rest.rpartition("@")[0] + "@"  # a password with a slash in it that nobody has quoted
-    elif "@" in tail and ":" in before and not before.rpartition(":")[2].isdigit():
-        return rest + tail.rpartition("@")[0], tail.rpartition("@")[2], ""  # or with a "?" or "#"
-    login = before.rpartition("@")[0]
-    return login, rest[len(login) + 1 :] if login else rest, tail
-
-
-def _secrets(path: str) -> list[str]:
-    """Return what a URL may hold that must not be shown, the longest first."""
-    found: set[str] = set()
-    for link in path.split("::"):
-        head, _, rest = link.partition("://")
-        login, _, tail = _parted(rest)
-        user, _, password = login.partition(":")
-        found |= {password, tail[1:], *(value for part in tail[1:].split("&") if (value := part.partition("=")[2]))}
-        if head not in _PEOPLE or len(user) > _LONGEST_USER:
-            found.add(user)
-    return sorted(
-        {text for secret in found for text in (secret, unquote(secret)) if len(text) > 2}, key=len, reverse=True
-    )
-
-
 def remember(path: str, options: Mapping[str, Any] | None) -> None:
     """Have the secrets of a URL, and of the options for its driver, taken out of all errors of drivers from now on.
 
     A driver may tell them at any time, in whatever it is asked then.
     """
-    for secret in [*_secrets(path), *_values(options or {})]:
+    for secret in [*secrets_of(path), *_values(options or {})]:
         if len(_remembered) >= _MOST_REMEMBERED and secret not in _remembered:
             _remembered.pop(next(iter(_remembered)))
         _remembered[secret] = None
@@ -206,7 +133,7 @@ def _values(options: Mapping[str, Any]) -> Iterator[str]:
         elif isinstance(value, str) and len(value) > 3 and name not in _HARMLESS:
             yield from {value, quote(value), quote(value, safe="")}
         elif isinstance(value, str) and "@" in value:
-            yield from _secrets(value)  # of a URL
+            yield from secrets_of(value)  # of a URL
 
 
 def _clean(error: BaseException, secrets: list[str]) -> bool:

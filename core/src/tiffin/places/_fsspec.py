@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +23,9 @@ _WEBDAV = {"webdav": "http", "dav": "http", "webdavs": "https", "davs": "https"}
 
 _CONNECTIONS = {"sftp": "client", "ssh": "client", "ftp": "ftp"}
 """URL scheme → where its driver has the one connection that it works with."""
+
+_CHAINING = {"fo", "fs", "target_protocol"}
+"""What the drivers take that read through others; only they begin a chain of URLs."""
 
 _PATIENCE = 5
 """Times that folders are made where others make them, too."""
@@ -60,12 +64,24 @@ def file_system(path: str, params: Mapping[str, Any] | None, doing: str) -> Iter
             if scheme in ("sftp", "ssh"):
                 system, name = sftp_file_system(path, options)
             else:
-                system, name = fsspec.core.url_to_fs(path, **options)
+                system, name = _open(path, scheme, options)
     try:
         yield system, name
     finally:
         if scheme in _CONNECTIONS:
             quietly(getattr(system, _CONNECTIONS[scheme]).close)
+
+
+def _open(path: str, scheme: str, options: dict[str, Any]) -> tuple[Any, str]:
+    import fsspec
+
+    if "::" in path and "::" not in scheme:
+        driver = fsspec.get_filesystem_class(scheme)
+        if not _CHAINING & inspect.signature(driver.__init__).parameters.keys():
+            # Not a chain, but a name with "::" in it: fsspec would cut it there.
+            return driver(**{**driver._get_kwargs_from_urls(path), **options}), driver._strip_protocol(path)
+    system, name = fsspec.core.url_to_fs(path, **options)
+    return system, name
 
 
 def parts(system: Any, size: int) -> dict[str, int]:

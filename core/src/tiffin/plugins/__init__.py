@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tiffin.hints import install_hint
 from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._adapter_info import AdapterInfo, CodeReader
-from tiffin.plugins._foreign import find_reader
+from tiffin.plugins._foreign import find_reader, foreign_tools
+from tiffin.plugins._foreign_description import ForeignDescription
 from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
-from tiffin.plugins._install_hint import install_hint
+from tiffin.plugins._foreign_tool import ForeignTool
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
@@ -18,8 +20,10 @@ __all__ = [
     "Adapter",
     "AdapterInfo",
     "CodeReader",
+    "ForeignDescription",
     "ForeignModel",
     "ForeignReading",
+    "ForeignTool",
     "NotMine",
     "PluginDescription",
     "Registry",
@@ -30,6 +34,7 @@ __all__ = [
     "carried",
     "check_attestation",
     "find_reader",
+    "foreign_tools",
     "has_vouchers",
     "hookimpl",
     "install_hint",

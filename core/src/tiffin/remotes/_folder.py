@@ -13,8 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreachableError, TransferError
+from tiffin.hints import UPGRADE
 from tiffin.info import MAX_RECORD, ModelInfo, max_attestation_size, read_foreign_record
-from tiffin.places import is_url
+from tiffin.places import is_url, redact, to_path
+from tiffin.remotes._errors import remote_errors
 from tiffin.remotes._folder_files import LocalPlace, Place, RemotePlace
 from tiffin.remotes._interface import Content, Opener, RemoteVersion, Source
 from tiffin.tags import LATEST, is_part
@@ -39,12 +41,9 @@ class FolderRemote:
     """
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
-        self._place: Place
-        if url.startswith("file://"):
-            url = url.removeprefix("file://").removeprefix("localhost")
-        elif url.startswith("local://"):
-            url = url.removeprefix("local://")
-        self._place = RemotePlace(url, options) if is_url(url) else LocalPlace(url)
+        with remote_errors(redact(url), "read"):
+            url = to_path(url)
+        self._place: Place = RemotePlace(url, options) if is_url(url) else LocalPlace(url)
         self._lock = threading.Lock()
         self._checked = self._writable = False
 
@@ -198,7 +197,7 @@ class FolderRemote:
             raise TransferError(
                 f"{self.url} has the format {found!r}, and this Tiffin knows {FORMAT!r}",
                 why="A newer Tiffin wrote it, or it is something else",
-                fix="Try: pip install --upgrade tiffin",
+                fix=UPGRADE,
                 url=self.url,
             )
         self._checked = True

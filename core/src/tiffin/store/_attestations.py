@@ -104,12 +104,9 @@ class Attestations:
                     path=folder,
                 )
         temporary = staging + ".signature"
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        self._layout.modes().write(temporary, data)
         step("sign", "written")
-        os.makedirs(folder, exist_ok=True)
+        self._layout.make_folder(folder)
         os.replace(temporary, path)
         step("sign", "renamed")
         if gone is not None:
