@@ -90,6 +90,7 @@ class Maker:
         items: whether it is made before its state is known, and then takes items.
         drops_state: whether a state is passed over, as the class itself does.
         hashes: whether the items of its first argument become keys.
+        cost: bytes that each object counts for beside what its maker is given; for those that are large, or slow to make.
     """
 
     make: Make
@@ -98,6 +99,7 @@ class Maker:
     items: bool = False
     drops_state: bool = False
     hashes: bool = False
+    cost: int = attrs.field(default=0, kw_only=True)
 
 
 class Lists:
