@@ -1,6 +1,9 @@
 """Measure tiffin.pickling against its limits: a gigabyte of arrays, a small model, and memory shared by processes.
 
-Run: python benchmarks/pickling.py [--mib 1024] [--rounds 5] [--folder DIR]
+Run: python benchmarks/pickling.py [--mib 1024] [--rounds 5] [--folder DIR] [--against SOURCE]
+
+With --against, instead, this source is compared with another one, such as core/src of a checkout of an older commit:
+objects of several kinds are dumped and loaded by processes that run by turns.
 
 Needs numpy, Linux for the memory figures, about three times the size on disk, and scikit-learn if there is one. Ratios
 compare rounds that alternate within one run, best of all; absolute times depend on the machine and its neighbours.
@@ -11,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import json
 import os
 import pickle
 import shutil
@@ -39,11 +43,101 @@ def main() -> None:
     parser.add_argument("--mib", type=int, default=1024, help="size of the large model")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where to write; default: the folder for temporary files")
+    parser.add_argument("--against", type=Path, help="another folder that holds the package tiffin")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        if options.against:
+            compare(Path(folder), options.against, options.rounds)
+            return
         small(Path(folder))
         large(Path(folder), options.mib, options.rounds)
         shared(Path(folder), options.mib)
+
+
+def compare(folder: Path, other: Path, rounds: int) -> None:
+    """Time dump and load of this source and another one, in processes that run by turns; print the ratios."""
+    sources = {"this": Path(pickling.__file__).parents[2], "other": other.resolve()}
+    best: dict[str, dict[str, float]] = {name: {} for name in sources}
+    for turn in range(2 * rounds):
+        # Neither is always the first of a pair: this one, other, other, this one.
+        name = list(sources)[(turn + 1) // 2 % 2]
+        environment = {**os.environ, "PYTHONPATH": str(sources[name])}
+        command = [sys.executable, "-c", COMPARED, str(sources[name]), str(folder)]
+        output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+        for case, seconds in json.loads(output).items():
+            best[name][case] = min(seconds, best[name].get(case, seconds))
+    print(f"this source beside {other}, best of {rounds} processes each")
+    for case, seconds in best["this"].items():
+        before = best["other"][case]
+        print(f"  {case:28} {seconds * 1e6:9.1f} us, before {before * 1e6:9.1f} us: {seconds / before:4.2f} x")
+
+
+COMPARED = """
+import json, shutil, sys, time
+from pathlib import Path
+import numpy as np
+from tiffin import pickling
+assert pickling.__file__.startswith(sys.argv[1]), pickling.__file__
+
+FACTOR = 3
+
+def function(x):
+    return [FACTOR * each for each in np.asarray(x)]
+
+class Model:
+    def __init__(self):
+        self.bias, self.names = 1.5, {"a": 1}
+    def predict(self, x):
+        return function(x) + [self.bias]
+
+class Step:
+    def __init__(self, number):
+        self.number, self.weights = number, np.arange(20.0) + number
+
+objects = {
+    "small object": {"a": [1, 2.5, "x"], "b": (None, b"y")},
+    "200 arrays in 200 dicts": [{"n": number, "w": np.arange(100.0) + number} for number in range(200)],
+    "64 MiB of arrays": [np.full(1 << 20, float(number)) for number in range(8)],
+    "function by value": function,
+    "object of a class by value": Model(),
+    "500 objects by value": [Step(number) for number in range(500)],
+}
+try:
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+except ImportError:
+    pass
+else:
+    points = np.random.default_rng(0).standard_normal((150, 4))
+    labels = points[:, 0] > 0
+    objects["LogisticRegression"] = LogisticRegression().fit(points, labels)
+    objects["pipeline"] = make_pipeline(StandardScaler(), LogisticRegression()).fit(points, labels)
+    objects["forest of 50"] = RandomForestClassifier(50, random_state=0).fit(points, labels)
+
+def best(work, before=lambda: None):
+    taken = []
+    end = time.perf_counter() + 0.8
+    while len(taken) < 5 or time.perf_counter() < end:
+        before()
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+times = {}
+folder = Path(sys.argv[2], "compared")
+
+def renew():
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+
+for name, obj in objects.items():
+    times[name + ", dump"] = best(lambda: pickling.dump(obj, folder), renew)
+    times[name + ", load"] = best(lambda: pickling.load(folder))
+print(json.dumps(times))
+"""
 
 
 def large(folder: Path, mib: int, rounds: int) -> None:

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 import tiffin
-from tiffin import batching, exceptions, models, pickling, plugins, remotes, runners, signatures, values
+from tiffin import (
+    batching,
+    building,
+    exceptions,
+    inspection,
+    models,
+    pickling,
+    plugins,
+    remotes,
+    runners,
+    signatures,
+    values,
+)
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference" / "python"
 TEXT = {page.stem: page.read_text(encoding="utf-8") for page in FOLDER.glob("*.md")}
@@ -50,7 +62,9 @@ def test_every_name_of_tiffin_models_is_on_a_page(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [batching, pickling, plugins, remotes, runners, signatures, values], ids=lambda module: module.__name__
+    "module",
+    [batching, building, inspection, pickling, plugins, remotes, runners, signatures, values],
+    ids=lambda module: module.__name__,
 )
 def test_every_name_of_a_module_is_on_its_page(module: object) -> None:
     """The pages of modules for authors leave nothing out but what is named in this test."""

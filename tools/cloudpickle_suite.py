@@ -1,37 +1,48 @@
 """Run cloudpickle's public tests with `tiffin.save` and `tiffin.load` in the place of its dumps and loads.
 
-Run: python tools/cloudpickle_suite.py [VERSION] [pytest arguments]
+Run: python tools/cloudpickle_suite.py REPOSITORY [pytest arguments]
 
-Downloads the source distribution with pip into a folder that is removed at the end. Each object that a test pickles is saved,
-loaded once in a clean process (`trial_load=True`), and loaded again where the test loads it. Prints the tests that fail; what
-is known of them stands in docs/explanation/code-by-value.md.
+REPOSITORY is a clone of https://github.com/cloudpipe/cloudpickle, whose source distributions hold no tests. They are copied
+into a folder that is removed at the end, beside an environment that adds psutil to this one. Each object that a test pickles
+is saved, loaded once in a clean process (`trial_load=True`), and loaded again where the test loads it. Prints the tests that
+fail; what is known of them stands in docs/explanation/code-by-value.md.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
+import venv
 from pathlib import Path
 
-# Beside the tests; also in the programs that they start.
 BRIDGE = """
-import pickle, uuid
+import os, pickle, uuid
 import cloudpickle, cloudpickle.cloudpickle
 
+# The tests start programs with an environment of their own.
+os.environ["TIFFIN_HOME"] = {home!r}
+
 class Stored:
-    def __init__(self, tag): self.tag = tag
-    def __reduce__(self): return load, (self.tag,)
+    def __init__(self, digest, stream): self.state = digest, stream
+    def __reduce__(self): return load, self.state
 
-def load(tag):
+def load(digest, stream):
     import tiffin
-    return tiffin.load(tag)[0]
+    with open(os.path.join({home!r}, digest.replace(":", "-"))) as file: return tiffin.load(file.read())[0]
 
+# Equal content gives equal bytes, with the names in it; errors are those that the object's own code raised.
 def dumps(obj, protocol=None, buffer_callback=None):
     import tiffin
-    return pickle.dumps(Stored(str(tiffin.save("m" + uuid.uuid4().hex, [obj], trial_load=True).tag)))
+    try: model = tiffin.save("m" + uuid.uuid4().hex, [obj], trial_load=True)
+    except tiffin.exceptions.PicklingError as error: raise error.__cause__ or error
+    digest = model.info.content_digest
+    with open(os.path.join({home!r}, digest.replace(":", "-")), "w") as file: file.write(str(model.tag))
+    return pickle.dumps(Stored(digest, model.path_of("model.pkl").read_bytes()))
 
 def dump(obj, file, protocol=None, buffer_callback=None):
     file.write(dumps(obj))
@@ -42,33 +53,23 @@ cloudpickle.dump = cloudpickle.cloudpickle.dump = dump
 
 
 def main() -> int:
-    """Download, bridge, run; return pytest's exit code."""
-    version = next((argument for argument in sys.argv[1:] if argument[0].isdigit()), "3.1.2")
-    arguments = [argument for argument in sys.argv[1:] if argument != version]
+    """Copy, bridge, run; return pytest's exit code."""
+    repository, *arguments = sys.argv[1:]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-        # pip asks a source distribution for its metadata, which takes its build back end.
-        subprocess.run([*pip, "install", "--target", folder / "build", "flit_core", "psutil"], check=True)
-        environment = {**os.environ, "PYTHONPATH": str(folder / "build"), "TIFFIN_HOME": str(folder / "home")}
-        source = ["download", "--no-deps", "--no-build-isolation", "--no-binary", "cloudpickle"]
-        subprocess.run([*pip, *source, "-d", folder, f"cloudpickle=={version}"], check=True, env=environment)
-        (archive,) = folder.glob("cloudpickle-*.tar.gz")
-        with tarfile.open(archive) as file:
-            file.extractall(folder / "source", filter="data")
-        (tests,) = (folder / "source").glob("*/tests")
-        for package in (*tests.glob("mock_local_folder"), *tests.glob("cloudpickle_testpkg")):
-            subprocess.run(
-                [*pip, "install", "--no-deps", "--no-build-isolation", "--target", folder / "build", package],
-                check=False,
-            )
-        (folder / "build" / "suite_bridge.py").write_text(BRIDGE)
-        (tests / "conftest.py").write_text("import suite_bridge\n")
+        archive = subprocess.run(["git", "-C", repository, "archive", "HEAD", "tests"], check=True, capture_output=True)
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as file:
+            file.extractall(folder, filter="data")
+        python = environment_of(folder)
+        install = [str(python), "-m", "pip", "--disable-pip-version-check", "-q", "install", "psutil"]
+        subprocess.run(install, check=True)
+        bridge(folder)
         command = [
-            sys.executable,
+            str(python),
             "-m",
             "pytest",
             "-q",
+            "-s",
             "-p",
             "no:cacheprovider",
             "--tb=line",
@@ -76,16 +77,30 @@ def main() -> int:
             "-c",
             os.devnull,
         ]
-        return subprocess.run(
-            [
-                *command,
-                f"--rootdir={tests.parent}",
-                *(arguments or ["tests/cloudpickle_test.py", "-k", "not Protocol2"]),
-            ],
-            cwd=tests.parent,
-            env=environment,
-            check=False,
-        ).returncode
+        command += [f"--rootdir={folder}", *(arguments or ["tests/cloudpickle_test.py", "-k", "not Protocol2"])]
+        return subprocess.run(command, cwd=folder, check=False).returncode
+
+
+def environment_of(folder: Path) -> Path:
+    """Make an environment in which all is installed that is in this one; return its Python."""
+    venv.create(folder / "environment", with_pip=True)
+    ours = sysconfig.get_path("purelib")
+    lines = [str(folder / "tests" / "cloudpickle_testpkg"), f"import site; site.addsitedir({ours!r})", ""]
+    (site_of(folder) / "this.pth").write_text("\n".join(lines), encoding="utf-8")
+    return folder / "environment" / "bin" / "python"
+
+
+def bridge(folder: Path) -> None:
+    """Have every Python of the environment take Tiffin for cloudpickle, also those that tests start."""
+    site = site_of(folder)
+    (site / "suite_bridge.py").write_text(BRIDGE.format(home=str(folder / "home")), encoding="utf-8")
+    (site / "zz_suite.pth").write_text("import suite_bridge\n", encoding="utf-8")
+
+
+def site_of(folder: Path) -> Path:
+    """Return the folder of the environment's packages."""
+    (found,) = (folder / "environment" / "lib").glob("python*/site-packages")
+    return found
 
 
 if __name__ == "__main__":

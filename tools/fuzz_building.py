@@ -1,11 +1,11 @@
 """Mutate streams, and compare what core builds of them with what unpickling gives.
 
-Run: python tools/fuzz_building.py [--seed 0] [--seconds 60]
+Run: python tools/fuzz_building.py [--seed 0] [--seconds 60] [--keep FOLDER]
 
 The corpus lies in tests/data/building: small models as pickle (protocol 2), cloudpickle and joblib wrote them. Each
 mutant is read, judged and built in a child with bounded memory. What was built is compared with what pickle or joblib makes
-of the same bytes. Exits with 1 where something differs, where anything but a refusal is raised, where a child dies, or where
-one mutant takes longer than ten seconds. Unix only.
+of the same bytes. Exits with 1 where something differs, where pickle or joblib refuse or crash on what core builds, where
+anything but a refusal is raised, where a child dies, or where one mutant takes longer than ten seconds. Unix only.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from same_object import difference
@@ -35,6 +36,8 @@ _OPERATIONS = (
 _MEMORY = 4 << 30
 _IN_A_CHILD = 200
 _SECONDS = 10
+_BUILT = "+"
+"""What a child writes before it hands to pickle or joblib what core has built: if it dies, theirs is the fault."""
 
 
 def main() -> int:
@@ -42,8 +45,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--keep", type=Path, help="a folder for the mutants that show a fault")
     options = parser.parse_args()
-    counts, faults = run(options.seed, options.seconds)
+    counts, faults = run(options.seed, options.seconds, keep=options.keep)
     print(dict(counts))
     for fault, number in faults.most_common(20):
         print(f"{number} times: {fault}")
@@ -51,7 +55,7 @@ def main() -> int:
 
 
 def run(
-    seed: int, seconds: float, most: int | None = None
+    seed: int, seconds: float, most: int | None = None, keep: Path | None = None
 ) -> tuple[collections.Counter[str], collections.Counter[str]]:
     """Fuzz, and return how many mutants ended how, and the faults.
 
@@ -59,6 +63,7 @@ def run(
         seed: of the mutations; the same seed makes the same mutants.
         seconds: when to stop.
         most: how many mutants to try, at most.
+        keep: a folder for the mutants that show a fault.
     """
     counts: collections.Counter[str] = collections.Counter()
     faults: collections.Counter[str] = collections.Counter()
@@ -70,11 +75,26 @@ def run(
     batch = 0
     while time.monotonic() < end and (most is None or counts["tried"] < most):
         batch += 1
-        _child(f"{seed} {batch}", counts, faults)
+        bad = _child(f"{seed} {batch}", counts, faults)
+        if keep is not None and bad:
+            keep.mkdir(parents=True, exist_ok=True)
+            for number, (path, data) in enumerate(mutants(f"{seed} {batch}")):
+                if number in bad:
+                    (keep / f"{seed}-{batch}-{number}-{path.name}").write_bytes(data)
     return counts, faults
 
 
-def _child(seed: str, counts: collections.Counter[str], faults: collections.Counter[str]) -> None:
+def mutants(seed: str) -> Iterator[tuple[Path, bytes]]:
+    """Yield the mutants that one child tries, each with the file that it was made of."""
+    chance = random.Random(seed)
+    paths = sorted(CORPUS.glob("*.*"))
+    for _ in range(_IN_A_CHILD):
+        path = chance.choice(paths)
+        yield path, mutate(chance, path.read_bytes())
+
+
+def _child(seed: str, counts: collections.Counter[str], faults: collections.Counter[str]) -> list[int]:
+    """Try the mutants of a seed in a child; return the numbers of those that show a fault."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -82,10 +102,9 @@ def _child(seed: str, counts: collections.Counter[str], faults: collections.Coun
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         warnings.simplefilter("ignore")
-        chance = random.Random(seed)
-        for _ in range(_IN_A_CHILD):
+        for path, data in mutants(seed):
             signal.alarm(_SECONDS)
-            os.write(writing, f"{_one(chance)[:400]}\n".encode())
+            os.write(writing, f"{_one(path, data, writing)[:400]}\n".encode())
         os._exit(0)
     os.close(writing)
     said = b""
@@ -93,20 +112,23 @@ def _child(seed: str, counts: collections.Counter[str], faults: collections.Coun
         said += piece
     os.close(reading)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    for line in said.decode("utf-8", "replace").splitlines():
-        kind, _, what = line.partition(": ")
+    bad = []
+    lines = said.decode("utf-8", "replace").split("\n")
+    for number, line in enumerate(lines[:-1]):
+        kind, _, what = line.lstrip(_BUILT).partition(": ")
         counts["tried"] += 1
         counts[kind] += 1
-        if kind in ("differs", "raised"):
+        if kind in ("differs", "raised", "refused by its reader"):
             faults[what] += 1
+            bad.append(number)
     if code:
-        done = said.count(b"\n")
-        faults[f"a child of seed {seed!r} ended with {code} after {done} mutants"] += 1
+        where = "in its reader, of what was built" if lines[-1] == _BUILT else "in core"
+        faults[f"a child ended with {code} {where}, in mutant {len(lines) - 1} of seed {seed!r}"] += 1
+        bad.append(len(lines) - 1)
+    return bad
 
 
-def _one(chance: random.Random) -> str:
-    path = chance.choice(sorted(CORPUS.glob("*.*")))
-    data = mutate(chance, path.read_bytes())
+def _one(path: Path, data: bytes, writing: int) -> str:
     reader = "joblib" if path.suffix == ".joblib" else "pickle"
     try:
         found: Inspection = inspect_file(path, reader, view=memoryview(bytearray(data)))  # type: ignore[arg-type]
@@ -119,6 +141,7 @@ def _one(chance: random.Random) -> str:
         return "not built"
     except Exception as error:  # noqa: BLE001 - the very thing that is looked for
         return f"raised: {type(error).__name__}: {error} ({path.name})"
+    os.write(writing, _BUILT.encode())
     try:
         if reader == "joblib":
             import joblib
@@ -126,8 +149,8 @@ def _one(chance: random.Random) -> str:
             other = joblib.load(io.BytesIO(data))
         else:
             other = pickle.loads(data)  # noqa: S301 - of our own corpus, and allowed; in a child
-    except Exception as error:  # noqa: BLE001 - readers may refuse what core builds: a warning at most
-        return f"built, refused by its reader: {type(error).__name__}"
+    except Exception as error:  # noqa: BLE001 - whatever a reader says of what it does not take
+        return f"refused by its reader: {type(error).__name__}: {error} ({path.name})"
     try:
         found_difference = difference(built, other)
     except Exception as error:  # noqa: BLE001 - what cannot be walked

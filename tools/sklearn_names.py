@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
+import rich_models
 from tiffin.building import as_name
 from tiffin.inspection import inspect_file
 from tiffin.trust._reading import lists
@@ -159,6 +160,7 @@ def estimators() -> Iterator[tuple[str, Any]]:
             yield name, estimator
             yield from fitted(name, estimator, inputs, classes)
     yield from special(inputs, classes)
+    yield from ((name, estimator) for name, estimator, _ in rich_models.models())
 
 
 def fitted(name: str, estimator: Any, inputs: Any, classes: Any) -> Iterator[tuple[str, Any]]:

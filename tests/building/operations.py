@@ -42,7 +42,7 @@ def whole(operations: bytes, protocol: int = 4) -> bytes:
     return b"\x80" + bytes([protocol]) + operations + b"."
 
 
-def made(data: bytes, lists: Lists | None = None, *, joblib: bool = False, buffers: Any = None) -> Any:
+def made(data: bytes | bytearray, lists: Lists | None = None, *, joblib: bool = False, buffers: Any = None) -> Any:
     """Return what core builds of a stream.
 
     Raises:

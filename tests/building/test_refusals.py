@@ -26,7 +26,7 @@ class Listed:
     def __setstate__(self, state: Any) -> None:
         self.called.append(state)
 
-    def __init__(self) -> None:
+    def __init__(self, default: int = 3) -> None:
         self.called.append("init")
 
     @property

@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tiffin import pickling
 
 TEXT = (Path(__file__).parents[1] / "data" / "code_by_value.txt").read_text(encoding="utf-8")
 SECTIONS = dict(section.split("\n", 1) for section in TEXT.split("\n=== ")[1:])
@@ -133,3 +136,27 @@ def test_a_class_by_value_belongs_to_its_version(tmp_path: Path) -> None:
     """
     code, _, output = run("\n".join(line.strip() for line in use.splitlines()), tmp_path / "b")
     assert code == 0, output
+
+
+@pytest.mark.parametrize("where", [None, "_missing", "_faulty"])
+def test_a_module_that_fails_when_it_is_asked_is_passed_over(
+    where: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What looks for names in other modules' code must not fail with it."""
+
+    class Faulty(types.ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError("faulty")
+
+    class Model:
+        def predict(self) -> str:
+            return "works"
+
+    def predict() -> str:
+        return "works"
+
+    monkeypatch.setitem(sys.modules, "_faulty", Faulty("_faulty"))
+    Model.__module__ = predict.__module__ = where  # type: ignore[assignment]
+    pickling.dump([Model(), predict], tmp_path)
+    model, function = pickling.load(tmp_path)
+    assert (model.predict(), function()) == ("works", "works")

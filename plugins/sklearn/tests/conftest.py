@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,3 +34,21 @@ def run(tmp_path: Path) -> Callable[[str], str]:
         return result.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made() -> Callable[[bytes], Any]:
+    """Return a function that builds a stranger's pickle; it raises Unfollowable where that is refused."""
+    from tiffin.building import build, judge
+    from tiffin.inspection import Tape, Unfollowable, parse_pickle
+    from tiffin.trust._reading import lists
+
+    def made(data: bytes) -> Any:
+        tape = Tape()
+        parse_pickle(tape, memoryview(bytearray(data)))
+        refused, problems = judge(tape, lists())
+        if refused or problems:
+            raise Unfollowable(f"{refused} {problems}")
+        return build(tape, lists())
+
+    return made

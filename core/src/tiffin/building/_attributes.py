@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from tiffin.building._lists import Unbuildable
@@ -15,7 +16,7 @@ class Attributes:
     """A listed class, and which attributes its instances may get.
 
     An attribute never hides what the class has, a method or property least of all; but a plain value may stand before a plain
-    one, as settings do before their defaults.
+    one where the class takes it as a setting.
 
     Args:
         kind: the class.
@@ -43,6 +44,10 @@ class Attributes:
                 self._check(name, value)
         instance.__dict__.update(state)
 
+    def _settings(self) -> Any:
+        """Return the names of what the class takes when it is made; others that it has decide what its methods do."""
+        return inspect.signature(self.kind).parameters
+
     def _check(self, name: Any, value: Any) -> None:
         if type(name) is not str or not name.isidentifier() or name.startswith("__"):
             raise Unbuildable(f"it sets an attribute of {self.kind.__name__} whose name is none")
@@ -50,5 +55,5 @@ class Attributes:
         own = next((vars(base)[name] for base in self.kind.__mro__ if name in vars(base)), _ABSENT)
         if own is _ABSENT:
             self._free.add(name)
-        elif type(own) not in PLAIN or type(value) not in PLAIN:
+        elif type(own) not in PLAIN or type(value) not in PLAIN or name not in self._settings():
             raise Unbuildable(f"it hides the attribute {name} of {self.kind.__name__}")

@@ -49,6 +49,9 @@ _KEY_BITS = 1 << 10
 _SLACK = 16 << 20
 _PER_ITEM = 64
 """Bytes that an item of a container counts for."""
+_PARTS = 32
+_PER_FIELD = 200
+"""Bytes that a field of a dtype counts for."""
 
 
 def build(tape: Tape, lists: Lists, buffers: Sequence[memoryview] | None = None) -> Any:
@@ -84,6 +87,7 @@ class _Builder:
         self.classes: dict[Node, Attributes] = {}
         self.values: dict[Node, Any] = {}
         self.lent: set[int] = set()
+        self.states: dict[Node, dict[Any, Any]] = {}
         self.checks: list[tuple[Check, Node]] = []
 
     def run(self) -> Any:
@@ -165,7 +169,6 @@ class _Builder:
             if operand.kind == NAME and spell(*operand.key) in maker.takes:
                 return Name(*operand.key)
             if operand.kind == BUFFER:
-                # Two arrays over one buffer would change with each other, behind the back of what was checked.
                 value, operand.value = operand.value, HOLE
                 if value is HOLE:
                     raise Unbuildable("it uses a buffer twice")
@@ -173,35 +176,53 @@ class _Builder:
                 return value
         value = self.value(operand)
         self.count(value)
-        if type(value) is bytearray:
-            if id(value) in self.lent:
-                value = bytearray(value)
-            self.lent.add(id(value))
+        if type(value) in (bytearray, memoryview):
+            self.lend(value)
         return value
+
+    def lend(self, memory: Any) -> None:
+        """Give bytes to the one object that may change them.
+
+        Raises:
+            Unbuildable: another has them. The two would change with each other, behind the back of what was checked.
+        """
+        if id(memory) in self.lent:
+            raise Unbuildable("it gives the same bytes to two objects")
+        self.lent.add(id(memory))
 
     def arguments(self, operand: Any, maker: Maker) -> tuple[Any, ...]:
         """Return the arguments of a maker."""
         items = items_of(operand)
         if type(items) is not tuple:
             raise Unbuildable("it computes the arguments of a call")
-        values = tuple([self.argument(item, maker) for item in items])
+        values = self.parts(items, maker)
         if maker.hashes and values and isinstance(values[0], (list, dict)):
             for key in values[0]:
                 self.key(key)
         return values
 
+    def parts(self, items: tuple[Any, ...], maker: Maker) -> tuple[Any, ...]:
+        """Return the items of arguments, or of a state. They are few: many could be given again and again."""
+        if len(items) > _PARTS:
+            raise Unbuildable(f"it makes something of more than {_PARTS} parts")
+        return tuple([self.argument(item, maker) for item in items])
+
     def count(self, value: Any, deeper: bool = True) -> None:
         """Count what a maker is given: it may copy it, so that something given again and again would grow without end."""
         kind = type(value)
         if kind in (bytes, bytearray, str):
-            self.left -= len(value)
+            self.spend(len(value))
         elif kind is memoryview or kind is np.ndarray:
-            self.left -= value.nbytes
+            self.spend(value.nbytes)
         elif kind in (list, tuple, dict, set, frozenset):
-            self.left -= _PER_ITEM * len(value)
+            self.spend(_PER_ITEM * len(value))
             if deeper and kind not in (set, frozenset):
                 for item in value.values() if kind is dict else value:
                     self.count(item, deeper=False)
+
+    def spend(self, size: int) -> None:
+        """Take bytes from what the file may ask for."""
+        self.left -= size
         if self.left < 0:
             raise Unbuildable("it asks for more memory than its bytes bear out")
 
@@ -213,7 +234,10 @@ class _Builder:
         if kind == LIST:
             node.value = []
         elif kind == DICT:
-            node.value = HOLE if node.has_state else {}  # the state of a wrapper, which the parser has read
+            if not node.has_state:
+                node.value = {}
+            elif node.of is not None:  # else the state of a wrapper, which the parser has read
+                self.states[node] = {}
         elif kind == TUPLE:
             node.value = self.make_tuple(node.content)
         elif kind == SET:
@@ -221,9 +245,8 @@ class _Builder:
         elif kind == FROZENSET:
             node.value = frozenset(self.keys(node.content))
         elif kind == ARRAY:
-            node.value = make_array(
-                node.of, make_dtype(node.content[0].of), node.content[1], node.content[2], native=True
-            )
+            dtype, shape, order, native = node.content
+            node.value = make_array(node.of, make_dtype(dtype.of), shape, order, native=native)
         elif kind == BUFFER:
             if node.of >= len(self.buffers):
                 raise Unbuildable("it uses a buffer that is not there")
@@ -231,7 +254,7 @@ class _Builder:
             node.value = self.buffers[node.of].toreadonly() if node.content else self.buffers[node.of]
         elif kind == DTYPE:
             if node.of.complete and not node.has_state:
-                node.value = make_dtype(node.of)
+                node.value = self.dtype(node)
         elif not is_wrapper(node.of):
             self.make_object(node)
 
@@ -239,6 +262,8 @@ class _Builder:
         name = self.name_of(node)
         maker = self.lists.makers.get(name)
         if maker is not None:
+            if maker.new != (node.kind == NEW):
+                raise Unbuildable(f"it makes {spell(*name)} otherwise than its writers do")
             if maker.items or not node.has_state:
                 node.value = maker.make(self.arguments(node.content, maker), None)
         else:
@@ -259,22 +284,35 @@ class _Builder:
     def set_state(self, node: Node, operand: Any) -> None:
         """Set the state of what was made, or make it now that its state is known."""
         if node.kind == DTYPE:
-            node.value = make_dtype(node.of)
+            node.value = self.dtype(node)
             return
         maker = self.lists.makers.get(self.name_of(node))
         if maker is None:
-            state = self.value(operand)
-            self.classes[node.of].set(node.value, state)
+            self.classes[node.of].set(node.value, self.state(operand))
         elif maker.items:
-            if not maker.drops_state or type(self.value(operand)) is not dict:
+            if not maker.drops_state or type(self.state(operand)) is not dict:
                 raise Unbuildable("it sets the state of something that has none")
         else:
             items = items_of(operand)
             if type(items) is tuple:
-                state = tuple([self.argument(item, maker) for item in items])
+                state: Any = self.parts(items, maker)
+            elif operand.__class__ is Node and operand.kind == DICT:
+                state = self.state(operand)
+                self.count(state)
             else:
                 state = self.argument(operand, maker)
             node.value = maker.make(self.arguments(node.content, maker), state)
+
+    def state(self, operand: Any) -> Any:
+        """Return the state that an operand is; a dict belongs to the one whose state it is, and is no value."""
+        if operand.__class__ is Node and operand.kind == DICT:
+            return self.states.pop(operand)
+        return self.value(operand)
+
+    def dtype(self, node: Node) -> Any:
+        """Return a dtype, and count its fields."""
+        self.spend(_PER_FIELD * node.of.fields)
+        return make_dtype(node.of)
 
     def takes_items(self, node: Node) -> bool:
         """Tell whether a node was made by a maker whose objects take items."""
@@ -286,11 +324,11 @@ class _Builder:
     def set_items(self, node: Node, operands: list[Any]) -> None:
         """Set items of a dict, or of what takes them."""
         if node.kind == DICT:
-            if node.has_state:
+            if node.has_state and node.of is None:
                 return
         elif not self.takes_items(node):
             raise Unbuildable("it sets items of what is no dict")
-        target = node.value
+        target = self.states[node] if node.has_state and node.kind == DICT else node.value
         for position in range(0, len(operands), 2):
             target[self.key(self.value(operands[position]))] = self.value(operands[position + 1])
 

@@ -67,6 +67,16 @@ class Name(NamedTuple):
         return found
 
 
+def names(argument: Any, *dotted: str) -> bool:
+    """Tell whether an argument of a maker is one of some names. A tuple of two texts, which looks like one, is none.
+
+    Args:
+        argument: from a stranger.
+        dotted: "module.name", or "module:Outer.name".
+    """
+    return argument.__class__ is Name and argument.dotted in dotted
+
+
 @attrs.frozen
 class Maker:
     """How one kind of object is made; core calls it where the file would have something called.
@@ -76,6 +86,7 @@ class Maker:
             stranger: plain values, arrays, what other makers made, instances of listed classes. It checks all that compiled
             code would trip over, and raises `Unbuildable` (see `require`), ValueError, TypeError, KeyError or the like.
         takes: dotted names that may stand among the arguments and in the state; the maker gets each as a `Name`.
+        new: whether pickles make it as a new instance of a class, without a call; a file that does the other is refused.
         items: whether it is made before its state is known, and then takes items.
         drops_state: whether a state is passed over, as the class itself does.
         hashes: whether the items of its first argument become keys.
@@ -83,6 +94,7 @@ class Maker:
 
     make: Make
     takes: frozenset[str] = frozenset()
+    new: bool = attrs.field(default=False, kw_only=True)
     items: bool = False
     drops_state: bool = False
     hashes: bool = False

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tiffin.building._attributes import PLAIN
-from tiffin.building._lists import Maker, require
+from tiffin.building._lists import Maker, names, require
 from tiffin.inspection import InertDtype
 
 SCALARS = frozenset({
@@ -35,7 +35,12 @@ def make_dtype(inert: InertDtype) -> np.dtype[Any]:
         dtype = np.dtype(spec) if known is None else known
         if len(_dtypes) < 1000:
             _dtypes[spec] = dtype
-    require(dtype.itemsize == inert.size and dtype.hasobject == inert.has_objects, "it makes a dtype of another size")
+    require(
+        dtype.itemsize == inert.size
+        and dtype.hasobject == inert.has_objects
+        and inert.alignment in (0, dtype.alignment),
+        "it makes a dtype of another size",
+    )
     return dtype
 
 
@@ -56,7 +61,7 @@ def make_array(
         shape: any, as a tuple of numbers.
         order: "C" or "F".
         copy: whether to copy what could be shared, too.
-        native: whether to turn the bytes of each element into this machine's order.
+        native: whether to turn the bytes of each element into this machine's order, as numpy does with what it copies.
 
     Raises:
         Unbuildable: they do not fit together.
@@ -67,14 +72,24 @@ def make_array(
     size = data.nbytes if type(data) is memoryview else len(data)
     require(prod(shape) * dtype.itemsize == size, "it makes an array of another size than its bytes")
     require(dtype.itemsize or prod(shape) <= 1, "it makes an array of elements without a size")
+    array: np.ndarray[Any, Any]
     if not size:
-        return np.zeros(shape, dtype, order="F" if order == "F" else "C")
-    array: np.ndarray[Any, Any] = np.frombuffer(data, dtype)
-    if native and not dtype.isnative:
+        dtype = dtype.newbyteorder("=") if native and _is_foreign(dtype) else dtype
+        array = np.zeros(shape, dtype, order="F" if order == "F" else "C")
+        array.flags.writeable = copy or not memoryview(data).readonly
+        return array
+    array = np.frombuffer(data, dtype)
+    if native and _is_foreign(dtype):
         array = array.astype(dtype.newbyteorder("="))
-    elif copy:
+    elif copy or not array.flags.aligned:  # compiled code relies on it
         array = array.copy()
     return array.reshape(shape, order="F" if order == "F" else "C")
+
+
+def _is_foreign(dtype: np.dtype[Any]) -> bool:
+    """Tell whether all numbers of an element are in another byte order than this machine's."""
+    parts = [dtype[name] for name in dtype.names] if dtype.names else [dtype]
+    return not any(part.isnative for part in parts)
 
 
 def check_shape(shape: Any) -> None:
@@ -87,32 +102,32 @@ def check_shape(shape: Any) -> None:
 
 
 def of_objects(items: Any, shape: tuple[int, ...], order: str) -> np.ndarray[Any, Any]:
-    """Return an array of objects, filled one by one."""
+    """Return an array of objects, filled one by one. Whatever its order in memory, they come in that of its indexes."""
     check_shape(shape)
     require(type(items) is list and len(items) == prod(shape), "it makes an array of another size than its objects")
-    array = np.empty(len(items), object)
-    for position, item in enumerate(items):
-        array[position] = item
-    return array.reshape(shape, order="F" if order == "F" else "C")
+    array = np.empty(shape, object, order="F" if order == "F" else "C")
+    for place, item in zip(np.ndindex(shape), items, strict=True):
+        array[place] = item
+    return array
 
 
 def _reconstruct(arguments: tuple[Any, ...], state: Any) -> Any:
     kind, shape, code = arguments
     require(
-        kind == ("numpy", "ndarray") and shape == (0,) and code in (b"b", "b"),
+        names(kind, "numpy.ndarray") and shape == (0,) and code in (b"b", "b"),
         "it makes an array otherwise than numpy does",
     )
     version, shape, dtype, is_fortran, content = state
     require(
-        version == 1 and isinstance(dtype, np.dtype) and type(is_fortran) in (bool, int),
+        type(version) is int and version == 1 and isinstance(dtype, np.dtype) and type(is_fortran) in (bool, int),
         "it makes an array otherwise than numpy does",
     )
     order = "F" if is_fortran else "C"
     if dtype.hasobject:
         require(dtype == np.dtype(object), "it makes an array of records of objects")
         return of_objects(content, shape, order)
-    require(type(content) in _BYTES, "it makes an array otherwise than numpy does")
-    return make_array(content, dtype, shape, order, copy=True)
+    require(type(content) is bytes, "it makes an array otherwise than numpy does")
+    return make_array(content, dtype, shape, order, copy=True, native=dtype.names is None)
 
 
 def _frombuffer(arguments: tuple[Any, ...], state: Any) -> Any:
@@ -122,12 +137,12 @@ def _frombuffer(arguments: tuple[Any, ...], state: Any) -> Any:
     if axes and axes[0] is not None:
         check_shape(shape)
         require(
-            order == "K" and type(axes[0]) is tuple and sorted(axes[0]) == list(range(len(shape))),
+            order == "K" and type(axes[0]) is tuple and all(type(axis) is int for axis in axes[0])
+            and sorted(axes[0]) == list(range(len(shape))),
             "it makes an array otherwise than numpy does",
-        )
+        )  # fmt: skip
         return make_array(data, dtype, shape).transpose(axes[0])
-    require(order in ("C", "F", "K"), "it makes an array otherwise than numpy does")
-    return make_array(data, dtype, shape, "C" if order == "K" else order)
+    return make_array(data, dtype, shape, order)
 
 
 def _scalar(arguments: tuple[Any, ...], state: Any) -> Any:
@@ -143,20 +158,23 @@ def _scalar(arguments: tuple[Any, ...], state: Any) -> Any:
 def _masked(arguments: tuple[Any, ...], state: Any) -> Any:
     kind, base, shape, code = arguments
     require(
-        kind in (("numpy.ma", "MaskedArray"), ("numpy.ma.core", "MaskedArray")) and base == ("numpy", "ndarray")
-        and shape == (0,) and code in (b"b", "b"),
+        names(kind, "numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray")
+        and names(base, "numpy.ndarray") and shape == (0,) and code in (b"b", "b"),
         "it makes a masked array otherwise than numpy does",
     )  # fmt: skip
     version, shape, dtype, is_fortran, content, mask, fill = state
-    require(version == 1 and isinstance(dtype, np.dtype), "it makes a masked array otherwise than numpy does")
+    require(
+        type(version) is int and version == 1 and isinstance(dtype, np.dtype) and type(is_fortran) in (bool, int),
+        "it makes a masked array otherwise than numpy does",
+    )
     order = "F" if is_fortran else "C"
     if dtype.hasobject:
         require(dtype == np.dtype(object), "it makes an array of records of objects")
         data = of_objects(content, shape, order)
     else:
-        require(type(content) in _BYTES and dtype.names is None, "it makes a masked array otherwise than numpy does")
-        data = make_array(content, dtype, shape, order, copy=True)
-    require(type(mask) in _BYTES, "it makes a masked array otherwise than numpy does")
+        require(type(content) is bytes and dtype.names is None, "it makes a masked array otherwise than numpy does")
+        data = make_array(content, dtype, shape, order, copy=True, native=True)
+    require(type(mask) is bytes, "it makes a masked array otherwise than numpy does")
     plain = type(fill) in PLAIN or type(fill) in SCALARS or (type(fill) is np.ndarray and fill.shape == ())
     require(plain, "it makes a masked array otherwise than numpy does")
     array = np.ma.MaskedArray(data, make_array(mask, np.dtype(bool), shape, order, copy=True))

@@ -165,7 +165,7 @@ def _uuid(arguments: tuple[Any, ...], state: Any) -> uuid.UUID:
 def _view(arguments: tuple[Any, ...], state: Any) -> memoryview:
     buffer, format, shape = arguments
     require(
-        type(buffer) in (bytes, bytearray, memoryview) and format in _FORMATS and type(shape) is tuple
+        type(buffer) in (bytes, bytearray, memoryview) and type(format) is str and format in _FORMATS and type(shape) is tuple
         and len(shape) <= 32 and all(type(n) is int and n >= 0 for n in shape) and prod(shape) <= memoryview(buffer).nbytes,
         "it makes a view of bytes otherwise than Tiffin does",
     )  # fmt: skip
@@ -196,7 +196,7 @@ def makers() -> Iterator[tuple[str, Maker]]:
     }.items():  # fmt: skip
         yield f"datetime.{name}", Maker(_stateless(make))
     yield "decimal.Decimal", Maker(_stateless(_decimal))
-    yield "uuid.UUID", Maker(_uuid)
+    yield "uuid.UUID", Maker(_uuid, new=True)
     yield "tiffin.pickling.restore_memoryview", Maker(_stateless(_view))
 
 

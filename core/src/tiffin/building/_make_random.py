@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tiffin.building._lists import Maker, Name, require
+from tiffin.building._lists import Maker, Name, names, require
 
 _MODULES = {"MT19937": "_mt19937", "PCG64": "_pcg64", "PCG64DXSM": "_pcg64", "Philox": "_philox", "SFC64": "_sfc64"}
 _WRONG = "it makes a random state otherwise than numpy does"
@@ -108,7 +108,7 @@ def _generator(arguments: tuple[Any, ...], state: Any) -> Any:
 def _seed_sequence(arguments: tuple[Any, ...], state: Any) -> Any:
     kind, checksum, nothing = arguments
     require(
-        kind == ("numpy.random.bit_generator", "SeedSequence") and type(checksum) is int and nothing is None
+        names(kind, "numpy.random.bit_generator.SeedSequence") and type(checksum) is int and nothing is None
         and type(state) is tuple and len(state) == 5,
         _WRONG,
     )  # fmt: skip

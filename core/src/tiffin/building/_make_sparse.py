@@ -52,7 +52,7 @@ def _maker(dotted: str, kind: str) -> Maker:
         made.__dict__.update({name: value for name, value in state.items() if name not in _FOUND_OUT})
         return made
 
-    return Maker(make)
+    return Maker(make, new=True)
 
 
 def makers() -> Iterator[tuple[str, Maker]]:

@@ -18,7 +18,6 @@ from tiffin.inspection.tape import (
     TUPLE,
     Node,
     is_wrapper,
-    items_of,
     spell,
 )  # fmt: skip
 
@@ -47,8 +46,11 @@ class _Judge:
         self.lists = lists
         self.refused: set[str] = set()
         self.problems: dict[str, None] = {}
-        self.withheld: dict[Node, list[Node]] = {}
+        self.withheld: set[Node] = set()
         """Tuples with names that are no values: good as arguments only."""
+        self.shown: set[Node] = set()
+        """Those whose names are refused already. Tuples share parts, so each is walked once."""
+        self.taken_apart: set[tuple[Node, Name]] = set()
 
     def walk(self) -> None:
         for key, node in self.tape.names.items():
@@ -59,15 +61,14 @@ class _Judge:
                 if node.kind in (CALL, NEW):
                     self.made(node)
                 elif node.kind == TUPLE:
-                    withheld = [name for item in node.content for name in self.not_values(item)]
-                    if withheld:
-                        self.withheld[node] = withheld
+                    if any(map(self.is_withheld, node.content)):
+                        self.withheld.add(node)
                 elif node.kind == FROZENSET:
                     self.used(node.content)
             elif event == BUILD:
                 if node.kind in (CALL, NEW):
                     self.taken(node, operand)
-            elif not (event == SET_ITEMS and node.kind == DICT and node.has_state):
+            elif not (event == SET_ITEMS and node.kind == DICT and node.has_state and node.of is None):
                 self.used(operand)
         self.used([self.tape.result])
 
@@ -81,7 +82,10 @@ class _Judge:
                 self.problems["it makes an array of joblib's otherwise than joblib does"] = None
             return
         name = Name(*of.key)
-        if name in self.lists.makers:
+        maker = self.lists.makers.get(name)
+        if maker is not None:
+            if maker.new != (node.kind == NEW):
+                self.problems[f"it makes {spell(*name)} otherwise than its writers do"] = None
             self.taken(node, node.content)
         elif node.kind == CALL or name not in self.lists.classes:
             self.refused.add(spell(*of.key))
@@ -91,25 +95,31 @@ class _Judge:
     def taken(self, node: Node, operand: Any) -> None:
         """Note names that the maker of a node does not take, in its arguments or state."""
         of = node.of
-        maker = self.lists.makers.get(Name(*of.key)) if of.__class__ is Node and of.kind == NAME else None
-        if maker is None:
+        name = Name(*of.key) if of.__class__ is Node and of.kind == NAME else None
+        maker = self.lists.makers.get(name) if name else None
+        if name is None or maker is None:
             self.used([operand])
-            return
-        items = items_of(operand)
-        for item in items if type(items) is tuple else (items,):
-            for name in self.not_values(item):
-                if not (name is item and spell(*name.key) in maker.takes):
-                    self.refused.add(spell(*name.key))
+        elif self.is_withheld(operand) and (operand, name) not in self.taken_apart:
+            self.taken_apart.add((operand, name))
+            for item in operand.content if operand.kind == TUPLE else (operand,):
+                if not (item.__class__ is Node and item.kind == NAME and spell(*item.key) in maker.takes):
+                    self.used([item])
 
     def used(self, operands: Any) -> None:
         """Note names that stand where only values may."""
-        for operand in operands:
-            if operand.__class__ is Node:
-                self.refused.update(spell(*name.key) for name in self.not_values(operand))
+        pending = [operand for operand in operands if self.is_withheld(operand)]
+        while pending:
+            operand = pending.pop()
+            if operand.kind == NAME:
+                self.refused.add(spell(*operand.key))
+            elif operand not in self.shown:
+                self.shown.add(operand)
+                pending += filter(self.is_withheld, operand.content)
 
-    def not_values(self, operand: Any) -> list[Node]:
+    def is_withheld(self, operand: Any) -> bool:
+        """Tell whether an operand is a name that is no value, or a tuple with one."""
         if operand.__class__ is not Node:
-            return []
+            return False
         if operand.kind == NAME:
-            return [] if Name(*operand.key) in self.lists.functions else [operand]
-        return self.withheld.get(operand, [])
+            return Name(*operand.key) not in self.lists.functions
+        return operand in self.withheld

@@ -101,7 +101,10 @@ class _Inspector:
             start = bytes(view[:8])
             if reader != "pickle" and decoder_for(start) is not None:
                 self.formats["compressed"] = None
-                return self.stream(unpack(view, self.budget), where, reader, depth + 1)
+                unpacked = unpack(view, self.budget)
+                if reader == "joblib":  # which unpacks once, and takes what it finds for a pickle
+                    return self.pickle(unpacked, reader)
+                return self.stream(unpacked, where, reader, depth + 1)
             if reader == "any" and start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
                 self.formats["zip"] = None
                 for name, content in members(view, self.limits.max_members, self.budget):

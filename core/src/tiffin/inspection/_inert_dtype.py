@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tiffin.inspection.tape import DICT, DTYPE, Node, Unfollowable, items_of
+from tiffin.inspection.tape import CALL, DICT, DTYPE, Node, Unfollowable, is_name, items_of
 
 _CODE = re.compile(r"[biufcSUVMmO](?:0|[1-9]\d{0,8})")
 _SIZES = {
     "b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8, 12, 16), "c": (8, 16, 24, 32),
     "M": (8,), "m": (8,), "O": (4, 8),
 }  # fmt: skip
-_UNITS = (b"Y", b"M", b"W", b"D", b"h", b"m", b"s", b"ms", b"us", b"ns", b"ps", b"fs", b"as", b"generic")
+_UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", "generic")
 _MAX_FIELDS = 64
 _MAX_RECORD = 1 << 20
 _FLAGS = {"O": (63,), "U": (0, 8), "S": (0, 8)}
@@ -30,10 +30,12 @@ class InertDtype:
         spec: what `numpy.dtype` may be given to make it.
         size: bytes of one element.
         has_objects: whether elements are objects.
+        alignment: of its elements in bytes; 0 where the kind says it.
+        fields: how many it has.
         complete: whether its state was set; before that it is none yet.
     """
 
-    __slots__ = ("code", "complete", "has_objects", "size", "spec")
+    __slots__ = ("alignment", "code", "complete", "fields", "has_objects", "size", "spec")
 
     def __init__(self, code: str) -> None:
         if not _CODE.fullmatch(code):
@@ -45,12 +47,20 @@ class InertDtype:
         self.size = width * 4 if self.code == "U" else width
         self.has_objects = self.code == "O"
         self.spec: Any = code
+        self.alignment = 0
+        self.fields = 0
         self.complete = False
 
     @classmethod
     def from_call(cls, arguments: Any) -> InertDtype:
         """Return the dtype that a call of numpy's would make."""
-        if type(arguments) is not tuple or len(arguments) != 3 or type(arguments[0]) is not str:
+        if (
+            type(arguments) is not tuple
+            or len(arguments) != 3
+            or type(arguments[0]) is not str
+            or not all(type(argument) in (bool, int) for argument in arguments[1:])
+            or arguments[1:] != (False, True)  # not aligned, a copy
+        ):
             raise Unfollowable("it makes a dtype otherwise than numpy does")
         return cls(arguments[0])
 
@@ -87,6 +97,7 @@ class InertDtype:
                 offsets.append(dtype.size)
             dtype.size += field.size
         dtype.spec = {"names": names, "formats": formats, "offsets": offsets, "itemsize": dtype.size}
+        dtype.fields = len(names)
         dtype.complete = True
         return dtype
 
@@ -110,31 +121,36 @@ class InertDtype:
         if (
             type(state) is not tuple
             or len(state) not in (8, 9)
-            or state[0] not in (3, 4)
-            or state[1] not in ("<", ">", "|", "=")
-            or not all(type(number) is int for number in state[5:8])
+            or state[1] not in ("<", ">", "|")
+            or not all(type(number) is int for number in (state[0], *state[5:8]))
         ):
             raise Unfollowable("it makes a dtype with a state that numpy does not write")
-        order, subarray, names, fields, size, _, flags = state[1:8]
+        order, subarray, names, fields, size, alignment, flags = state[1:8]
         if subarray is not None:
             raise Unfollowable("it makes a dtype of arrays")
+        # Dates have a unit, and nothing else has a ninth part; without one, numpy itself reads what is not there.
+        if (len(state) == 9) != (self.code in "Mm") or state[0] != (4 if len(state) == 9 else 3):
+            raise Unfollowable("it makes a dtype with a state that numpy does not write")
         if fields is not None:
+            if order != "|":
+                raise Unfollowable("it makes a dtype of fields otherwise than numpy does")
             self._set_fields(names, fields, size, flags)
         else:
             self._set_plain(order, names, size, flags)
-            if self.code in "Mm" and len(state) == 9:
+            if len(state) == 9:
                 self._set_unit(state[8])
             self.spec = order + self.spec
+        if alignment < 1 if self.code in "SUV" else alignment != -1:
+            raise Unfollowable("it makes a dtype with a state that numpy does not write")
+        self.alignment = max(alignment, 0)
         self.complete = True
 
     def _set_plain(self, order: str, names: Any, size: int, flags: int) -> None:
         if names is not None or (self.code in "O|V|S" and order != "|"):
             raise Unfollowable("it makes a dtype with a state that numpy does not write")
         if self.code in "SUV":
-            if not 0 <= size < 1 << 31 or (self.code == "U" and size % 4):
-                raise Unfollowable("it makes a dtype of an impossible size")
-            self.size = size
-            self.spec = f"{self.code}{size // 4 if self.code == 'U' else size}"
+            if size != self.size or size >= 1 << 31:
+                raise Unfollowable("it makes a dtype of another size than it says")
         elif size != -1:
             raise Unfollowable("it makes a dtype whose size is not that of its kind")
         if flags not in _FLAGS.get(self.code, (0,)):
@@ -142,17 +158,22 @@ class InertDtype:
             raise Unfollowable(f"it makes a dtype {said}")
 
     def _set_unit(self, metadata: Any) -> None:
-        unit = metadata[1] if type(metadata) is tuple and len(metadata) == 2 else None
-        if type(unit) is not tuple or len(unit) != 4 or unit[0] not in _UNITS or unit[1:] != (1, 1, 1):
+        parts = items_of(metadata)
+        unit = items_of(parts[1]) if type(parts) is tuple and len(parts) == 2 and _is_nothing(parts[0]) else None
+        if type(unit) is not tuple or len(unit) != 4 or unit[1:] != (1, 1, 1):
             raise Unfollowable("it makes a dtype of dates with an unknown unit")
-        if unit[0] != b"generic":
-            self.spec += f"[{unit[0].decode()}]"
+        name = _latin(unit[0])
+        if type(name) is not str or name not in _UNITS:
+            raise Unfollowable("it makes a dtype of dates with an unknown unit")
+        if name != "generic":
+            self.spec += f"[{name}]"
 
     def _set_fields(self, names: Any, fields: Any, size: int, flags: int) -> None:
         if (
             self.code != "V"
             or type(names) is not tuple
             or not 0 < len(names) <= _MAX_FIELDS
+            or size != self.size
             or not 0 < size < _MAX_RECORD
             or flags & ~(16 | 128)  # needs Python's lock; aligned as C does it
             or fields.__class__ is not Node
@@ -184,4 +205,22 @@ class InertDtype:
         self.spec = {"names": list(names), "formats": formats, "offsets": offsets, "itemsize": size}
         if flags & 128:
             self.spec["aligned"] = True
-        self.size = size
+        self.fields = len(names)
+
+
+def _is_nothing(operand: Any) -> bool:
+    """Tell whether an operand is `None`, or the empty dict that older releases of numpy write."""
+    if operand.__class__ is Node and operand.kind == DICT and operand.content == [] and not operand.has_state:
+        operand.has_state = True
+        return True
+    return operand is None
+
+
+def _latin(operand: Any) -> Any:
+    """Return the text that bytes have, as pickles write them; of protocol 2, which has no bytes, as a call."""
+    if type(operand) is bytes:
+        return operand.decode("latin-1")
+    if operand.__class__ is Node and operand.kind == CALL and is_name(operand.of, "_codecs", "encode"):
+        content = operand.content
+        return content[0] if type(content) is tuple and len(content) == 2 and content[1] == "latin1" else None
+    return None

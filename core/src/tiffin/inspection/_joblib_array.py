@@ -26,6 +26,7 @@ def read_state(node: Node, state: Any) -> tuple[Node, tuple[int, ...], str, bool
         or node.has_state
         or state.__class__ is not Node
         or state.kind != DICT
+        or state.has_state
         or state.content is None
         or not all(type(name) is str for name in state.content[::2])
     ):
@@ -66,4 +67,4 @@ def take_elements(view: memoryview, at: int, parts: tuple[Node, tuple[int, ...],
     end = at + prod(shape) * dtype.of.size
     if end > len(view):
         raise Unfollowable("it is cut off within an array")
-    return Node(ARRAY, view[at:end], (dtype, shape, order)), end
+    return Node(ARRAY, view[at:end], (dtype, shape, order, True)), end

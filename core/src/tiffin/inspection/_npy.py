@@ -44,4 +44,4 @@ def read_npy(tape: Tape, view: memoryview) -> Node:
         or prod(shape) * dtype.size != len(elements)
     ):
         raise Unfollowable("it has an array of another size than its bytes")
-    return tape.make(ARRAY, elements, (tape.make(DTYPE, dtype), shape, "F" if is_fortran else "C"))
+    return tape.make(ARRAY, elements, (tape.make(DTYPE, dtype), shape, "F" if is_fortran else "C", False))

@@ -20,7 +20,6 @@ from tiffin.inspection._joblib_array import read_state, take_elements
 from tiffin.inspection.tape import (
     ADD,
     BUFFER,
-    BUILD,
     CALL,
     DICT,
     DTYPE,
@@ -110,6 +109,8 @@ class _Parser:
         self.position = 0
         self.frame_end = 0
         self.buffers = 0
+        self.fields = 0
+        self.new_buffer = -1
         self.protocol = 0
 
     def run(self, position: int) -> tuple[Any, int]:
@@ -263,6 +264,8 @@ class _Parser:
         """Return the node of a name, those of Python 2 translated as unpicklers do it."""
         if type(module) is not str or type(name) is not str:
             raise Unfollowable("it computes the name of what it imports")
+        if self.protocol < 4 and "." in name:  # only later protocols look into what they found
+            raise Unfollowable("it names something in a class, which its protocol cannot")
         if self.protocol < 3:
             if (module, name) in _compat_pickle.NAME_MAPPING:
                 module, name = _compat_pickle.NAME_MAPPING[module, name]
@@ -300,6 +303,8 @@ class _Parser:
         """Add the setting of items: key, value, and so on."""
         if node.__class__ is not Node or node.kind not in (DICT, CALL, NEW) or len(operands) % 2:
             raise Unfollowable("it sets items of something that it did not make")
+        if node.kind == DICT and node.has_state:
+            raise Unfollowable("it changes a state that it has set")
         if node.kind == DICT and node.content is not None:
             node.content = node.content + operands if len(node.content) + len(operands) <= _KEPT_ITEMS else None
         self.tape.events.append((SET_ITEMS, node, operands))
@@ -313,12 +318,14 @@ class _Parser:
             raise Unfollowable("it sets a state twice, or none")
         if node.kind == DTYPE:
             node.of.set_state(state)
+            self.fields += node.of.fields
+            if self.fields > self.limits.max_members:
+                raise Unfollowable(f"it makes dtypes of more than {self.limits.max_members} fields together")
         elif node.kind == NEW and is_wrapper(node.of):
             if not self.joblib:
                 raise Unfollowable("it holds an array of joblib's, which this reader would not take for one")
             return self.array(stack, node, state, position)
-        node.has_state = True
-        self.tape.events.append((BUILD, node, state))
+        self.tape.build(node, state)
         return position
 
     def array(self, stack: list[Any], node: Node, state: Any, position: int) -> int:
@@ -337,11 +344,12 @@ class _Parser:
         self.tape.events.append((MAKE, stack[-1], None))
         return position
 
-    def take(self, width: int) -> memoryview:
+    def take(self, width: int, most: int) -> memoryview:
         """Return the bytes that follow their length, of `width` bytes."""
         begin = self.position + width
-        end = begin + int.from_bytes(self.view[self.position : begin], "little")
-        if end > len(self.view):
+        length = int.from_bytes(self.view[self.position : begin], "little")
+        end = begin + length
+        if end > len(self.view) or length > most:
             raise Unfollowable("it is cut off")
         self.position = end
         return self.view[begin:end]
@@ -363,9 +371,10 @@ class _Parser:
         self.stack.append(self.name(module, self.line()))
 
     def load_new_with_keywords(self) -> None:
-        """Push a new instance that takes keywords; nothing builds it, but its name is known."""
+        """Push a new instance that takes keywords, as the call that it is; no list has that."""
         keywords, arguments = self.stack.pop(), self.stack.pop()
-        self.new_node(CALL, self.stack.pop(), self.make_tuple((arguments, keywords)))
+        call = self.make_tuple((self.stack.pop(), arguments, keywords))
+        self.new_node(CALL, self.name("copyreg", "__newobj_ex__"), call)
 
     def load_frozenset(self) -> None:
         """Push a frozenset."""
@@ -386,13 +395,13 @@ class _Parser:
         """Push the next buffer that lies outside of the stream."""
         self.new_node(BUFFER, self.buffers, False)
         self.buffers += 1
+        self.new_buffer = self.position
 
     def load_read_only(self) -> None:
         """Make the buffer on top read-only."""
-        node = self.stack[-1]
-        if node.__class__ is not Node or node.kind != BUFFER:
-            raise Unfollowable("it changes something that it did not make")
-        node.content = True
+        if self.new_buffer != self.position - 1:  # one that the memo holds would stay writable there
+            raise Unfollowable("it makes something read-only that is not a new buffer")
+        self.stack[-1].content = True
 
     def load_persistent(self) -> None:
         """Push what a persistent id stands for."""
@@ -429,9 +438,9 @@ def _underflow() -> Any:
     raise Unfollowable("it takes more from its stack than there is")
 
 
-def _whole(width: int, make: Callable[[memoryview], Any]) -> Callable[[_Parser], None]:
+def _whole(width: int, make: Callable[[memoryview], Any], most: int = 1 << 62) -> Callable[[_Parser], None]:
     """Return the operation that pushes what is made of bytes behind their length, of `width` bytes."""
-    return lambda parser: parser.stack.append(make(parser.take(width)))
+    return lambda parser: parser.stack.append(make(parser.take(width, most)))
 
 
 def _text(view: memoryview) -> str:
@@ -451,7 +460,7 @@ _RARE: dict[int, Callable[[_Parser], None]] = {
     0x8E: _whole(8, bytes),  # BINBYTES8
     0x96: _whole(8, bytearray),  # BYTEARRAY8
     0x8A: _whole(1, _long),  # LONG1
-    0x8B: _whole(4, _long),  # LONG4
+    0x8B: _whole(4, _long, most=(1 << 31) - 1),  # LONG4, whose length has a sign for some readers
     0x63: _Parser.load_global,
     0x92: _Parser.load_new_with_keywords,
     0x91: _Parser.load_frozenset,

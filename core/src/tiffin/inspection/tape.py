@@ -29,11 +29,11 @@ class Node:
     Attributes:
         kind: one of the kinds above.
         of: NAME: the module; CALL and NEW: what would be called, the class; BUFFER: its number; ARRAY: its bytes; DTYPE: an
-            `InertDtype`; else `None`.
+            `InertDtype`; DICT: the node whose state it is, and then nothing else; else `None`.
         content: NAME: the name; CALL and NEW: the arguments; TUPLE and FROZENSET: the items; BUFFER: whether it is read-only;
-            ARRAY: `(dtype node, shape, order)`; else `None`.
+            ARRAY: `(dtype node, shape, order, whether its elements get this machine's byte order)`; else `None`.
         value: for whoever builds: what was made of it.
-        has_state: whether a state of it is set somewhere on the tape.
+        has_state: whether a state of it is set somewhere on the tape; of a DICT, whether it is a state.
     """
 
     __slots__ = ("content", "has_state", "kind", "of", "value")
@@ -131,8 +131,17 @@ class Tape:
         return self.make(NEW, self.name(module, name), ())
 
     def build(self, node: Node, state: Any) -> None:
-        """Add the setting of a state."""
+        """Add the setting of a state.
+
+        Raises:
+            Unfollowable: it is the state of something else, too. Readers differ in what they leave of a state behind them,
+                and one that many share would grow with each.
+        """
         node.has_state = True
+        if state.__class__ is Node and state.kind == DICT:
+            if state.has_state:
+                raise Unfollowable("it sets one state twice")
+            state.has_state, state.of = True, node
         self.events.append((BUILD, node, state))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import pickle
 import sys
 import weakref
 from collections.abc import Mapping
@@ -35,17 +34,22 @@ def is_by_name(obj: Any, name: str | None = None) -> bool:
         name = getattr(obj, "__qualname__", "")
     module_name = getattr(obj, "__module__", None)
     if not isinstance(module_name, str):
-        module_name = pickle.whichmodule(obj, name)  # type: ignore[attr-defined]
+        modules = [each for each in sys.modules.items() if each[0] not in MAIN]
+        module_name = next((each for each, module in modules if _has(module, name, obj)), "")
     module = sys.modules.get(module_name)
-    if module is None or module_name in MAIN:
+    if module is None or module_name in MAIN or not _has(module, name, obj):
         return False
-    found: Any = module
+    return not is_by_value(module_name) and (not isinstance(module, ModuleType) or imports(module))
+
+
+def _has(module: Any, name: str, obj: Any) -> bool:
+    found = module
     for part in name.split("."):
         try:
             found = getattr(found, part)
-        except AttributeError:
+        except Exception:  # noqa: BLE001 - modules may answer by code of their own, which may fail in any way
             return False
-    return found is obj and not is_by_value(module_name) and (not isinstance(module, ModuleType) or imports(module))
+    return found is obj
 
 
 def is_module_by_name(module: ModuleType) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import copyreg
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 
@@ -16,8 +16,9 @@ from tiffin.pickling._functions import Unloadable
 _STANDARD = {
     kind: name for name, kind in vars(types).items() if isinstance(kind, type) and kind.__module__ == "builtins"
 }
+_OF_LAYOUT = ("__dict__", "__weakref__")
 # Made with the class itself.
-_OWN = {"__module__", "__dict__", "__weakref__", "_abc_impl"}
+_MADE = {"__module__", "_abc_impl", *_OF_LAYOUT}
 
 
 def reduce_class(kind: type) -> Any:
@@ -43,8 +44,10 @@ def reduce_class(kind: type) -> Any:
     if "__module__" in held:
         names["__module__"] = held["__module__"]
     if "__slots__" in held:
-        names["__slots__"] = (*slots, *(name for name in ("__dict__", "__weakref__") if name in held))
-    attributes = {name: value for name, value in held.items() if name not in _OWN and name not in slots}
+        names["__slots__"] = (*slots, *(name for name in _OF_LAYOUT if _is_own(name, held)))
+    # Not to be set later; only a class that answers for another object has one that was not made with it.
+    names.update({name: held[name] for name in _OF_LAYOUT if name in held and not _is_own(name, held)})
+    attributes = {name: value for name, value in held.items() if name not in _MADE and name not in slots}
     # A fresh pair of bases and names: what is memoised by identity must not depend on who else has it.
     return (
         rebuild.make_class,
@@ -54,6 +57,10 @@ def reduce_class(kind: type) -> Any:
         None,
         rebuild.fill_class,
     )
+
+
+def _is_own(name: str, held: Mapping[str, Any]) -> bool:
+    return isinstance(held.get(name), types.GetSetDescriptorType)
 
 
 def _is_slot(value: object, kind: type) -> bool:

@@ -5,12 +5,13 @@ What is not used stays behind: of a script, only the names that its functions me
 
 from __future__ import annotations
 
+import builtins
 import dis
 import marshal
 import sys
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from tiffin.pickling import rebuild
@@ -22,15 +23,8 @@ Reducer = Callable[[Any], Any]
 
 # LOAD_NAME: in the body of a class within a function, for names of the module.
 _GLOBAL = {"LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
-_SPECIAL = (
-    "__qualname__",
-    "__module__",
-    "__doc__",
-    "__annotations__",
-    "__defaults__",
-    "__kwdefaults__",
-    "__type_params__",
-)
+# What a function has that is made of nothing but its code: these attributes are empty.
+_EMPTY = ("__annotations__", "__defaults__", "__kwdefaults__", "__type_params__")
 _OF_MODULE = ("__name__", "__package__", "__path__", "__file__")
 # Of a module: what makes it importable, which it is not.
 _IMPORT_STATE = {"__builtins__", "__loader__", "__spec__", "__cached__"}
@@ -75,6 +69,9 @@ class FunctionReducers:
         self._namespaces: dict[int, Namespace] = {}
         # Variables whose content comes with a function that is being written.
         self._promised: set[int] = set()
+        # What code says of packages, and the packages that it may say it of, wherever they come from.
+        self._attributes: set[str] = set()
+        self._packages: dict[str, types.ModuleType] = {}
 
     def reduce_function(self, function: types.FunctionType) -> Any:
         """Return the recipe of a function by value.
@@ -86,12 +83,15 @@ class FunctionReducers:
         uses = _uses_of(code)
         names = function.__globals__
         modules = self._imported(uses, names)
-        used = {name: names[name] for name in uses.names if name in names}
+        used = {name: value for name in uses.names for value in _named(name, names)}
         cells = function.__closure__ or ()
         contents = [(cell, content) for cell in cells for content in _content(cell)]
         self._promised.update(id(cell) for cell, _ in contents)
-        submodules = _submodules([*used.values(), *(content for _, content in contents)], uses.attributes)
-        special = {name: getattr(function, name) for name in _SPECIAL if hasattr(function, name)}
+        submodules = self._reached([*used.values(), *(content for _, content in contents)], uses.attributes)
+        special = {name: value for name in _EMPTY if (value := getattr(function, name, None))}
+        special |= {"__module__": function.__module__, "__doc__": function.__doc__}
+        if function.__qualname__ != code.co_qualname:
+            special["__qualname__"] = function.__qualname__
         return (
             rebuild.function,
             (code, self.namespace(names), function.__name__, function.__closure__, bool(modules)),
@@ -114,6 +114,29 @@ class FunctionReducers:
                 modules[each] = module
         return modules
 
+    def _reached(self, values: Iterable[Any], attributes: frozenset[str]) -> list[types.ModuleType]:
+        """Return the imported modules that code reaches as attributes of packages, and that have not come yet."""
+        fresh = attributes - self._attributes
+        self._attributes |= fresh
+        waiting: list[tuple[types.ModuleType, Collection[str]]] = [(each, fresh) for each in self._packages.values()]
+        for value in values:
+            if (
+                isinstance(value, types.ModuleType)
+                and value.__name__ not in self._packages
+                and is_module_by_name(value)
+            ):
+                waiting.append((value, self._attributes))
+        found = []
+        while waiting:
+            package, names = waiting.pop()
+            self._packages[package.__name__] = package
+            for name in sorted(names):
+                module = sys.modules.get(f"{package.__name__}.{name}")
+                if isinstance(module, types.ModuleType) and module.__name__ not in self._packages:
+                    found.append(module)
+                    waiting.append((module, self._attributes))
+        return found
+
     def namespace(self, names: dict[str, Any]) -> Namespace:
         """Return what stands for these global names, the same for all functions of one module."""
         return self._namespaces.setdefault(id(names), Namespace(names))
@@ -124,9 +147,10 @@ class FunctionReducers:
         return (rebuild.cell, (), content, None, None, rebuild.fill_cell) if content else (rebuild.cell, ())
 
     def reduce_module(self, module: types.ModuleType) -> Any:
-        """Return the recipe of a module: by name, or all that it holds."""
+        """Return the recipe of a module: by name, with what code reaches through it, or all that it holds."""
         if is_module_by_name(module):
-            return NotImplemented
+            submodules = self._reached([module], frozenset())
+            return (rebuild.package, (module.__name__, submodules)) if submodules else NotImplemented
         names = {name: value for name, value in vars(module).items() if name not in _IMPORT_STATE}
         return rebuild.module, (self.namespace(vars(module)),), names, None, None, rebuild.fill_module
 
@@ -157,6 +181,8 @@ def _uses_of(code: types.CodeType) -> _Uses:
             attributes.update(part.co_names)
             before: list[Any] = [None, None]
             for instruction in dis.get_instructions(part):
+                if instruction.opname == "EXTENDED_ARG":
+                    continue  # the upper bits of the number in the next one
                 if instruction.opname in _GLOBAL:
                     names[instruction.argval] = None
                 elif instruction.opname == "IMPORT_NAME":
@@ -167,15 +193,14 @@ def _uses_of(code: types.CodeType) -> _Uses:
     return known
 
 
-def _submodules(values: list[Any], attributes: frozenset[str]) -> list[types.ModuleType]:
-    """Return the imported modules that code reaches as attributes of packages among the values."""
-    found: dict[str, types.ModuleType] = {}
-    waiting = [value for value in values if isinstance(value, types.ModuleType) and hasattr(value, "__path__")]
-    while waiting:
-        package = waiting.pop()
-        for attribute in sorted(attributes):
-            module = sys.modules.get(f"{package.__name__}.{attribute}")
-            if isinstance(module, types.ModuleType) and module.__name__ not in found:
-                found[module.__name__] = module
-                waiting.append(module)
-    return list(found.values())
+def _named(name: str, names: dict[str, Any]) -> Iterator[Any]:
+    """Yield the value of a global name, unless every Python has it."""
+    if name in names:
+        yield names[name]
+    elif name in vars(builtins):
+        # Notebooks, profilers and translators add names of their own.
+        value = vars(builtins)[name]
+        module = getattr(value, "__module__", None) or type(value).__module__
+        of_python = module.partition(".")[0] in sys.stdlib_module_names or module == "builtins"
+        if not (of_python if callable(value) else value is ... or value is NotImplemented):
+            yield value

@@ -29,8 +29,7 @@ def load(folder: str | os.PathLike[str], *, name: str = "model") -> Any:
             own code failed; the cause is chained. Attributes: `path`, the file concerned, and, if a module is missing,
             `module`.
     """
-    folder = Path(folder)
-    path = folder / stream_file(check_name(name))
+    path = Path(folder, stream_file(check_name(name)))
     try:
         file = path.open("rb")
     except FileNotFoundError as error:
@@ -62,7 +61,9 @@ def load_item(folder: str | os.PathLike[str], item: str) -> Any:
     return loaded[item]
 
 
-def map_buffers(folder: Path, name: str, stream_size: int, *, apart: bool = False) -> list[memoryview] | None:
+def map_buffers(
+    folder: str | os.PathLike[str], name: str, stream_size: int, *, apart: bool = False
+) -> list[memoryview] | None:
     """Return the buffers that lie outside of a pickle's stream, mapped, in order; `None` where it has none.
 
     Args:
@@ -74,9 +75,10 @@ def map_buffers(folder: Path, name: str, stream_size: int, *, apart: bool = Fals
     Raises:
         PicklingError: a file is missing or damaged, or is not what it must be.
     """
-    path = folder / index_file(name)
+    path = Path(folder, index_file(name))
     if not path.exists():
         return None
+    folder = path.parent
     if apart and (path.is_symlink() or not path.is_file()):
         raise _broken(path, "It is a link or a special file")
     index = Index.from_file(path, name)

@@ -82,6 +82,19 @@ def reduce_cached_property(obj: Any) -> Any:
     return rebuild.cached_property, (type(obj), {name: value for name, value in vars(obj).items() if name != "lock"})
 
 
+def reduce_descriptor(obj: Any) -> Any:
+    """Return the recipe of an object of a subclass of `property`, `classmethod` or `staticmethod`."""
+    arguments = (obj.fget, obj.fset, obj.fdel, obj.__doc__) if isinstance(obj, property) else (obj.__func__,)
+    return rebuild.descriptor, (type(obj), arguments), getattr(obj, "__dict__", {}), None, None, rebuild.fill_dict
+
+
+def reduce_weak_proxy(obj: Any) -> Any:
+    """Refuse what stands for another object: pickle would take it for that object, and make a second one."""
+    raise Unloadable(
+        "it is a weak reference, which holds nothing", "Keep the object itself, or leave it out of the state"
+    )
+
+
 def reduce_new_type(obj: Any) -> Any:
     """Return the recipe of a `typing.NewType`: by name, or what it was made of."""
     if is_by_name(obj):
@@ -96,6 +109,17 @@ def reduce_type_parameter(obj: Any) -> Any:
         return name
     arguments: tuple[Any, ...] = ()
     keywords: dict[str, Any] = {}
+    if kind == "TypeAliasType" and not obj.__type_params__ and name.isidentifier():
+        # It may be within its own value.
+        variable = types.CellType()
+        return (
+            rebuild.alias,
+            (name, obj.__module__, variable),
+            (variable, obj.__value__),
+            None,
+            None,
+            rebuild.fill_alias,
+        )
     if kind == "TypeAliasType":
         arguments, keywords = (obj.__value__,), {"type_params": obj.__type_params__}
     elif kind != "TypeVarTuple":
@@ -167,6 +191,8 @@ TYPES: dict[type, Reducer] = {
     typing.TypeVarTuple: reduce_type_parameter,
     weakref.WeakKeyDictionary: reduce_weak_dict,
     weakref.WeakValueDictionary: reduce_weak_dict,
+    weakref.ProxyType: reduce_weak_proxy,
+    weakref.CallableProxyType: reduce_weak_proxy,
     types.MappingProxyType: reduce_mapping_proxy,
     # Compared by identity, and pickle would make another one.
     type(dataclasses.MISSING): lambda obj: "MISSING",

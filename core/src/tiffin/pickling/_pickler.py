@@ -59,6 +59,13 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._functions = FunctionReducers()
         self._given = reducers or {}
         self._by_type: dict[type, Reducer] = {}
+        self._own: dict[type, Reducer] = {
+            types.FunctionType: self._reduce_function,
+            types.CodeType: reduce_code,
+            types.CellType: self._functions.reduce_cell,
+            Namespace: Namespace.reduce,
+            memoryview: reduce_memoryview,
+        }
         self._keys = KeyedObjects()
         super().__init__(stream, protocol=PROTOCOL, buffer_callback=None if inline else self._placement.place)
 
@@ -75,7 +82,9 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]
             # Before 3.13, CPython crashes if the cycle collector frees a memoryview that a PickleBuffer uses, which
             # may happen when a traceback with this pickler in it is part of a cycle: so keep nothing.
             self.clear_memo()
-            self._by_type.clear()  # the methods in it make a cycle with this pickler
+            # The methods in these make a cycle with this pickler.
+            self._by_type.clear()
+            self._own.clear()
 
     def reducer_override(self, obj: Any) -> Any:
         """Return how to pickle `obj`, or `NotImplemented` to leave it to cloudpickle's and pickle's tables."""
@@ -86,20 +95,12 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]
         return reducer(obj)
 
     def _reducer(self, kind: type) -> Reducer:
-        for base in kind.__mro__:
-            if base in self._given:
-                return self._given[base]
+        given = next((self._given[base] for base in kind.__mro__ if base in self._given), None) if self._given else None
+        if given is not None:
+            return given
         if issubclass(kind, type):
             return reduce_class
-        table: dict[type, Reducer] = {
-            types.FunctionType: self._reduce_function,
-            types.CodeType: reduce_code,
-            types.CellType: self._functions.reduce_cell,
-            Namespace: Namespace.reduce,
-            memoryview: reduce_memoryview,
-            **_objects.TYPES,
-        }
-        own = table.get(kind)
+        own = self._own.get(kind) or _objects.TYPES.get(kind)
         if own is not None:
             return own
         if _array_buffers.is_plain_array_type(kind):
@@ -118,6 +119,8 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]
             return _objects.reduce_cached_property
         if _is_python(kind, "__reduce_ex__") or _is_python(kind, "__reduce__"):
             return _objects.reduce_by_own_way
+        if issubclass(kind, (property, classmethod, staticmethod)):
+            return _objects.reduce_descriptor
         if issubclass(kind, BaseException):
             return _objects.reduce_exception if _is_python(kind, "__init__") or _is_python(kind, "__new__") else _leave
         return self._keys.reduce if _is_python(kind, "__hash__") else _leave

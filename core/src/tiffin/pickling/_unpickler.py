@@ -19,6 +19,9 @@ from tiffin.pickling import rebuild
 _TRACKED = {"_make_skeleton_class": 4, "_make_skeleton_enum": 5, "_make_typevar": 5}
 _BUILTIN_TYPE = "_builtin_type"
 
+# Called for each name in a pickle: `super()` would take as long as the rest.
+_find_class = pickle.Unpickler.find_class
+
 _saved_by: ContextVar[str] = ContextVar("saved_by", default="")
 
 
@@ -45,7 +48,7 @@ class Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what a pickle names; what makes classes and code for cloudpickle, with its habits mended."""
-        found = super().find_class(module, name)
+        found = _find_class(self, module, name)
         if module.startswith("cloudpickle"):
             if name in _TRACKED:
                 return _apart(found, _TRACKED[name])

@@ -18,6 +18,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from importlib.util import resolve_name
 from typing import Any
 
@@ -38,7 +39,7 @@ def check_python(saved: str) -> None:
     Raises:
         PicklingError: it is another one.
     """
-    minor = ".".join(saved.split(".")[:2])
+    minor = saved if saved == PYTHON else ".".join(saved.split(".")[:2])
     if minor != PYTHON:
         raise PicklingError(
             f"It holds code by value that was saved by Python {minor}, and this is Python {PYTHON}",
@@ -66,6 +67,11 @@ def namespace(names: Mapping[str, Any]) -> types.ModuleType:
 def module(made: types.ModuleType) -> types.ModuleType:
     """Return the namespace itself, for a module by value: `fill_module` adds what else it holds."""
     return made
+
+
+def package(name: str, submodules: Sequence[types.ModuleType]) -> types.ModuleType:
+    """Return an importable package, of which code reaches submodules as attributes: to load these imports them."""
+    return import_module(name)
 
 
 def fill_module(made: types.ModuleType, names: Mapping[str, Any]) -> None:
@@ -194,8 +200,20 @@ def _shape(meta: type, name: str, bases: tuple[type, ...], names: Mapping[str, A
         except TypeError as error:  # the memory of instances would be laid out otherwise
             problem = error
         else:
-            return made
+            if _is_laid_out(made, names):
+                return made
     raise TypeError(f"the class {name!r} cannot be made without calling __init_subclass__ of its bases") from problem
+
+
+def _is_laid_out(made: type, names: Mapping[str, Any]) -> bool:
+    """Tell whether the class has the slots that it would have without the quiet class, and none more."""
+    for slot, offset in (("__dict__", "__dictoffset__"), ("__weakref__", "__weakrefoffset__")):
+        given = bool(getattr(made.__base__, offset))
+        # Objects of any length, as tuples, get no weak references.
+        wanted = slot in names.get("__slots__", () if slot == "__weakref__" and made.__itemsize__ else (slot,))
+        if (slot in vars(made)) != (wanted and not given) or bool(getattr(made, offset)) != (wanted or given):
+            return False
+    return True
 
 
 _SLOTS: tuple[tuple[str, ...], ...] = (("__dict__", "__weakref__"), (), ("__dict__",), ("__weakref__",))
@@ -299,6 +317,14 @@ def cached_property(kind: type, attributes: Mapping[str, Any]) -> Any:
     return made
 
 
+def descriptor(kind: type, arguments: tuple[Any, ...]) -> Any:
+    """Return a property, or another descriptor of Python's own, of a class that may have an `__init__` of its own."""
+    base: Any = static_base(kind)
+    made = base.__new__(kind, *arguments)
+    base.__init__(made, *arguments)
+    return made
+
+
 def standard_type(name: str) -> type:
     """Return a type of Python's own that only the module `types` has a name for."""
     found: type = getattr(types, name)
@@ -318,3 +344,22 @@ def type_parameter(kind: str, name: str, arguments: tuple[Any, ...], keywords: M
     with contextlib.suppress(AttributeError):  # `type X = …` takes it from the program
         made.__module__ = where
     return made
+
+
+def alias(name: str, where: str, variable: types.CellType) -> Any:
+    """Return a type alias without parameters, which looks its value up in the variable when it is asked for it.
+
+    Args:
+        name: its name.
+        where: the module that defined it.
+        variable: to be filled by `fill_alias`.
+    """
+    names: dict[str, Any] = {"__name__": where, "variable": variable}
+    exec(f"type {name} = variable.cell_contents", names)  # only the statement makes what is looked up later
+    return names[name]
+
+
+def fill_alias(made: Any, state: tuple[types.CellType, Any]) -> None:
+    """Set the value of a type alias."""
+    variable, value = state
+    variable.cell_contents = value

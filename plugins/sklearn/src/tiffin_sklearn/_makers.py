@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tiffin.building import Maker, Name
+from tiffin.building import Maker, Name, names
 
 from . import _trees
-from ._require import require
+from ._require import is_setting, require
 from ._skops_nodes import MASKED
 
 _PLAIN_LOSSES = (
@@ -60,18 +60,12 @@ def _partial(arguments: tuple[Any, ...], state: Any) -> Any:
     (function,) = arguments
     require(
         isinstance(function, Name) and type(state) is tuple and len(state) == 4
-        and state[0] == function and state[1] == () and state[3] in (None, {})
+        and names(state[0], function.dotted) and state[1] == () and state[3] in (None, {})
         and type(state[2]) is dict
-        and all(type(name) is str and _is_setting(value) for name, value in state[2].items()),
+        and all(type(name) is str and is_setting(value) for name, value in state[2].items()),
         "it makes a function with settings that is not checked",
     )  # fmt: skip
     return functools.partial(function.find(), **state[2])
-
-
-def _is_setting(value: Any) -> bool:
-    if type(value) is list:
-        return all(map(_is_setting, value))
-    return value is None or type(value) in (bool, int, float, str) or isinstance(value, type)
 
 
 def _spline(arguments: tuple[Any, ...], state: Any) -> Any:
@@ -111,10 +105,10 @@ def makers() -> dict[str, Maker | Callable[[tuple[Any, ...], Any], Any]]:
     """Return the makers by the names that pickles call. Imports no scikit-learn."""
     found: dict[str, Any] = {
         **_trees.makers(),
-        "sklearn.utils._bunch.Bunch": Maker(_bunch, items=True, drops_state=True),
+        "sklearn.utils._bunch.Bunch": Maker(_bunch, new=True, items=True, drops_state=True),
         ".".join(MASKED): Maker(_masked),
         "functools.partial": Maker(_partial, _PARTIALS),
-        "scipy.interpolate._bsplines.BSpline": _spline,
+        "scipy.interpolate._bsplines.BSpline": Maker(_spline, new=True),
     }
     true = "sklearn._loss._loss"
     for module in (true, "_loss"):  # so some releases call it in pickles, and no such module is ever imported

@@ -8,7 +8,7 @@ import numpy as np
 
 from tiffin.building import require
 
-__all__ = ["array", "features", "require"]
+__all__ = ["array", "features", "is_setting", "require", "whole"]
 
 
 def array(owner: dict[str, Any], name: str, axes: int, kinds: str, shape: tuple[int | None, ...] | None = None) -> Any:
@@ -42,3 +42,23 @@ def features(owner: dict[str, Any]) -> int:
     found: Any = owner.get("n_features_in_")
     require(type(found) is int and found >= 0, "its n_features_in_ is no number")
     return int(found)
+
+
+def whole(owner: dict[str, Any], name: str, default: int) -> int:
+    """Return an attribute that has to be a whole number, or the default where there is none.
+
+    Raises:
+        Unbuildable: it is something else. A decimal, say, may be short, and as a whole number take all memory.
+    """
+    found: Any = owner.get(name, default)
+    require(isinstance(found, (int, np.integer)), f"its {name} is no number")
+    return int(found)
+
+
+def is_setting(value: Any) -> bool:
+    """Tell whether a value is a plain setting of a function, or a flat list of such."""
+    return all(map(_is_plain, value)) if type(value) is list else _is_plain(value)
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or type(value) in (bool, int, float, str) or isinstance(value, type)

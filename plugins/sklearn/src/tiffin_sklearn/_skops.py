@@ -39,7 +39,8 @@ def inspect(path: Path) -> Inspection:
         with zipfile.ZipFile(path) as archive:
             schema = _schema(archive)
             names = _names(schema)
-            tape.result = Nodes(tape, _Members(archive, path.stat().st_size)).write(schema)
+            members = _Members(archive, path.stat().st_size)
+            tape.result = Nodes(tape, members, members.unpack).write(schema)
     except (
         zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError, LookupError,
         TypeError, AttributeError, MemoryError, Unfollowable,
@@ -61,14 +62,18 @@ class _Members:
         if type(name) is not str:
             raise Unfollowable("it names a member that is none")
         if name not in self._read:
-            entry = self._archive.getinfo(name)
-            self._left -= entry.file_size
-            if self._left < 0:
-                raise Unfollowable("it unpacks to too much")
-            with self._archive.open(entry) as file:
-                # Own memory: an array may be changed by whoever loads it.
-                self._read[name] = memoryview(bytearray(file.read(entry.file_size)))
+            self._read[name] = self.unpack(self._archive, name)
         return self._read[name]
+
+    def unpack(self, archive: zipfile.ZipFile, name: str) -> memoryview:
+        """Return the content of a member of an archive, this one or one that lies in it."""
+        entry = archive.getinfo(name)
+        self._left -= entry.file_size
+        if self._left < 0:
+            raise Unfollowable("it unpacks to too much")
+        with archive.open(entry) as file:
+            # Own memory: an array may be changed by whoever loads it.
+            return memoryview(bytearray(file.read(entry.file_size)))
 
 
 def _schema(archive: zipfile.ZipFile) -> Any:

@@ -17,6 +17,10 @@ from tiffin.inspection import InertDtype, Node, Tape, Unfollowable, read_npy
 from tiffin.inspection.tape import CALL, DTYPE
 
 _SCALAR = re.compile(r"bool_?|u?int\d{1,2}|float\d{2,3}|complex\d{2,3}|str_|bytes_|datetime64|timedelta64")
+_INTEGER = re.compile(r"u?int(8|16|32|64)")
+_KEYS = {"str": str, "int": int, "float": float}
+_SPARSE = ("shape", "data", "indices", "indptr", "format")
+"""Parts of a sparse matrix, as scipy writes it."""
 MASKED = ("tiffin_sklearn", "masked_array")
 """The name by which a masked array is made of its parts; a maker of the adapter's, and no function that could be imported."""
 
@@ -27,11 +31,15 @@ class Nodes:
     Args:
         tape: written on.
         member: returns the content of a member of the archive.
+        unpack: returns that of a member of another archive, which lies in this one; all that they return has one limit.
     """
 
-    def __init__(self, tape: Tape, member: Callable[[str], memoryview]) -> None:
+    def __init__(
+        self, tape: Tape, member: Callable[[str], memoryview], unpack: Callable[[Any, str], memoryview]
+    ) -> None:
         self.tape = tape
         self.member = member
+        self.unpack = unpack
         self.known: dict[Any, Any] = {}
 
     def write(self, node: Any) -> Any:
@@ -76,7 +84,7 @@ class Nodes:
         if type(content) is not dict or len(kinds) != len(content):
             raise Unfollowable("it has a dict that is none")
         pairs = [
-            (_key(kind, key), self.write(value)) for kind, (key, value) in zip(kinds, content.items(), strict=True)
+            (self.key(kind, key), self.write(value)) for kind, (key, value) in zip(kinds, content.items(), strict=True)
         ]
         if (module, name) == ("builtins", "dict"):
             return self.tape.new_dict(pairs)
@@ -93,7 +101,7 @@ class Nodes:
         made = self.tape.call("collections", "defaultdict", self.write(content["default_factory"]))
         kinds = [self.write(kind) for kind in main["key_types"]["content"]]
         pairs = zip(kinds, main["content"].items(), strict=True)
-        self.tape.set_items(made, [(_key(kind, key), self.write(value)) for kind, (key, value) in pairs])
+        self.tape.set_items(made, [(self.key(kind, key), self.write(value)) for kind, (key, value) in pairs])
         return made
 
     def list(self, node: Any, module: str, name: str) -> Any:
@@ -130,6 +138,19 @@ class Nodes:
                 raise Unfollowable("it has a node that does not say what it is")
         return self.tape.name(module, name)
 
+    def key(self, kind: Any, key: str) -> Any:
+        """Return a key of a dict, which JSON holds as a text."""
+        if isinstance(kind, Node) and kind.of == "builtins" and kind.content in _KEYS:
+            return _KEYS[kind.content](key)
+        if not isinstance(kind, Node) or kind.of != "numpy" or not _INTEGER.fullmatch(kind.content):
+            raise Unfollowable("it has a key of an unknown kind")
+        width, signed = int(kind.content.lstrip("uint")) // 8, kind.content[0] == "i"
+        dtype = self.tape.make(DTYPE, InertDtype.from_text(f"<{'i' if signed else 'u'}{width}"))
+        return self.scalar(dtype, int(key).to_bytes(width, "little", signed=signed))
+
+    def scalar(self, dtype: Node, content: Any) -> Node:
+        return self.tape.call("numpy._core.multiarray", "scalar", dtype, content)
+
     # -- arrays --------------------------------------------------------------------------------------------------------
 
     def array(self, node: Any, module: str, name: str) -> Any:
@@ -139,11 +160,11 @@ class Nodes:
         array = read_npy(self.tape, self.member(node["file"]))
         if (module, name) == ("numpy", "ndarray"):
             return array
-        dtype, shape, _ = array.content
+        dtype, shape, *_ = array.content
         if module != "numpy" or not _SCALAR.fullmatch(name) or shape != ():
             self.tape.name(module, name)
             raise Unfollowable("it has an array of a class of its own")
-        return self.tape.call("numpy._core.multiarray", "scalar", dtype, bytes(array.of))
+        return self.scalar(dtype, bytes(array.of))
 
     def objects(self, node: Any) -> Any:
         shape = self.write(node["shape"])
@@ -172,23 +193,19 @@ class Nodes:
 
     def sparse(self, node: Any, module: str, name: str) -> Any:
         with zipfile.ZipFile(io.BytesIO(self.member(node["file"]))) as archive:
-            parts = {}
-            for entry in archive.infolist():
-                if entry.file_size > 8 * len(archive.fp.getvalue()) + (1 << 20):  # type: ignore[union-attr]
-                    raise Unfollowable("it has a sparse matrix that unpacks to too much")
-                with archive.open(entry) as file:
-                    parts[entry.filename.removesuffix(".npy")] = memoryview(file.read(entry.file_size))
-        arrays = {part: read_npy(self.tape, parts[part]) for part in ("shape", "data", "indices", "indptr", "format")}
+            names = archive.namelist()
+            parts = {part: self.unpack(archive, f"{part}.npy") for part in _SPARSE}
+        arrays = {part: read_npy(self.tape, parts[part]) for part in _SPARSE}
         kind = bytes(arrays["format"].of).decode("ascii", "replace")
         if kind not in ("csr", "csc"):
             raise Unfollowable("it has a sparse matrix that is stored neither by rows nor by columns")
-        dtype, axes, _ = arrays["shape"].content
+        dtype, axes, *_ = arrays["shape"].content
         width = dtype.of.size
         sizes = bytes(arrays["shape"].of)
         if dtype.of.code != "i" or axes != (2,):
             raise Unfollowable("it has a sparse matrix without a shape")
         shape = tuple(int.from_bytes(sizes[n : n + width], "little", signed=True) for n in (0, width))
-        made = self.tape.new(f"scipy.sparse._{kind}", f"{kind}_{'array' if '_is_array' in parts else 'matrix'}")
+        made = self.tape.new(f"scipy.sparse._{kind}", f"{kind}_{'array' if '_is_array.npy' in names else 'matrix'}")
         state = {"_shape": shape, "maxprint": 50, **{part: arrays[part] for part in ("data", "indices", "indptr")}}
         self.tape.build(made, self.tape.new_dict(state.items()))
         return made
@@ -257,14 +274,6 @@ def _plain(value: Any) -> Any:
     if type(value) not in (type(None), int, str):
         raise Unfollowable("it has a slice of no numbers")
     return value
-
-
-def _key(kind: Any, key: str) -> Any:
-    """Return a key of a dict, which JSON holds as a text."""
-    names = {"str": str, "int": int, "float": float}
-    if not isinstance(kind, Node) or kind.of != "builtins" or kind.content not in names:
-        raise Unfollowable("it has a key of an unknown kind")
-    return names[kind.content](key)
 
 
 _WRITERS: dict[str, Callable[[Nodes, Any, str, str], Any]] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tiffin.building import Maker, Name
+from tiffin.building import Maker, Name, names
 
 from ._require import require
 
@@ -131,7 +131,10 @@ def _without_arguments(dotted: str, make: Make) -> Make:
 
 def _neighbors(module: str, name: str) -> Maker:
     def make(arguments: tuple[Any, ...], state: Any) -> Any:
-        require(arguments == ((module, name),), "it makes a tree otherwise than scikit-learn does")
+        require(
+            len(arguments) == 1 and names(arguments[0], f"{module}.{name}"),
+            "it makes a tree otherwise than scikit-learn does",
+        )
         _check_neighbors(state, 2 if name == "KDTree" else 1)
         found = arguments[0].find()
         made = found.__new__(found)
@@ -185,14 +188,14 @@ def makers() -> dict[str, Maker]:
     """Return how trees and distances are made."""
     found = {
         "sklearn.tree._tree.Tree": Maker(_tree),
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": Maker(_predictor),
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": Maker(_predictor, new=True),
         f"{_MODULE}.newObj": Maker(_distance, DISTANCES),
         "sklearn.neighbors._kd_tree.newObj": _neighbors("sklearn.neighbors._kd_tree", "KDTree"),
         "sklearn.neighbors._ball_tree.newObj": _neighbors("sklearn.neighbors._ball_tree", "BallTree"),
     }
     for place, name in (("_kd_tree", "KDTree"), ("_ball_tree", "BallTree")):
         dotted = f"sklearn.neighbors.{place}.{name}"
-        found[dotted] = Maker(_without_arguments(dotted, found[f"sklearn.neighbors.{place}.newObj"].make))
+        found[dotted] = Maker(_without_arguments(dotted, found[f"sklearn.neighbors.{place}.newObj"].make), new=True)
     for dotted in DISTANCES:
-        found[dotted] = Maker(_without_arguments(dotted, _distance))
+        found[dotted] = Maker(_without_arguments(dotted, _distance), new=True)
     return found
