@@ -46,7 +46,7 @@ def fit(value: Any, kind: Any, where: str) -> Any:
     Raises:
         TypeError: it is something else.
     """
-    origin: Any = typing.get_origin(kind) or kind
+    origin = _origin(kind)
     arguments = typing.get_args(kind)
     if origin is typing.Annotated:
         return fit(value, arguments[0], where)
@@ -83,9 +83,13 @@ def fit(value: Any, kind: Any, where: str) -> Any:
     return value
 
 
+def _origin(kind: Any) -> Any:
+    return typing.get_origin(kind) or kind
+
+
 def _fit_any(value: Any, kind: Any, where: str) -> Any:
     # What has the value's own type goes first: a list is no tuple where both are declared.
-    options = sorted(typing.get_args(kind), key=lambda one: (typing.get_origin(one) or one) is not type(value))
+    options = sorted(typing.get_args(kind), key=lambda one: _origin(one) is not type(value))
     for option in options:
         try:
             return fit(value, option, where)

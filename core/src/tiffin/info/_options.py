@@ -95,7 +95,7 @@ def options_from(declared: Declared, given: Mapping[str, Any], *, beside: Iterab
 
 
 def _fitting(declared: type[ModelOptions], given: Mapping[str, Any]) -> dict[str, Any]:
-    kinds = declared_types(declared)
+    kinds = declared_types(declared)  # type: ignore[arg-type]  # a class has a hash, whatever its instances have
     fields = {field.alias or field.name: field for field in attrs.fields(declared)}
     return {
         name: value
