@@ -200,6 +200,12 @@ def settle(address: str) -> None:
     other.close()
 
 
+def settle_queue(runner: Runner, rows: int) -> None:
+    """Return when so many rows wait in line."""
+    while runner.metrics()["waiting_rows"] < rows:
+        os.sched_yield()
+
+
 def gate(runner: Runner) -> Any:
     """Return the event that the runner's model waits for before it predicts."""
     return runner.engine.seats[0].worker.bind("predict").__self__.let_go
@@ -222,17 +228,52 @@ class TestCounts:
         assert stranger.answer()[0] == RESULT
 
     def test_rows_have_a_budget(self, listening, stranger):
-        """While they wait, there are no more than the queue holds, from all clients together."""
+        """One client cannot fill the queue: what it may not have is there for the next one."""
         let_go = gate(listening[0])
         let_go.clear()
         stranger.call(1, "predict", np.zeros((1, 1)))
-        stranger.call(2, "predict", np.zeros((9_999, 1)))
-        stranger.call(3, "predict", np.zeros((9_999, 1)))
+        stranger.call(2, "predict", np.zeros((7_400, 1)))
+        stranger.call(3, "predict", np.zeros((1_000, 1)))
         kind, error = stranger.answer()
         assert (kind, error["tiffin"]) == (ERROR, QueueFullError.__name__)
-        assert "rows" in error["what"]
+        assert "7401 in open calls" in error["what"]
+        other = Stranger(listening[1])
+        other.call(1, "predict", np.zeros((1_000, 1)))
+        let_go.set()
+        assert [client.answer()[0] for client in (stranger, stranger, other)] == [RESULT] * 3
+        stranger.call(4, "predict", np.zeros((7_000, 1)))
+        assert stranger.answer()[0] == RESULT, "what is answered counts no more"
+        other.close()
+
+    def test_rows_of_all_clients_have_a_limit(self, listening, stranger):
+        """While they wait, there are no more than the queue holds, from all clients together."""
+        let_go = gate(listening[0])
+        let_go.clear()
+        other = Stranger(listening[1])
+        stranger.call(1, "predict", np.zeros((1, 1)))
+        stranger.call(2, "predict", np.zeros((7_000, 1)))
+        settle_queue(listening[0], 7_000)
+        other.call(1, "predict", np.zeros((7_000, 1)))
+        kind, error = other.answer()
+        assert (kind, error["tiffin"]) == (ERROR, QueueFullError.__name__)
         let_go.set()
         assert [stranger.answer()[0] for _ in range(2)] == [RESULT] * 2
+        other.close()
+
+    def test_idle_streams_of_one_client_leave_lanes_for_others(self, listening, stranger):
+        """It may hold some of the lanes; its further calls wait for its own, and run when one of those ends."""
+        for number in range(1, 41):
+            stranger.call(number, "count")
+            stranger.send(CREDIT, number, b"1")
+        assert [stranger.answer()[0] for _ in range(3)] == [ITEM] * 3, "three quarters of 4 lanes"
+        with Runner.attach(listening[1]) as attached:
+            items = attached.count.run()
+            assert next(items) == 0, "the other one is free"
+        for number in range(40, 0, -1):  # those that wait first
+            stranger.send(CANCEL, number)
+        stranger.call(99, "count")
+        stranger.send(CREDIT, 99, b"1")
+        assert stranger.answer()[0] == ITEM, "in place of one that ended"
 
     def test_a_number_of_an_open_call_cannot_be_used_again(self, stranger):
         """Two open calls under one number would share an answer."""

@@ -17,6 +17,7 @@ from tiffin.runners import Runnable, Runner
 
 ROOM = str(Path(tiffin.__file__).parent)
 X = numpy.ones((1, 2))
+LARGE = numpy.ones((1, 1 << 15))  # goes through shared memory
 
 
 class SoftLimitError(Exception):
@@ -63,17 +64,22 @@ def interrupt_at(line: int, call: Callable[[], Any]) -> bool:
 
 CALLS: dict[str, Callable[[Any], Any]] = {
     "run": lambda runner: runner.predict.run(X),
+    "many bytes": lambda runner: runner.predict.run(LARGE),
     "a call with options": lambda runner: runner.predict.options(timeout=30, explain=True).run(X),
     "an async method": lambda runner: runner.later.run(1),
     "a stream": lambda runner: list(runner.count.run(2)),
 }
 
 
-@pytest.fixture(params=["local", "process"], scope="module")
-def any_runner(request: pytest.FixtureRequest) -> Iterator[Any]:
+@pytest.fixture(params=["local", "process", "attached"], scope="module")
+def any_runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A runner of each kind, started once: every interrupted call must leave it well for the next."""
     with Runner(Model, backend="process" if request.param == "process" else "local", max_concurrency=2) as runner:
-        yield runner
+        if request.param == "attached":
+            with Runner.attach(runner.listen(tmp_path_factory.mktemp("attached") / "private" / "socket")) as attached:
+                yield attached
+        else:
+            yield runner
 
 
 # An interrupt in a finalizer is reported there and goes no further: it is Python's, not a failure of the call.

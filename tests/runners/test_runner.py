@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import threading
 from typing import Any
@@ -23,9 +25,13 @@ from tiffin.exceptions import (
     RunnerError,
     RunnerNotReadyError,
     RunnerOptionError,
+    SignatureError,
+    UndecidedError,
 )
 from tiffin.runners import Backend, Explained, LocalBackend, Runnable, Runner, Worker, WorkerSpec, register_backend
 from tiffin.runners._backends import backends
+from tiffin.signatures import normalise_signatures
+from tiffin.signatures._checks import TAKEN
 
 X = numpy.arange(8.0).reshape(2, 4)
 
@@ -196,18 +202,121 @@ def test_run_calls_the_one_obvious_method() -> None:
         runner.run(X)
 
 
-def test_a_method_named_like_one_of_the_runners_is_reached_by_name() -> None:
-    """Runner's own attributes win; `methods` has all."""
+class Clash(Runnable):
+    """Methods whose names are the runner's own."""
 
-    class Clash(Runnable):
-        @Runnable.method
-        def stop(self) -> str:
-            return "stopped"
+    @Runnable.method
+    def run(self, x: int) -> int:
+        return x + 1
 
-    with Runner(Clash) as runner:
-        assert runner.methods["stop"].run() == "stopped"
-    with pytest.raises(AttributeError, match="'missing'; its methods: stop"):
-        _ = runner.missing
+    @Runnable.method
+    def options(self) -> str:
+        return "options"
+
+    @Runnable.method
+    def ready(self) -> str:
+        return "ready"
+
+    @Runnable.method
+    def name(self) -> str:
+        return "name"
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_a_method_named_like_one_of_the_runners_is_reached_as_in_bentoml(attached: bool, tmp_path: Any) -> None:
+    """`runner.run.run(x)`; called, the name is the runner's own. `methods` has those that no attribute can be."""
+    with contextlib.ExitStack() as stack:
+        runner: Any = stack.enter_context(Runner(Clash, name="clash"))
+        if attached:
+            runner = stack.enter_context(Runner.attach(runner.listen(tmp_path / "own" / "socket")))
+        assert runner.run.run(1) == 2
+        assert asyncio.run(runner.run.async_run(1)) == 2
+        assert runner.ready.run() == "ready"
+        assert runner.ready() is True
+        assert runner.options.options(timeout=5).run() == "options"
+        assert runner.name == "clash"
+        assert runner.methods["name"].run() == "name"
+        with pytest.raises(RunnerOptionError, match="several methods"):
+            runner.run(1)
+        with pytest.raises(AttributeError, match="'missing'; its methods: run"):
+            _ = runner.missing
+
+
+def test_what_no_attribute_of_a_runner_can_be_is_refused_at_save() -> None:
+    """The list is what runners have that cannot be called, here and attached."""
+    with Runner(Model) as runner:
+        own = {name for name in dir(runner) if not name.startswith("_") and not callable(getattr(runner, name))}
+    assert own - set(runner.methods) == TAKEN
+    with pytest.raises(SignatureError, match=r"cannot be called 'name'.*runner\.name is the runner's own"):
+        normalise_signatures({"name": {}})
+
+
+def test_a_runner_that_nobody_refers_to_ends() -> None:
+    """Its threads and workers go; as long as somebody has one of its methods, they stay."""
+    runner = Runner(Model, workers=2).start()
+    engine = runner.engine
+    predict = runner.predict
+    del runner
+    assert list(predict.run(X)) == [6.0, 22.0]
+    threads = [engine.desk.thread, *(slot.thread for slot in engine.slots)]
+    del predict
+    gc.collect()
+    for thread in threads:
+        assert thread is not None
+        thread.join(60)
+        assert not thread.is_alive()
+    assert engine.state == "stopped"
+
+
+class Marking(Runnable):
+    """Changes what it is given, and then fails for some."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    @Runnable.method(batchable=True)
+    def predict(self, rows: Any, settings: Any = None) -> Any:
+        for row in rows:
+            row["runs"] = row.get("runs", 0) + 1
+        return self._check(rows, [row["value"] for row in rows])
+
+    @Runnable.method(batchable=True)
+    def texts(self, rows: Any, settings: Any = None) -> Any:
+        if settings:
+            settings.clear()
+        return self._check(rows, rows)
+
+    def _check(self, rows: Any, values: Any) -> Any:
+        if "bad" in values:
+            raise ValueError("bad")
+        return list(rows)
+
+
+@pytest.mark.parametrize("backend", ["local", "process"])
+def test_what_a_first_run_may_have_changed_is_not_run_again(backend: str) -> None:
+    """Callers learn that nobody knows who is to blame. In another process each run gets the items as they came."""
+
+    async def call(runner: Any, method: str, values: list[Any], **others: Any) -> list[Any]:
+        calls = [getattr(runner, method).async_run([value], **others) for value in values]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    with Runner(Marking, backend=backend) as runner:
+        rows = [{"value": value} for value in ("a", "bad", "b")]
+        answers = asyncio.run(call(runner, "predict", rows))
+        if backend == "local":
+            assert all("can be changed in place" in str(answer) for answer in answers)
+            assert all(isinstance(answer, UndecidedError) for answer in answers)
+            assert [row["runs"] for row in rows] == [1, 1, 1]
+        else:
+            assert [answer[0]["runs"] for answer in (answers[0], answers[2])] == [1, 1]
+            assert isinstance(answers[1], ValueError)
+        fixed = asyncio.run(call(runner, "texts", ["a", "bad", "b"]))
+        assert fixed[::2] == [["a"], ["b"]]
+        assert isinstance(fixed[1], ValueError)
+        kept = asyncio.run(call(runner, "texts", ["a", "bad", "b"], settings={}))
+        assert kept[::2] == [["a"], ["b"]]
+        changed = asyncio.run(call(runner, "texts", ["a", "bad", "b"], settings={"x": 1}))
+        assert [isinstance(answer, UndecidedError) for answer in changed] == [backend == "local"] * 3
 
 
 def test_explain_tells_what_happened_to_a_call() -> None:
@@ -534,12 +643,42 @@ def test_metrics_count_calls_rows_batches_and_times() -> None:
         ({"method_configs": {"predict": {"size": 3}}}, "unknown options: size"),
         ({"method_configs": {"predict": {"timeout": -1}}}, "timeout=-1"),
         ({"warm_up": {"other": ()}}, "names 'other'"),
+        ({"name": ""}, "name=''"),
+        ({"name": " iris"}, "printable characters, without spaces around"),
+        ({"name": "iris\0"}, "printable characters"),
+        ({"name": 3}, "name=3"),
+        ({"embedded": True, "backend": "process"}, "embedded=True, and backend='process'"),
+        ({"workers_per_resource": 2}, "Write workers="),
+        ({"scheduling_strategy": object}, "resources="),
+        ({"max_batchsize": 3}, "Did you mean 'max_batch_size'"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
     """When the runner is made, with the value."""
     with pytest.raises(RunnerOptionError, match=message):
         Runner(Model, **options)
+
+
+def test_options_without_a_name_are_refused_with_what_to_write() -> None:
+    """Whoever comes from elsewhere may write them by position."""
+    with pytest.raises(RunnerOptionError, match=r"'iris', 50 without a name.*Write name=…, max_batch_size=…"):
+        Runner(Model, "iris", 50)
+
+
+def test_none_is_the_default_size_of_a_batch_as_in_bentoml() -> None:
+    """In common and for one method."""
+    runner = Runner(Model, max_batch_size=None, embedded=True, method_configs={"lossy": {"max_batch_size": None}})
+    assert {runner.methods[name].method.max_batch_size for name in ("predict", "lossy")} == {100}
+
+
+def test_a_runner_starts_once() -> None:
+    """The error says whether it runs already or has ended, and what to do."""
+    runner = Runner(Model).start()
+    with pytest.raises(RunnerError, match=r"has been started already.*init_local\(\) once"):
+        runner.init_local()
+    runner.stop()
+    with pytest.raises(RunnerClosedError, match=r"is stopped.*Make a new one"):
+        runner.init_local()
 
 
 def test_a_class_without_methods_is_refused() -> None:

@@ -28,6 +28,9 @@ NEVER_SEARCHED = (BatchRowsError, MemoryError, WorkerDiedError, MethodTimeoutErr
 class Host(Protocol):
     """What bisecting needs of the state machine."""
 
+    in_place: bool
+    """Whether methods get the callers' own objects."""
+
     def enqueue_probe(self, probe: Probe, *, front: bool) -> None:
         """Queue a probe, by its calls' place in line or behind all that waits now."""
 
@@ -49,9 +52,15 @@ class Bisection:
             return f"A {type(error).__name__} is about the whole batch"
         if not batch.method.idempotent:
             return f"{batch.method.name!r} is declared idempotent=False, so it is not run again to find out"
+        if not self.may_run_again(batch):
+            return "What its calls brought can be changed in place, and is not run again as the first run has left it"
         if now < self._paused_until:
             return "Too many calls failed lately to look for the ones to blame"
         return ""
+
+    def may_run_again(self, batch: Batch) -> bool:
+        """Return whether its calls may run once more, with the arguments that they brought."""
+        return batch.method.idempotent and not (self._host.in_place and batch.may_have_changed())
 
     def begin(self, batch: Batch, error: BaseException) -> None:
         """Look for the culprits of a batch of several calls."""

@@ -233,6 +233,11 @@ class Batch:
         self.failed = False
         self.returned = False
 
+    def note_wait(self) -> None:
+        """Note that its calls found its worker busy, with what the state machine had not heard of."""
+        if self.reason == RELEASED_IDLE:
+            self.reason = RELEASED_FREED
+
     def merge(self) -> tuple[tuple[Any, ...], Any]:
         """Return the arguments, positional and keyword, of the one call that stands for all."""
         first = self.chunks[0]
@@ -243,6 +248,13 @@ class Batch:
         if len(self.chunks) == 1:
             return layout.merge(first.payloads)
         return layout.merge([payload for chunk in self.chunks for payload in chunk.payloads])
+
+    def may_have_changed(self) -> bool:
+        """Return whether its run, in this process, could have changed what its calls brought."""
+        return any(
+            chunk.layout is not None and chunk.layout.may_have_changed(chunk.payloads, chunk.key)
+            for chunk in self.chunks
+        )
 
     def split(self, result: Any) -> list[tuple[Chunk, Sequence[Any]]]:
         """Return, for each chunk, its calls' results.

@@ -38,21 +38,21 @@ class Core:
         name: The runner's name, for errors.
         methods: Its methods.
         max_queue_rows: Rows that may wait at most; further calls are refused. A call that finds nobody waiting is not.
+        in_place: Whether methods get the callers' own objects, and can change them: in this process.
     """
 
-    def __init__(self, name: str, methods: Iterable[Method], *, max_queue_rows: int = 10_000) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, methods: Iterable[Method], *, max_queue_rows: int = 10_000, in_place: bool = False
+    ) -> None:
+        self.name, self.in_place = name, in_place
         self.methods = {method.name: method for method in methods}
         self.max_queue_rows = max_queue_rows
         self.workforce = Workforce()
-        self.idle = self.workforce.idle
-        self.busy = self.workforce.busy
+        self.idle, self.busy = self.workforce.idle, self.workforce.busy
         self.waiting_rows = 0
         self._line: list[tuple[int, int, Group | Probe]] = []
         self._groups: dict[Hashable, Group] = {}
-        self._sequence = count(1)
-        self._tie = count()
-        self._numbers = count(1)
+        self._sequence, self._tie, self._numbers = count(1), count(), count(1)
         self._rejections: list[tuple[Chunk, Sequence[BaseException]]] = []
         self._bisection = Bisection(self)
         self._swept = False
@@ -360,7 +360,7 @@ class Core:
             method.counters.repeated += 1
             again = Probe(batch.chunks, [], None) if probe is None else Probe(batch.chunks, probe.sibling, probe.search)
             self.enqueue_probe(again, front=True)
-        elif isinstance(error, InseparableError) and batch.calls > 1 and method.idempotent:
+        elif isinstance(error, InseparableError) and batch.calls > 1 and self._bisection.may_run_again(batch):
             for single in [single for chunk in batch.chunks for single in chunk.singles()]:
                 self.enqueue_probe(Probe([single], [], None, RELEASED_APART), front=True)
             if probe is not None and probe.search is not None:

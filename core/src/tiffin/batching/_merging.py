@@ -107,6 +107,26 @@ class Layout:
         columns = zip(*payloads, strict=True)
         return self._fill(tuple(slot.kind.join(column, slot.axis) for slot, column in zip(slots, columns, strict=True)))
 
+    def may_have_changed(self, payloads: Sequence[Any], key: Hashable) -> bool:
+        """Return whether a run of the merged calls, in this process, could have changed what another run would get.
+
+        Args:
+            payloads: What each call brought.
+            key: The calls' key, made before the run.
+        """
+        for payload in payloads:
+            values = (payload,) if len(self.slots) == 1 else payload
+            if any(slot.kind.shares(value) for slot, value in zip(self.slots, values, strict=True)):
+                return True
+        batched = {slot.place for slot in self.slots}
+        others = [
+            (place, value) for place, value in [*enumerate(self.args), *self.kwargs.items()] if place not in batched
+        ]
+        try:
+            return not all((place, value_key(value)) in key for place, value in others)  # type: ignore[operator]
+        except Incomparable:
+            return True
+
     def _fill(self, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         args, kwargs = list(self.args), dict(self.kwargs)
         for slot, value in zip(self.slots, values, strict=True):

@@ -17,6 +17,7 @@ from tiffin.calls._interfaces import (
     Worker,
     WorkerSpec,
 )
+from tiffin.calls._streaming import Event, Items, Stream
 from tiffin.calls._waiters import Explained, ThreadWaiter
 
 __all__ = [
@@ -26,12 +27,15 @@ __all__ = [
     "CallService",
     "ClientLimits",
     "Deliver",
+    "Event",
     "Explained",
     "Explanation",
+    "Items",
     "MethodTraits",
     "Outcome",
     "Port",
     "ReceivedRequest",
+    "Stream",
     "ThreadWaiter",
     "Worker",
     "WorkerSpec",

@@ -67,7 +67,10 @@ class Crew:
         while True:
             if core.can_dispatch:
                 for batch in core.dispatch(now):
-                    self._assign(batch.worker, batch)  # type: ignore[arg-type]
+                    slot: Any = batch.worker
+                    if batch.chunks[0].arrived < slot.freed:
+                        batch.note_wait()
+                    self._assign(slot, batch)
             if not self._engine.arrivals:
                 break
             self._take_in(now)

@@ -80,7 +80,7 @@ class Engine:
         self.name = name
         self.identity = uuid.uuid4().hex
         self.backend = backend
-        self.core = Core(name, methods, max_queue_rows=max_queue_rows)
+        self.core = Core(name, methods, max_queue_rows=max_queue_rows, in_place=backend.inline)
         self.clock = clock
         self.lock = threading.Lock()
         self.state = NEW
@@ -102,6 +102,12 @@ class Engine:
 
     def start(self, timeout: float | None = None) -> None:
         """Start every worker, and return when all can be called. Raises what the first failing one raises."""
+        if self.state == RUNNING:
+            raise RunnerError(
+                f"Runner {self.name!r} has been started already",
+                fix="Call start() or init_local() once, or use the runner in a with statement",
+                runner=self.name,
+            )
         if self.state != NEW:
             raise self.refusal()
         self.state = RUNNING
@@ -237,7 +243,12 @@ class Engine:
             )
             error.__cause__ = self.sick
             return error
-        return RunnerClosedError(f"Runner {name!r} is {self.state}", fix="Start a new one", runner=name)
+        return RunnerClosedError(
+            f"Runner {name!r} is {self.state}",
+            why="A runner starts once, and has ended for good when it has stopped",
+            fix="Make a new one, as this one was made (model.to_runner(…), tiffin.Runner(…)), and start that",
+            runner=name,
+        )
 
     def check_open(self) -> None:
         """Raise the refusal if no call can be taken, or the caller is one of the runner's own methods."""
@@ -331,7 +342,7 @@ class Engine:
         """Give back a slot that a caller's thread has used itself. Repeatable."""
         first = slot.batch is batch
         if first:
-            batch.finished = self.clock()
+            batch.finished = slot.freed = self.clock()
             slot.leave(batch)
         waits = batch.known or slot.pending is not None or self.arrivals or self.core.has_work
         if batch.finished and (waits or self.state != RUNNING):
@@ -352,6 +363,11 @@ class Engine:
         else:
             method.counters.refused += 1
         return again(gate)
+
+    @property
+    def workers(self) -> int:
+        """How many workers it was made for."""
+        return len(self._specs)
 
     # Unmerged calls
 

@@ -13,7 +13,7 @@ from tiffin.batching import BatchAxes, Chunk, Method, Prepared, prepare
 from tiffin.calls import CallOptions, Explained, ThreadWaiter
 from tiffin.exceptions import BatchInputError, CallTimeoutError
 from tiffin.runners._engine import NOT_FREE, Engine
-from tiffin.runners._ports import INLINE, LoopPort, Stage, ThreadPort, explained_one
+from tiffin.runners._ports import INLINE, Life, LoopPort, Stage, ThreadPort, explained_one
 from tiffin.runners._runnable import RunnableMethod
 
 _NOWHERE: Any = object()
@@ -46,8 +46,17 @@ class MethodHandle:
     Calls that are batchable merge with others; the caller sees no difference.
     """
 
-    def __init__(self, engine: Engine, method: Method, declared: RunnableMethod, ports: LoopPorts, threads: ThreadPort):
+    def __init__(
+        self,
+        engine: Engine,
+        method: Method,
+        declared: RunnableMethod,
+        ports: LoopPorts,
+        threads: ThreadPort,
+        life: Life,
+    ) -> None:
         self.name = method.name
+        self._life = life
         self.declared = declared
         self._engine = engine
         self.method = method

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Any
@@ -23,6 +24,19 @@ logger = logging.getLogger("tiffin.runners")
 
 Emit = Callable[[Any, BaseException | None, bool], None]
 """Called from a lane's thread with (item or result, error, whether more follows)."""
+
+
+class Share:
+    """What one client may have of the lanes.
+
+    Args:
+        limit: Calls at one time.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.running = 0
+        self.parked: deque[LaneCall] = deque()
 
 
 class Lanes:
@@ -110,16 +124,45 @@ class Lanes:
             if call is None:
                 self._line.put(None)  # for the next thread
                 return
-            with self._lock:
-                self._busy += 1
-            try:
-                if not call.closed:
-                    self._work(call)
-            finally:
-                with self._lock:
-                    self._busy -= 1
-                self.engine.leave(call)
+            following = self._admit(call)
             del call
+            while following is not None:
+                following = self._finish(following)
+
+    def _admit(self, call: LaneCall) -> LaneCall | None:
+        """Return the call if it may run now; else it waits for another one of its client to end."""
+        with self._lock:
+            share = call.share
+            if share is not None:
+                if share.running >= share.limit:
+                    share.parked.append(call)
+                    return None
+                share.running += 1
+            self._busy += 1
+        return call
+
+    def _finish(self, call: LaneCall) -> LaneCall | None:
+        """Run a call, and return another one of its client that waits for that."""
+        try:
+            if not call.closed:
+                self._work(call)
+        finally:
+            following = None
+            with self._lock:
+                share = call.share
+                if share is not None and share.parked:
+                    following = share.parked.popleft()
+                else:
+                    self._busy -= 1
+                    if share is not None:
+                        share.running -= 1
+            self.engine.leave(call)
+        return following
+
+    @property
+    def places(self) -> int:
+        """How many calls run at a time in all workers."""
+        return self.engine.workers * self._per_worker
 
     def _work(self, call: LaneCall) -> None:
         engine = self.engine
@@ -176,6 +219,7 @@ class LaneCall:
         timeout: Seconds that a worker may take for it; of a stream, for one item.
         emit: Gets the result or the error.
         explain: Whether to answer with an explanation.
+        share: Its client's share of the lanes; `None` for callers in this process.
     """
 
     def __init__(
@@ -188,8 +232,10 @@ class LaneCall:
         emit: Emit,
         *,
         explain: bool = False,
+        share: Share | None = None,
     ) -> None:
         self._lanes = lanes
+        self.share = share
         self._method = method
         self._args, self._kwargs = args, kwargs
         self._timeout = timeout

@@ -196,6 +196,10 @@ class Stage:
         return chunk
 
 
+class Life:
+    """Is there as long as anybody can call a runner: the runner itself and all of its methods hold it."""
+
+
 class ThreadPort:
     """The port of all plain threads."""
 

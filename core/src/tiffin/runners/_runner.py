@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,12 +19,13 @@ from tiffin.runners._backends import ask_plugins, find_backend
 from tiffin.runners._engine import Engine
 from tiffin.runners._handles import LoopPorts, MethodHandle
 from tiffin.runners._lanes import Lanes
-from tiffin.runners._ports import ThreadPort
+from tiffin.runners._ports import Life, ThreadPort
 from tiffin.runners._resources import ResourceStrategy, available_processors, share_resources
 from tiffin.runners._runnable import Runnable, RunnableMethod
+from tiffin.runners._runner_options import DEFAULT_BATCH_SIZE, check_name, refuse_arguments
 from tiffin.runners._service import RunnerService
 from tiffin.runners._unmerged import UnmergedHandle
-from tiffin.sharing import AttachedRunner, Listener, attach
+from tiffin.sharing import AttachedRunner, Listener, attach, offer_methods
 
 METHOD_OPTIONS = frozenset({"max_batch_size", "max_latency_ms", "timeout"})
 """What `method_configs` may say of a method."""
@@ -32,11 +36,13 @@ class Runner:
 
     Args:
         runnable: A subclass of `Runnable`.
-        name: For logs, metrics and errors; the class's name in lower case by default.
+        misplaced: None: options are given by name.
+        name: For logs, metrics and errors, 1 to 200 printable characters; the class's name in lower case by default.
         backend: "local" (this process), "process" (processes of their own), another registered name, or a `Backend`.
         workers: Copies of the runnable, 1 or more.
         threads: Threads that call each copy; more than 1 only if the runnable supports multi-threading.
-        max_batch_size: Rows in one batch at most, 1 or more. A larger call is split and put together again.
+        max_batch_size: Rows in one batch at most, 1 or more; `None` for the default. A larger call is split and put
+            together again.
         max_latency_ms: Milliseconds within which an answer is worth something, greater than 0. Calls that cannot be
             answered in time are turned away with `LatencyLimitError`. `None` for no limit.
         max_queue_rows: Rows that may wait; more are turned away with `QueueFullError`.
@@ -48,6 +54,8 @@ class Runner:
         warm_up: Method name to positional arguments; called in each worker before it takes calls.
         resources: Says how many threads numeric libraries get in each worker process, and which GPU it sees.
         clock: A monotonic clock, seconds; all times of queueing and computing are taken from it.
+        embedded: As in BentoML: `True` says that the runner is in this process, as `backend="local"` is.
+        unknown: None: what is not listed here is refused, with what to write in its place.
 
     Raises:
         RunnerOptionError: An argument is out of range, or names a method that does not exist.
@@ -56,12 +64,12 @@ class Runner:
     def __init__(
         self,
         runnable: type[Runnable],
-        *,
+        *misplaced: Any,
         name: str | None = None,
         backend: str | Backend = "local",
         workers: int = 1,
         threads: int = 1,
-        max_batch_size: int = 100,
+        max_batch_size: int | None = DEFAULT_BATCH_SIZE,
         max_latency_ms: float | None = None,
         max_queue_rows: int = 10_000,
         max_concurrency: int = 16,
@@ -71,11 +79,22 @@ class Runner:
         warm_up: Mapping[str, tuple[Any, ...]] | None = None,
         resources: ResourceStrategy = share_resources,
         clock: Callable[[], float] = time.monotonic,
+        embedded: bool = False,
+        **unknown: Any,
     ) -> None:
+        if misplaced or unknown:
+            parameters = inspect.signature(Runner).parameters.values()
+            refuse_arguments(misplaced, unknown, [one.name for one in parameters if one.kind is one.KEYWORD_ONLY])
+        _require(
+            not embedded or backend == "local",
+            f"embedded=True, and backend={backend!r}",
+            "An embedded runner is in this process: leave one of them out, backend='local' is the default",
+        )
         ask_plugins()
         declared = dict(getattr(runnable, "runnable_methods", {}))
         self.runnable = runnable
-        self.name = name or re.sub(r"\W+", "_", runnable.__name__).lower()
+        self.name = re.sub(r"\W+", "_", runnable.__name__).lower() if name is None else name
+        check_name(self.name)
         self.models = list(models)
         configs = {method: dict(config) for method, config in (method_configs or {}).items()}
         self._check(declared, configs, warm_up or {})
@@ -107,28 +126,29 @@ class Runner:
         merged = {
             method: _make_method(method, about, common | configs.get(method, {})) for method, about in declared.items()
         }
-        self._warm_up = dict(warm_up or {})
         self.engine = Engine(
             self.name,
             [method for key, method in merged.items() if declared[key].kind == "call"],
             found,
             specs,
             max_queue_rows=max_queue_rows,
-            warm_up=self._warm,
+            warm_up=partial(_warm, declared, dict(warm_up or {})),
             clock=clock,
         )
-        self._lanes = Lanes(self.engine, max_concurrency, max_queue_rows)
+        self.lanes = Lanes(self.engine, max_concurrency, max_queue_rows)
         self._listeners: list[Listener] = []
+        # Not this object: whoever keeps one of its methods goes on calling.
+        life = Life()
+        weakref.finalize(life, _abandon, self.engine, self.lanes).atexit = False
         ports, thread_port = LoopPorts(self.engine), ThreadPort()
         self.methods: dict[str, MethodHandle | UnmergedHandle] = {}
         for key, about in declared.items():
             if about.kind == "call":
-                handle: Any = MethodHandle(self.engine, merged[key], about, ports, thread_port)
+                handle: Any = MethodHandle(self.engine, merged[key], about, ports, thread_port, life)
             else:
-                handle = UnmergedHandle(self._lanes, key, about, merged[key].timeout)
+                handle = UnmergedHandle(self.lanes, key, about, merged[key].timeout, life)
             self.methods[key] = handle
-            if not hasattr(type(self), key) and key not in self.__dict__:
-                setattr(self, key, handle)
+        offer_methods(self, self.methods)
         self.default_method = _find_default(declared)
 
     # Made from
@@ -168,11 +188,6 @@ class Runner:
             "Use more workers instead",
         )
 
-    def _warm(self, worker: Worker) -> None:
-        for method, args in self._warm_up.items():
-            if self.methods[method].declared.kind in ("call", "async"):
-                worker.run(method, args, {})
-
     # Life
 
     def start(self, timeout: float | None = None) -> Runner:
@@ -189,7 +204,7 @@ class Runner:
         return self
 
     def init_local(self, quiet: bool = False) -> Runner:
-        """Start the runner in this process; `start` under the name that BentoML's users know.
+        """Start the runner in this process; `start` under an older name.
 
         Args:
             quiet: Accepted and not needed: nothing warns.
@@ -214,7 +229,7 @@ class Runner:
         Returns:
             Whether all were answered in that time.
         """
-        self._lanes.end_streams()
+        self.lanes.end_streams()
         return self.engine.drain(timeout)
 
     def stop(self, timeout: float | None = 30.0) -> None:
@@ -226,9 +241,9 @@ class Runner:
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener.close()
-        self._lanes.end_streams()
+        self.lanes.end_streams()
         self.engine.stop(timeout)
-        self._lanes.close()
+        self.lanes.close()
 
     def __enter__(self) -> Runner:
         return self.start() if self.engine.state == "not started" else self
@@ -321,8 +336,20 @@ class Runner:
         return f"<Runner {self.name!r}: {', '.join(self.methods)}; {self.engine.state}>"
 
 
+def _warm(declared: Mapping[str, RunnableMethod], calls: Mapping[str, tuple[Any, ...]], worker: Worker) -> None:
+    for method, args in calls.items():
+        if declared[method].kind in ("call", "async"):
+            worker.run(method, args, {})
+
+
+def _abandon(engine: Engine, lanes: Lanes) -> None:
+    engine.abandon()
+    lanes.close()
+
+
 def _make_method(name: str, about: RunnableMethod, options: Mapping[str, Any]) -> Method:
     size, latency, timeout = options["max_batch_size"], options["max_latency_ms"], options.get("timeout")
+    size = DEFAULT_BATCH_SIZE if size is None else size
     _require(
         isinstance(size, int) and size >= 1, f"max_batch_size={size!r} for {name!r}", "It is a whole number, 1 or more"
     )

@@ -22,9 +22,10 @@ class Slot:
         inbox: Rings for the thread: `True` has it look for work, `None` ends it.
         pending: A batch that the thread is to run next.
         thread: The thread.
+        freed: When a caller's thread that had used it gave it back, seconds.
     """
 
-    __slots__ = ("_holder", "_name", "inbox", "number", "pending", "seat", "thread")
+    __slots__ = ("_holder", "_name", "freed", "inbox", "number", "pending", "seat", "thread")
 
     def __init__(self, seat: Seat, number: int) -> None:
         self.seat = seat
@@ -32,6 +33,7 @@ class Slot:
         self.inbox: SimpleQueue[bool | None] = SimpleQueue()
         self.pending: Batch | None = None
         self.thread: threading.Thread | None = None
+        self.freed = 0.0
         self._holder: dict[int, Batch] = {}
         self._name = seat.spec.name if seat.spec.threads == 1 else f"{seat.spec.name}.{number}"
 

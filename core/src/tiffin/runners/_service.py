@@ -11,7 +11,7 @@ from tiffin.calls import CallRequest, ClientLimits, Deliver, Explained, Outcome
 from tiffin.exceptions import QueueFullError, RunnerError
 from tiffin.runners._desk import Timer
 from tiffin.runners._handles import MethodHandle
-from tiffin.runners._lanes import LaneCall, StreamCall
+from tiffin.runners._lanes import LaneCall, Share, StreamCall
 from tiffin.runners._ports import Explaining
 from tiffin.runners._unmerged import UnmergedHandle
 
@@ -34,6 +34,10 @@ class Served(Protocol):
     @property
     def engine(self) -> Any:
         """What runs its calls."""
+
+    @property
+    def lanes(self) -> Any:
+        """Where its async and streaming calls run."""
 
 
 class RunnerService:
@@ -71,11 +75,11 @@ class _Open:
     It counts until it is answered; a cancelled one until the core lets go of it, which holds its arguments while it waits.
     """
 
-    __slots__ = ("_gone", "closed", "size", "timer", "token", "unmerged")
+    __slots__ = ("_gone", "closed", "rows", "size", "timer", "token", "unmerged")
 
-    def __init__(self, token: Hashable, size: int, gone: Callable[[int], None]) -> None:
-        self.token, self.size = token, size
-        self._gone: Callable[[int], None] | None = gone
+    def __init__(self, token: Hashable, size: int, gone: Callable[[tuple[int, int]], None]) -> None:
+        self.token, self.size, self.rows = token, size, 0
+        self._gone: Callable[[tuple[int, int]], None] | None = gone
         self.closed = False
         self.timer: Timer | None = None
         self.unmerged: LaneCall | None = None
@@ -87,7 +91,7 @@ class _Open:
         """Count no more. Repeatable."""
         gone, self._gone = self._gone, None
         if gone is not None:
-            gone(self.size)
+            gone((self.size, self.rows))
 
     __del__ = free
 
@@ -95,17 +99,20 @@ class _Open:
 class _Account:
     """What one client takes up. For one thread at a time; `gone` for any, at any moment."""
 
-    def __init__(self, limits: ClientLimits, runner: str) -> None:
+    def __init__(self, limits: ClientLimits, runner: str, rows: int) -> None:
         self._limits = limits
-        self._calls = self._bytes = 0
+        self._calls = self._bytes = self._rows = 0
+        self._most_rows = rows if limits.rows is None else limits.rows
         self._runner = runner
-        self._ended: deque[int] = deque()
+        self._ended: deque[tuple[int, int]] = deque()
         self.gone = self._ended.append
 
     def open(self, token: Hashable, size: int) -> _Open:
         """Return an open call that brings so many bytes; raises QueueFullError if there is no room for it."""
         while self._ended:
-            self._bytes -= self._ended.popleft()
+            gone_size, rows = self._ended.popleft()
+            self._bytes -= gone_size
+            self._rows -= rows
             self._calls -= 1
         if self._calls >= self._limits.calls or self._bytes + size > self._limits.bytes:
             raise QueueFullError(
@@ -120,6 +127,19 @@ class _Account:
         self._bytes += size
         return _Open(token, size, self.gone)
 
+    def charge(self, call: _Open, rows: int) -> None:
+        """Count the rows of an open call; raises QueueFullError if there is no room for them."""
+        if self._rows and self._rows + rows > self._most_rows:
+            raise QueueFullError(
+                f"A call brings {rows} rows, and this client has {self._rows} in open calls of runner {self._runner!r}",
+                why=f"One client may have {self._most_rows}: others need room in the queue, too",
+                fix="Wait for answers before calling again, or raise the limits given to listen",
+                runner=self._runner,
+                retry_after=0.1,
+            )
+        call.rows = rows
+        self._rows += rows
+
 
 class ServicePort:
     """One client's calls."""
@@ -127,7 +147,8 @@ class ServicePort:
     def __init__(self, runner: Served, deliver: Deliver, limits: ClientLimits) -> None:
         self._runner = runner
         self._engine = runner.engine
-        self._account = _Account(limits, runner.name)
+        self._account = _Account(limits, runner.name, max(1, 3 * runner.engine.core.max_queue_rows // 4))
+        self._share = Share(limits.streams or max(1, 3 * runner.lanes.places // 4))
         self._deliver = deliver
         self._open: dict[Hashable, _Open] = {}
         self._explaining = Explaining(self)
@@ -156,6 +177,7 @@ class ServicePort:
                     self._start_unmerged(handle, call, request)
                     continue
                 key, rows, payload, layout = handle.prepare(request.args, request.kwargs)
+                self._account.charge(call, rows)
             except RunnerError as error:
                 self._answer(call)
                 refused.append(Outcome(request.token, error=error))
@@ -199,10 +221,10 @@ class ServicePort:
                 self._deliver([outcome])
 
         if handle.streaming:
-            call.unmerged = handle.open_stream(request.args, request.kwargs, emit)
+            call.unmerged = handle.open_stream(request.args, request.kwargs, emit, self._share)
         else:
             explaining = handle.options(explain=request.options.explain)
-            call.unmerged = explaining.open_call(request.args, request.kwargs, emit)
+            call.unmerged = explaining.open_call(request.args, request.kwargs, emit, self._share)
         call.unmerged.start()
 
     def cancel(self, tokens: Sequence[Hashable]) -> None:

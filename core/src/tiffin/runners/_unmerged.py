@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from queue import Empty, SimpleQueue
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from tiffin.calls import CallOptions, ThreadWaiter
+from tiffin.calls import CallOptions, Event, Items, ThreadWaiter
 from tiffin.exceptions import CallTimeoutError
-from tiffin.runners._lanes import Emit, LaneCall, Lanes, StreamCall
+from tiffin.runners._lanes import Emit, LaneCall, Lanes, Share, StreamCall
+from tiffin.runners._ports import Life
 from tiffin.runners._runnable import RunnableMethod
-
-_Event = tuple[Any, BaseException | None, bool]
 
 
 class UnmergedHandle:
@@ -24,8 +22,10 @@ class UnmergedHandle:
         name: str,
         declared: RunnableMethod,
         timeout: float | None,
+        life: Life,
         options: CallOptions | None = None,
     ) -> None:
+        self._life = life
         self.name = name
         self.declared = declared
         self._lanes = lanes
@@ -37,11 +37,6 @@ class UnmergedHandle:
         """Whether it yields items."""
         return self.declared.kind in ("stream", "async_stream")
 
-    @property
-    def item_timeout(self) -> float | None:
-        """Seconds that the caller waits for each item at most."""
-        return self._options.timeout
-
     def options(self, *, timeout: float | None = None, explain: bool = False) -> UnmergedHandle:
         """Return the same method with options for a call.
 
@@ -49,7 +44,8 @@ class UnmergedHandle:
             timeout: Seconds after which to give up with `CallTimeoutError`; of a stream, for each item.
             explain: Whether to return `Explained(result, explanation)`; of no effect on a stream.
         """
-        return UnmergedHandle(self._lanes, self.name, self.declared, self._timeout, CallOptions(timeout, explain))
+        given = CallOptions(timeout, explain)
+        return UnmergedHandle(self._lanes, self.name, self.declared, self._timeout, self._life, given)
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the method and return its result; of a streaming method, an iterator over its items.
@@ -61,7 +57,7 @@ class UnmergedHandle:
             RunnerError: The call could not be taken in, or was not answered.
         """
         if self.streaming:
-            return _Items(self, args, kwargs)
+            return Items(lambda emit: self.open_stream(args, kwargs, emit), self._options.timeout, self.timed_out)
         waiter = ThreadWaiter()
         call = self.open_call(args, kwargs, lambda result, error, more: waiter.answer(result, error))
         answered = False
@@ -114,13 +110,18 @@ class UnmergedHandle:
             # Of no effect on one that has answered.
             call.abandon()
 
-    def open_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], emit: Emit) -> LaneCall:
+    def open_call(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], emit: Emit, share: Share | None = None
+    ) -> LaneCall:
         """Return a call, not started, that hands its result or error to `emit`."""
-        return LaneCall(self._lanes, self.name, args, kwargs, self._timeout, emit, explain=self._options.explain)
+        explain = self._options.explain
+        return LaneCall(self._lanes, self.name, args, kwargs, self._timeout, emit, explain=explain, share=share)
 
-    def open_stream(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], emit: Emit) -> StreamCall:
+    def open_stream(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], emit: Emit, share: Share | None = None
+    ) -> StreamCall:
         """Return a stream, not started, which makes items when asked to and hands them to `emit`."""
-        return StreamCall(self._lanes, self.name, args, kwargs, self._timeout, emit)
+        return StreamCall(self._lanes, self.name, args, kwargs, self._timeout, emit, share=share)
 
     async def async_stream(self, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Call a streaming method and yield its items.
@@ -130,7 +131,7 @@ class UnmergedHandle:
             RunnerError: The call could not be taken in, or an item did not come in time.
         """
         loop = asyncio.get_running_loop()
-        events: asyncio.Queue[_Event] = asyncio.Queue()
+        events: asyncio.Queue[Event] = asyncio.Queue()
 
         def emit(*event: Any) -> None:
             if not _call_in(loop, events.put_nowait, event):
@@ -165,59 +166,6 @@ class UnmergedHandle:
 
     def __repr__(self) -> str:
         return f"<{self.declared.kind} method {self.name!r} of runner {self._lanes.engine.name!r}>"
-
-
-class _Items:
-    """The items of a stream for a thread. No generator: one that is interrupted may not come to its `finally`."""
-
-    def __init__(self, handle: UnmergedHandle, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        self._events: SimpleQueue[_Event] = SimpleQueue()
-        events = self._events
-        self._handle, self._begun, self._ended = handle, False, False
-        self._stream = handle.open_stream(args, kwargs, lambda *event: events.put(event))
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        if self._ended:
-            raise StopIteration
-        more = False
-        # Twice: an interrupt in the one leaves the other.
-        try:
-            try:
-                if not self._begun:
-                    self._begun = True
-                    self._stream.start()
-                self._stream.request(1)
-                try:
-                    item, error, more = self._events.get(timeout=self._handle.item_timeout)
-                except Empty:
-                    raise self._handle.timed_out() from None
-                if error is not None:
-                    raise error
-                if not more:
-                    raise StopIteration
-                return item
-            except BaseException:
-                more = False
-                raise
-            finally:
-                if not more:
-                    self.close()
-        finally:
-            if not more:
-                self.close()
-
-    def close(self) -> None:
-        """Ask for no more items; the method's generator is closed. Repeatable."""
-        self._ended = True
-        if self._begun:
-            self._stream.abandon()
-
-    def __del__(self) -> None:
-        if not self._ended:
-            self.close()
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, function: Any, *args: Any) -> bool:

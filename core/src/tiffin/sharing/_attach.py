@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -75,8 +76,6 @@ class AttachedService:
         self._ids = itertools.count(1)
         self._agreement = Agreement()
         self._calls: dict[int, _Call] = {}
-        # Guards the end: a call that is entered while the connection ends must hear of it, and once.
-        self._lock = threading.Lock()
         self._ended: TiffinError | None = None
         self._greeting: Any = None
         self._greeted = threading.Event()
@@ -117,7 +116,6 @@ class AttachedService:
 
     def close_after_fork(self) -> None:
         """Refuse calls: the connection's thread did not come along."""
-        self._lock = threading.Lock()
         self._calls = {}
         self._ended = ForkedRunnerError(
             f"The connection to the runner at {self._address} was made in the parent of this process",
@@ -144,18 +142,17 @@ class AttachedService:
             self._calls[call] = _Call(port, token)
             port.tokens[token] = call
             messages.append((CALL, call, header, buffers))
-        with self._lock:
-            ended = self._ended
-            if ended is not None:
-                for _, call, _, _ in messages:
-                    if (entry := self._calls.pop(call, None)) is not None:
-                        port.tokens.pop(entry.token, None)
-                        failed.append(Outcome(entry.token, error=_copy(ended)))
+        ended = self._ended
+        if ended is not None:
+            # Whoever takes a call out, here or where the connection ends, tells its caller.
+            for _, call, _, _ in messages:
+                if (entry := self._calls.pop(call, None)) is not None:
+                    port.tokens.pop(entry.token, None)
+                    failed.append(Outcome(entry.token, error=_copy(ended)))
         if failed:
             port.deliver(failed)
         if ended is None and messages:
-            self._agreement.say(lambda news: self._connection.send([(HELLO, 1, *encode_value(news))]))
-            self._connection.send(messages)
+            self._connection.send(messages, self._agreement)
 
     def _check_size(self, method: str, buffers: Sequence[Any]) -> None:
         size = sum([len(buffer) if type(buffer) is bytes else buffer.nbytes for buffer in buffers])
@@ -169,10 +166,12 @@ class AttachedService:
             )
 
     def cancel(self, calls: Sequence[int]) -> None:
-        """Forget calls, here and there."""
-        messages = [(CANCEL, call, b"", ()) for call in calls if self._calls.pop(call, None) is not None]
+        """Forget calls, there and here. Repeatable."""
+        messages = [(CANCEL, call, b"", ()) for call in calls if call in self._calls]
         if messages:
             self._connection.send(messages)
+        for call in calls:
+            self._calls.pop(call, None)
 
     def request_items(self, call: int, count: int) -> None:
         """Allow a streaming call more items."""
@@ -230,16 +229,20 @@ class AttachedService:
         self._greeted.set()
 
     def _closed(self, error: BaseException | None) -> None:
-        with self._lock:
-            if self._ended is None:
-                self._ended = RunnerClosedError(
-                    f"The connection to the runner at {self._address} is closed",
-                    why=str(error) if error is not None else "One side ended it",
-                    fix="Attach again when the runner is back",
-                )
-                self._ended.__cause__ = error
-            open_calls = list(self._calls.values())
-            self._calls.clear()
+        if self._ended is None:
+            ended = RunnerClosedError(
+                f"The connection to the runner at {self._address} is closed",
+                why=str(error) if error is not None else "One side ended it",
+                fix="Attach again when the runner is back",
+            )
+            ended.__cause__ = error
+            self._ended = ended
+        # Calls that are entered from here on see that it has ended.
+        open_calls: list[_Call] = []
+        with contextlib.suppress(KeyError):
+            while True:
+                open_calls.append(self._calls.popitem()[1])
+        open_calls.reverse()
         if not self._greeted.is_set():
             self._greeting = _copy(self._ended)
             self._greeted.set()
@@ -264,7 +267,9 @@ class AttachedPort:
 
     def cancel(self, tokens: Sequence[Hashable]) -> None:
         """Forget calls; see `Port.cancel`."""
-        self._service.cancel([call for token in tokens if (call := self.tokens.pop(token, None)) is not None])
+        self._service.cancel([call for token in tokens if (call := self.tokens.get(token)) is not None])
+        for token in tokens:
+            self.tokens.pop(token, None)
 
     def request_items(self, token: Hashable, count: int) -> None:
         """Allow a streaming call more items; see `Port.request_items`."""

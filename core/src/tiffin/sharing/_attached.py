@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
-from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
-from queue import Empty, SimpleQueue
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from tiffin.batching import Explanation
-from tiffin.calls import CallOptions, CallRequest, CallService, Explained, Outcome, Port, ThreadWaiter
+from tiffin.calls import CallOptions, CallRequest, CallService, Explained, Items, Outcome, Port, ThreadWaiter
 from tiffin.exceptions import CallTimeoutError, RunnerOptionError
 from tiffin.sharing._attach import AttachedService
+from tiffin.sharing._offer import offer_methods
 
 _PLAIN = CallOptions()
 
@@ -36,9 +35,7 @@ class AttachedRunner:
             name: AttachedMethod(self.name, name, traits["kind"], threads, loops)
             for name, traits in about["methods"].items()
         }
-        for name, method in self.methods.items():
-            if not hasattr(type(self), name):
-                setattr(self, name, method)
+        offer_methods(self, self.methods)
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the one obvious method; as that method's `run`."""
@@ -139,13 +136,32 @@ class AttachedMethod:
             RunnerError: The call could not be taken in, sent, or was not answered.
         """
         if self.streaming:
-            return self._iterate(args, kwargs)
-        token, waiter = self._threads.submit(self.name, args, kwargs, self._options)
-        if not waiter.wait(self._options.timeout):
-            self._threads.cancel(token)
+            return Items(
+                lambda emit: _ThreadStream(self._threads, self.name, args, kwargs, emit),
+                self._options.timeout,
+                self._timed_out,
+            )
+        waiter = ThreadWaiter()
+        token = self._threads.next_token()
+        answered = False
+        # Twice: an interrupt in the one leaves the other.
+        try:
+            try:
+                self._threads.submit(token, waiter, self.name, args, kwargs, self._options)
+                answered = waiter.wait(self._options.timeout)
+            finally:
+                if not answered:
+                    self._threads.cancel(token)
+        finally:
+            if not answered:
+                self._threads.cancel(token)
+        if not answered:
             raise self._timed_out()
         if waiter.error is not None:
-            raise waiter.error
+            try:
+                raise waiter.error
+            finally:
+                del waiter
         return waiter.result
 
     async def async_run(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -175,24 +191,6 @@ class AttachedMethod:
         if not future.done():
             future.set_exception(self._timed_out())
             calls.cancel(token)
-
-    def _iterate(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Any]:
-        events: SimpleQueue[Outcome] = SimpleQueue()
-        token = self._threads.open_stream(self.name, args, kwargs, events)
-        try:
-            while True:
-                self._threads.request_item(token)
-                try:
-                    outcome = events.get(timeout=self._options.timeout)
-                except Empty:
-                    raise self._timed_out() from None
-                if outcome.error is not None:
-                    raise outcome.error
-                if not outcome.more:
-                    return
-                yield outcome.result
-        finally:
-            self._threads.cancel(token)
 
     async def async_stream(self, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Call a streaming method and yield its items.
@@ -239,36 +237,36 @@ def _answer_of(outcome: Outcome) -> Any:
 
 
 class _ThreadCalls:
-    """The open calls of plain threads."""
+    """The open calls of plain threads. An exception from a signal handler may end each of them anywhere."""
 
     def __init__(self, service: CallService) -> None:
         self._port: Port = service.open_port(self._deliver)
-        self._tokens = itertools.count()
-        self._waiters: dict[Hashable, ThreadWaiter | SimpleQueue[Outcome]] = {}
+        self.next_token = itertools.count().__next__
+        self._waiters: dict[Hashable, ThreadWaiter | _ThreadStream] = {}
 
     def submit(
-        self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
-    ) -> tuple[Hashable, ThreadWaiter]:
-        token, waiter = next(self._tokens), ThreadWaiter()
+        self,
+        token: Hashable,
+        waiter: ThreadWaiter | _ThreadStream,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        options: CallOptions,
+    ) -> None:
         self._waiters[token] = waiter
-        # The timeout is kept here: it counts from now, and needs no timer there.
-        self._port.submit([CallRequest(token, method, args, kwargs, CallOptions(None, options.explain))])
-        return token, waiter
+        if options.timeout is not None:
+            # It is kept here: it counts from now, and needs no timer there.
+            options = CallOptions(None, options.explain)
+        self._port.submit([CallRequest(token, method, args, kwargs, options)])
 
-    def open_stream(
-        self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], events: SimpleQueue[Outcome]
-    ) -> Hashable:
-        token = next(self._tokens)
-        self._waiters[token] = events
-        self._port.submit([CallRequest(token, method, args, kwargs, _PLAIN)])
-        return token
-
-    def request_item(self, token: Hashable) -> None:
-        self._port.request_items(token, 1)
+    def request_items(self, token: Hashable, count: int) -> None:
+        self._port.request_items(token, count)
 
     def cancel(self, token: Hashable) -> None:
-        if self._waiters.pop(token, None) is not None:
+        """Forget a call. Repeatable."""
+        if token in self._waiters:
             self._port.cancel([token])
+            self._waiters.pop(token, None)
 
     def _deliver(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
@@ -276,7 +274,32 @@ class _ThreadCalls:
             if isinstance(waiter, ThreadWaiter):
                 waiter.answer(_answer_of(outcome), outcome.error)
             elif waiter is not None:
-                waiter.put(outcome)
+                waiter.emit(outcome.result, outcome.error, outcome.more)
+
+
+class _ThreadStream:
+    """One stream for a thread; see `Stream`."""
+
+    def __init__(
+        self,
+        calls: _ThreadCalls,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        emit: Callable[..., None],
+    ) -> None:
+        self._calls, self._call = calls, (method, args, kwargs)
+        self._token = calls.next_token()
+        self.emit = emit
+
+    def start(self) -> None:
+        self._calls.submit(self._token, self, *self._call, _PLAIN)
+
+    def request(self, count: int) -> None:
+        self._calls.request_items(self._token, count)
+
+    def abandon(self) -> None:
+        self._calls.cancel(self._token)
 
 
 class _LoopCalls:
@@ -285,15 +308,14 @@ class _LoopCalls:
     def __init__(self, service: CallService) -> None:
         self._service = service
         self._loops: dict[asyncio.AbstractEventLoop, _OneLoop] = {}
-        self._lock = threading.Lock()
 
     def find(self, loop: asyncio.AbstractEventLoop) -> _OneLoop:
         calls = self._loops.get(loop)
         if calls is None:
-            with self._lock:
-                for other in [other for other in self._loops if other.is_closed()]:
-                    self._loops.pop(other).close()
-                calls = self._loops[loop] = _OneLoop(self._service, loop)
+            for other in [other for other in tuple(self._loops) if other.is_closed()]:
+                if (closed := self._loops.pop(other, None)) is not None:
+                    closed.close()
+            calls = self._loops[loop] = _OneLoop(self._service, loop)
         return calls
 
 

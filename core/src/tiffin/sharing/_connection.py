@@ -2,6 +2,10 @@
 
 Whoever sends does so in its own thread, as far as the system takes it without waiting; the rest, and everything that is
 received, is the loop thread's. It sleeps in epoll and never polls.
+
+An exception from a signal handler may come between any two steps of a caller's thread. So there is no lock that it could
+leave locked: what is to be sent lies in a deque, one thread at a time has the turn to send it, and each step that counts is
+one operation in C, which is done or not done.
 """
 
 from __future__ import annotations
@@ -17,21 +21,26 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from threading import get_ident
 from typing import Any
 
 import numpy as np
 
 from tiffin.exceptions import FrameError
 from tiffin.wire import (
+    HELLO,
     LIMITS,
+    RELEASE,
+    Agreement,
     Allowance,
     Frame,
     Limits,
     Link,
     SegmentPool,
     close_in_forks,
+    encode_value,
     pass_descriptors,
     unsent,
 )
@@ -80,11 +89,25 @@ class Loop:
 
     def call_soon(self, task: Callable[[], None]) -> None:
         """Run `task` in the loop's thread, soon. From any thread and at any moment, the garbage collector's too."""
-        self._tasks.append(task)
-        if not self._woken:
-            self._woken = True
-            with contextlib.suppress(BlockingIOError):  # full, so it will wake anyway
-                os.write(self._writing, b"\0")
+        told = False
+        try:
+            self._tasks.append(task)
+            if not self._woken:
+                self._woken = True
+                self._wake()
+            told = True
+        finally:
+            if not told:
+                self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # full, so it will wake anyway
+            os.write(self._writing, b"\0")
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread is the loop's."""
+        return self._thread.ident == get_ident()
 
     def call_later(self, seconds: float, task: Callable[[], None]) -> None:
         """Run `task` after so many seconds. In the loop's thread only."""
@@ -180,9 +203,9 @@ class Connection:
         self._memory, self._patience = memory, patience
         self._link = Link(self._releases_waiting, pool, limits, None if memory is None else self._allocate)
         self._waiting_for = (0, 0)
-        self._lock = threading.Lock()
-        self._outbox: deque[tuple[list[bytes | memoryview], list[int]]] = deque()
+        self._outbox: deque[_Parcel] = deque()
         self._outbox_size = 0
+        self._turn: dict[int, Any] = {}
         self._watching = 0
         self._closed = False
         self._told = False
@@ -202,27 +225,17 @@ class Connection:
         """Begin to receive. Once, from any thread."""
         self._loop.call_soon(self._update)
 
-    def send(self, messages: Sequence[Message]) -> None:
+    def send(self, messages: Sequence[Message], agreement: Agreement | None = None) -> None:
         """Send frames, in this order and together. From any thread; waits for nothing.
 
         On a closed connection the frames are dropped: whoever awaits an answer hears of the end through `closed`.
+
+        Args:
+            messages: The frames.
+            agreement: Which kinds of values they rely on; what is new in it goes out before them.
         """
-        parts: list[bytes | memoryview] = []
-        descriptors: list[int] = []
-        small: list[bytes] = []
-        for kind, call, header, buffers in messages:
-            more, passed = self._link.pack(kind, call, header, buffers)
-            if passed:
-                # Descriptors belong to the first byte that is sent with them, so such a frame goes by itself.
-                self._send_parts(_flush(parts, small), [])
-                self._send_parts(more, passed)
-                parts, small = [], []
-            elif len(more) == 1 and type(more[0]) is bytes:
-                small.append(more[0])
-            else:
-                parts = [*_flush(parts, small), *more]
-                small = []
-        self._send_parts(_flush(parts, small), descriptors)
+        if messages and not self._closed:
+            self._send(_Parcel(messages, agreement))
 
     def close(self, error: BaseException | None = None) -> None:
         """Close the connection; `closed` is called in the loop's thread. From any thread, repeatable."""
@@ -234,54 +247,119 @@ class Connection:
         self._closed = True
         self._sock.close()
 
-    def _send_parts(self, parts: list[bytes | memoryview], descriptors: list[int]) -> None:
-        if not parts:
-            return
-        with self._lock:
-            if self._closed:
-                _close_all(descriptors)
-                return
-            if not self._outbox:
-                parts, descriptors = self._push(parts, descriptors)
-            if parts:
-                if self._memory is not None:
-                    # Copied: a slice of a batch's results would keep the whole batch, for as long as the peer likes.
-                    parts = [bytes(part) for part in parts]
-                self._outbox.append((parts, descriptors))
-                self._outbox_size += sum(map(len, parts))
-                self._loop.call_soon(self._update)
+    def _send(self, parcel: _Parcel) -> None:
+        if self._memory is not None and self._outbox and self._pack(parcel):
+            # Copied: a slice of a batch's results would keep the whole batch, for as long as the peer likes.
+            for piece in parcel.pieces:
+                piece.keep()
+        self._outbox.append(parcel)
+        self._take_turns()
 
-    def _push(
-        self, parts: list[bytes | memoryview], descriptors: list[int]
-    ) -> tuple[list[bytes | memoryview], list[int]]:
-        """Send what the system takes at once; return what is left of it."""
+    def _take_turns(self) -> None:
+        """Send what waits, as far as the system takes it; another thread that is at it looks again when it is done."""
+        me: list[bool] = []
+        going = True
+        while going and self._outbox:
+            # Twice: an interrupt in the one leaves the other.
+            try:
+                try:
+                    if self._turn.setdefault(0, me) is not me:
+                        return
+                    going = self._send_waiting()
+                finally:
+                    self._end_turn(me)
+            finally:
+                self._end_turn(me)
+
+    def _end_turn(self, me: list[bool]) -> None:
+        """Let the next one send. Repeatable."""
+        if self._turn.get(0) is me:
+            me.append(True)
+            self._turn.pop(0, None)
+        if me:
+            if self._outbox or self._closed:
+                self._loop.call_soon(self._update)
+            me.clear()
+
+    def _send_waiting(self) -> bool:
+        """Send what waits; return whether there was no reason to stop. For the one whose turn it is."""
+        while self._outbox:
+            parcel = self._outbox[0]
+            if self._closed or not (parcel.packed or self._pack(parcel)):
+                return False
+            while parcel.pieces:
+                if not self._push(parcel.pieces[0]):
+                    return False
+                parcel.pieces.popleft()
+            self._outbox.popleft()
+        return True
+
+    def _pack(self, parcel: _Parcel) -> bool:
+        """Make bytes of a parcel's frames; return whether this thread could.
+
+        What takes locks is left to the loop: the memory of a pool, and saying what is new.
+        """
+        agreement = parcel.agreement
+        news = agreement is not None and agreement.has_news
+        if news or any(self._link.shares(buffers) for _, _, _, buffers in parcel.messages):
+            if not self._loop.is_mine:
+                return False
+            if agreement is not None:
+                agreement.say(parcel.begin_with)
+        pieces: list[_Piece] = []
+        small: list[bytes] = []
+        parts: list[bytes | memoryview] = []
+        for kind, call, header, buffers in parcel.messages:
+            more, passed = self._link.pack(kind, call, header, buffers)
+            if passed:
+                # Descriptors belong to the first byte that is sent with them, so such a frame goes by itself.
+                pieces += [_Piece(_flush(parts, small), []), _Piece(more, passed)]
+                parts, small = [], []
+            elif len(more) == 1 and type(more[0]) is bytes:
+                small.append(more[0])
+            else:
+                parts = [*_flush(parts, small), *more]
+                small = []
+        pieces.append(_Piece(_flush(parts, small), []))
+        parcel.pieces = deque(pieces)
+        parcel.packed = True
+        parcel.messages = ()
+        self._outbox_size += sum(len(part) for piece in pieces for part in piece.parts)
+        return True
+
+    def _push(self, piece: _Piece) -> bool:
+        """Send what the system takes at once; return whether that was all."""
         try:
-            while parts:
-                sent = self._sock.sendmsg(parts[:_PARTS], pass_descriptors(descriptors))
-                _close_all(descriptors)
-                descriptors = []
-                parts = [] if len(parts) == 1 and sent == len(parts[0]) else unsent(parts, sent)
+            while parts := piece.rest():
+                # In one step with its count: nobody knows how much was sent if an interrupt comes between.
+                piece.sent.extend(map(self._sock.sendmsg, (parts[:_PARTS],), (pass_descriptors(piece.descriptors),)))
+                self._outbox_size -= piece.sent[-1]
+                piece.close_descriptors()
         except BlockingIOError:
-            return parts, descriptors
+            if self._memory is not None:
+                piece.keep()
+            return False
         except OSError as error:
-            _close_all(descriptors)
             self.close(error)
-            return [], []
-        return parts, descriptors
+            return False
+        return True
 
     def _releases_waiting(self) -> None:
         self._loop.call_soon(self._send_releases)
 
     def _send_releases(self) -> None:
         if self._link.releases and not self._closed:
-            self._send_parts([self._link.pack_releases()], [])
+            self._send(_Parcel([(RELEASE, lease, b"", ()) for lease in self._link.take_releases()]))
 
     def _update(self) -> None:
         """Watch for what is awaited now."""
         if self._told:
+            self._let_go()
             return
+        if self._outbox and not self._outbox[0].packed:
+            self._take_turns()  # left for this thread
         events = 0
-        if self._outbox_size < _FULL:
+        if self._memory is None or self._outbox_size < _FULL:
             events |= selectors.EVENT_READ
         if self._outbox:
             events |= selectors.EVENT_WRITE
@@ -291,7 +369,8 @@ class Connection:
 
     def _ready(self, events: int) -> None:
         if events & selectors.EVENT_WRITE:
-            self._send_outbox()
+            self._take_turns()
+            self._update()
         if events & selectors.EVENT_READ and not self._told:
             try:
                 frames = self._link.receive(self._sock)
@@ -349,32 +428,66 @@ class Connection:
         weakref.finalize(array, memory.give_back, nbytes).atexit = False
         return array
 
-    def _send_outbox(self) -> None:
-        with self._lock:
-            while self._outbox:
-                parts, descriptors = self._outbox.popleft()
-                before = sum(map(len, parts))
-                parts, descriptors = self._push(parts, descriptors)
-                self._outbox_size -= before - sum(map(len, parts))
-                if parts:
-                    self._outbox.appendleft((parts, descriptors))
-                    break
-        self._update()
-
     def _end(self, error: BaseException | None) -> None:
         if self._told:
             return
         self._told = self._closed = True
         if self._watching:
             self._loop.watch(self._sock, 0, self._ready)
-        with self._lock:
-            for _, descriptors in self._outbox:
-                _close_all(descriptors)
+        self._let_go()
+        self._on_closed(error)
+
+    def _let_go(self) -> None:
+        """Close the socket, once nobody is sending: its number may be another file's at once."""
+        if self._turn.setdefault(0, self) is self:
+            for parcel in self._outbox:
+                for piece in parcel.pieces:
+                    piece.close_descriptors()
             self._outbox.clear()
             self._outbox_size = 0
             self._sock.close()
-        self._link.close()
-        self._on_closed(error)
+            self._link.close()
+
+
+class _Piece:
+    """Bytes to send, and the descriptors that go with the first of them."""
+
+    __slots__ = ("descriptors", "parts", "sent")
+
+    def __init__(self, parts: list[bytes | memoryview], descriptors: list[int]) -> None:
+        self.parts, self.descriptors = parts, descriptors
+        self.sent: list[int] = []
+
+    def rest(self) -> list[bytes | memoryview]:
+        """Return what is not sent yet."""
+        if not self.sent:
+            return self.parts
+        sent = sum(self.sent)
+        return [] if len(self.parts) == 1 and sent == len(self.parts[0]) else unsent(self.parts, sent)
+
+    def keep(self) -> None:
+        """Copy what is not sent yet, for as long as that takes."""
+        self.parts, self.sent = [bytes(part) for part in self.rest()], []
+
+    def close_descriptors(self) -> None:
+        """Close them: they are sent, or will not be. Repeatable."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+
+class _Parcel:
+    """Frames that go out together: as messages, and from when they are packed on as pieces."""
+
+    __slots__ = ("agreement", "messages", "packed", "pieces")
+
+    def __init__(self, messages: Sequence[Message], agreement: Agreement | None = None) -> None:
+        self.messages, self.agreement = messages, agreement
+        self.packed = False
+        self.pieces: deque[_Piece] = deque()
+
+    def begin_with(self, news: Mapping[str, Any]) -> None:
+        """Have the peer hear of something before all else."""
+        self.messages = [(HELLO, 1, *encode_value(news)), *self.messages]
 
 
 def _flush(parts: list[bytes | memoryview], small: list[bytes]) -> list[bytes | memoryview]:

@@ -289,13 +289,9 @@ class _Client:
             messages.append(message)
             size += sum([len(buffer) if type(buffer) is bytes else buffer.nbytes for buffer in message[3]])
             if size >= _AT_A_TIME:
-                self._say_and_send(messages)
+                self.connection.send(messages, self._agreement)
                 messages, size = [], 0
-        self._say_and_send(messages)
-
-    def _say_and_send(self, messages: list[Message]) -> None:
-        self._agreement.say(lambda news: self.connection.send([(HELLO, 1, *encode_value(news))]))
-        self.connection.send(messages)
+        self.connection.send(messages, self._agreement)
 
     def _is_behind(self) -> bool:
         unread, allowed = self.connection.unread, self._listener.limits.answers

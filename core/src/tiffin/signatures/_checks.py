@@ -13,6 +13,9 @@ from tiffin.signatures._methods import check_argument, collecting_argument, find
 from tiffin.signatures._signature import ModelSignature
 from tiffin.signatures._spec_form import Spec, describe_shape, plain_spec
 
+TAKEN = frozenset({"default_method", "engine", "lanes", "methods", "models", "name", "scheduled", "service"})
+"""What a runner has that is no method, so that callers would not reach a model's method of that name."""
+
 SignatureLike = ModelSignature | Mapping[str, Any] | None
 """What stands for one signature."""
 
@@ -42,6 +45,13 @@ def normalise_signatures(
 
 
 def _method_name(name: Any) -> str:
+    if name in TAKEN:
+        raise SignatureError(
+            f"A method of a stored model cannot be called {name!r}",
+            why=f"runner.{name} is the runner's own",
+            fix="Save an object whose method has another name, for example one of a class of yours that calls it",
+            method=str(name),
+        )
     if isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name):
         return name
     raise SignatureError(

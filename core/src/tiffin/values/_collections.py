@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any
 
-from tiffin.values._items import describe_items
+from tiffin.values._items import are_fixed, describe_items
 from tiffin.values._kind import Inseparable, ValueKind
 from tiffin.values._kind_registry import registry
 
@@ -33,6 +33,10 @@ class ListKind(ValueKind):
     def join(self, values: Sequence[Any], axis: int) -> Any:
         """Return one list of all the items."""
         return [item for value in values for item in value]
+
+    def shares(self, value: Any) -> bool:
+        """Return whether an item can be changed."""
+        return not are_fixed(value)
 
     def cut(self, value: Any, start: int, stop: int, axis: int) -> Any:
         """Return a list of these items."""
@@ -84,6 +88,10 @@ class TupleKind(ValueKind):
         """Return a tuple of the values joined."""
         return tuple(_inner(column[0]).join(column, axis) for column in zip(*values, strict=True))
 
+    def shares(self, value: Any) -> bool:
+        """Return whether one of the values does."""
+        return any(_inner(item).shares(item) for item in value)
+
     def cut(self, value: Any, start: int, stop: int, axis: int) -> Any:
         """Return a tuple of the values' rows."""
         return tuple(_inner(item).cut(item, start, stop, axis) for item in value)
@@ -122,6 +130,10 @@ class DictKind(ValueKind):
     def join(self, values: Sequence[Any], axis: int) -> Any:
         """Return a dict of the values joined."""
         return {key: _inner(item).join([value[key] for value in values], axis) for key, item in values[0].items()}
+
+    def shares(self, value: Any) -> bool:
+        """Return whether one of the values does."""
+        return any(_inner(item).shares(item) for item in value.values())
 
     def cut(self, value: Any, start: int, stop: int, axis: int) -> Any:
         """Return a dict of the values' rows."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+import decimal
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
@@ -13,6 +14,20 @@ from tiffin.values._kind_registry import registry
 _SCALARS = frozenset({bool, float, complex, str, bytes, type(None)})
 _FITS_INT64 = 1 << 63
 _FITS_UINT64 = 1 << 64
+
+
+_FIXED = _SCALARS | {int, range, datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal}
+
+
+def are_fixed(items: Iterable[Any]) -> bool:
+    """Return whether no item can be changed in place."""
+    return all(type(item) in _FIXED or _is_fixed(item) for item in items)
+
+
+def _is_fixed(item: Any) -> bool:
+    if type(item) in (tuple, frozenset):
+        return are_fixed(item)
+    return isinstance(item, (numpy.bool_, numpy.number, numpy.str_, numpy.bytes_, numpy.datetime64, numpy.timedelta64))
 
 
 def describe_items(items: Sequence[Any]) -> Any:

@@ -66,6 +66,14 @@ class ValueKind:
         """Return one value with the rows of two or more, in this order. Their keys are equal. May pad."""
         raise NotImplementedError  # never called: a kind that overrides half of a group is not registered
 
+    def shares(self, value: Any) -> bool:
+        """Return whether what `join` returns has parts in common with this value that a method could change in place.
+
+        Calls that failed together are run again only if not: what a first run has changed must not run a second time. This
+        default says that `join` copies.
+        """
+        return False
+
     def cut(self, value: Any, start: int, stop: int, axis: int) -> Any:
         """Return the rows from `start` up to `stop`. May share memory with the value."""
         raise NotImplementedError  # never called: a kind that overrides half of a group is not registered

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 
-from tiffin.values._items import describe_items
+from tiffin.values._items import are_fixed, describe_items
 from tiffin.values._kind import Unsendable, ValueKind
 from tiffin.values._kind_registry import registry
 from tiffin.values.dtypes import dtype_spec
@@ -45,6 +45,10 @@ class ArrayKind(ValueKind):
     def join(self, values: Sequence[Any], axis: int) -> Any:
         """Return the arrays joined along the axis, in new memory."""
         return numpy.concatenate(values, axis)
+
+    def shares(self, value: Any) -> bool:
+        """Return whether it holds objects that can be changed."""
+        return bool(value.dtype.hasobject) and not are_fixed(value.ravel().tolist())
 
     def cut(self, value: Any, start: int, stop: int, axis: int) -> Any:
         """Return a view of the rows."""

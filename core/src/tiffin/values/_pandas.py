@@ -14,7 +14,7 @@ from typing import Any
 import numpy
 
 from tiffin.values import _pandas_parts as parts_of
-from tiffin.values._items import describe_items
+from tiffin.values._items import are_fixed, describe_items
 from tiffin.values._kind import Inseparable, ValueKind
 from tiffin.values._kind_registry import registry
 
@@ -59,6 +59,11 @@ class PandasKind(ValueKind):
             # Of the parts of one large call: pandas would fill the gaps.
             raise ValueError("frames with different columns do not join")
         return sys.modules["pandas"].concat(values, ignore_index=_is_default(first.index))
+
+    def shares(self, value: Any) -> bool:
+        """Return whether a column holds objects that can be changed."""
+        columns = [value] if value.ndim == 1 else [value.iloc[:, place] for place in range(value.shape[1])]
+        return any(column.dtype == object and not are_fixed(column) for column in columns)
 
     def cut(self, value: Any, start: int, stop: int, axis: int) -> Any:
         """Return the rows; a default index starts again at 0."""

@@ -60,9 +60,14 @@ class Agreement:
             self._told = self._state()
             return self._news()
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something that the peer has not heard yet."""
+        return self._told != self._state()
+
     def say(self, send: Callable[[dict[str, Any]], None]) -> None:
         """Send what the peer has not heard yet, if there is anything: before the frame that relies on it."""
-        if self._told == self._state():
+        if not self.has_news:
             return
         # Told only once it is sent, so that no other thread overtakes it.
         with self._lock:

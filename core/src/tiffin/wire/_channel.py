@@ -78,9 +78,9 @@ class Link:
     ) -> tuple[list[bytes | memoryview], list[int]]:
         """Return a frame, and those that must precede it, as parts to send, and descriptors to pass with the first.
 
-        The caller closes the descriptors once they are sent.
+        The caller closes the descriptors once they are sent. Changes nothing here, unless `shares` says so.
         """
-        parts: list[bytes | memoryview] = [self.pack_releases()] if self.releases else []
+        parts: list[bytes | memoryview] = []
         descriptors: list[int] = []
         large = any(type(buffer) is not bytes and buffer.nbytes > 4096 for buffer in buffers)
         if large or any(len(buffer) >= THRESHOLD for buffer in buffers if type(buffer) is bytes):
@@ -90,13 +90,21 @@ class Link:
             parts = _joined(parts)
         return parts, descriptors
 
+    def shares(self, buffers: Sequence[Any]) -> bool:
+        """Return whether packing these would use shared memory."""
+        return self._pool is not None and any(map(_is_shared, buffers))
+
     def pack_releases(self) -> bytes:
         """Return frames that tell the peer of ended leases, perhaps none."""
-        frames = []
+        return b"".join([frame_parts(RELEASE, lease)[0] for lease in self.take_releases()])
+
+    def take_releases(self) -> list[int]:
+        """Return the leases that the peer is to be told of now."""
+        leases = []
         with contextlib.suppress(IndexError):
             while True:
-                frames.append(frame_parts(RELEASE, self.releases.popleft())[0])
-        return b"".join(frames)
+                leases.append(self.releases.popleft())
+        return leases
 
     def receive(self, sock: socket.socket) -> list[Frame]:
         """Receive once, and return the frames that are not this class's business. Raises as `FrameReader.receive`."""
@@ -126,9 +134,8 @@ class Link:
         self._ended()
 
     def _place(self, buffer: Any, parts: list[bytes | memoryview], descriptors: list[int]) -> Any:
-        size = len(buffer) if type(buffer) is bytes else buffer.nbytes
         # A message carries few descriptors, so the rest of very many large arrays goes through the socket.
-        if size >= THRESHOLD and self._pool is not None and len(descriptors) < LIMITS.descriptors:
+        if self._pool is not None and _is_shared(buffer) and len(descriptors) < LIMITS.descriptors:
             array = np.frombuffer(buffer, np.uint8) if type(buffer) is bytes else buffer
             placed = self._pool.place(array)
             if placed is not None:
@@ -139,6 +146,10 @@ class Link:
                     parts += frame_parts(SEGMENT, shared.segment, descriptors=1)
                 return shared
         return buffer if type(buffer) is bytes else np.ascontiguousarray(buffer)
+
+
+def _is_shared(buffer: Any) -> bool:
+    return (len(buffer) if type(buffer) is bytes else int(buffer.nbytes)) >= THRESHOLD
 
 
 def _joined(parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
@@ -194,6 +205,8 @@ class Channel:
         if kind in (CALL, RESULT, ITEM):
             self.agreement.say(lambda news: self.send(HELLO, 1, *encode_value(news), deadline))
         parts, descriptors = self._link.pack(kind, call, header, buffers)
+        if self._link.releases:
+            parts = [self._link.pack_releases(), *parts]
         try:
             with self._lock:
                 self._send(parts, descriptors, deadline)
@@ -216,7 +229,11 @@ class Channel:
             while not self._waiting:
                 if deadline is not None:
                     _wait(self._readable, deadline)
-                self._waiting.extend(self._link.receive(self._sock))
+                try:
+                    self._waiting.extend(self._link.receive(self._sock))
+                except BlockingIOError:
+                    # Whatever stands in place of Python's sockets does not block.
+                    _wait(self._readable, deadline)
             frame = self._waiting.popleft()
             if frame.kind != HELLO or frame.call != 1:
                 return frame
@@ -255,7 +272,7 @@ class Channel:
             except BlockingIOError:
                 writable = select.poll()
                 writable.register(self._sock, select.POLLOUT)
-                _wait(writable, deadline or 0.0)
+                _wait(writable, deadline)
                 continue
             descriptors = []
             if len(parts) == 1 and sent == len(parts[0]):
@@ -263,20 +280,36 @@ class Channel:
             parts = unsent(parts, sent)
 
     def _tell_releases(self) -> None:
+        """Tell the peer of ended leases. In any thread, in the middle of anything: a finalizer calls it."""
+        going = True
         # Whoever holds the lock looks for releases once more after letting go of it.
-        while self._link.releases and self._lock.acquire(blocking=False):
+        while going and self._link.releases:
+            # An exception from a signal handler may come between any two steps: so that the lock is taken, or given back, is
+            # noted in the same one. Twice: an interrupt in the one leaves the other.
+            taken: list[Any] = []
             try:
-                # Some bytes, which the system takes whole or not at all.
-                self._sock.send(self._link.pack_releases(), socket.MSG_DONTWAIT)
-            except OSError:
-                # Broken, and the peer frees everything; or full: then the peer is not reading, has died or will be
-                # killed.
-                return
+                try:
+                    taken.extend(map(self._lock.acquire, (False,)))
+                    going = taken[0] and self._send_releases()
+                finally:
+                    self._give_back(taken)
             finally:
-                self._lock.release()
+                self._give_back(taken)
+
+    def _give_back(self, taken: list[Any]) -> None:
+        if taken == [True]:
+            taken.extend(map(self._lock.__exit__, (None,), (None,), (None,)))
+
+    def _send_releases(self) -> bool:
+        try:
+            # Some bytes, which the system takes whole or not at all.
+            self._sock.send(self._link.pack_releases(), socket.MSG_DONTWAIT)
+        except OSError:
+            # Broken, and the peer frees everything; or full: then the peer is not reading, has died or will be killed.
+            return False
+        return True
 
 
-def _wait(poller: select.poll, deadline: float) -> None:
-    remaining = deadline - time.monotonic()
-    if not poller.poll(max(0.0, remaining) * 1000):
+def _wait(poller: select.poll, deadline: float | None) -> None:
+    if not poller.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000):
         raise ExpiredError

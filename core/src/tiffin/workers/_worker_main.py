@@ -68,6 +68,9 @@ def main(life_line: int, spec: int, *sockets: int) -> None:
     _set_up_logging(started["name"], started["log_level"])
     threading.current_thread().name = f"tiffin:{started['name']}:0"
     limit = started["shared_memory"]
+    for descriptor in sockets:
+        # The parent may have sockets that never block, in place of Python's.
+        os.set_blocking(descriptor, True)
     channels = [Channel(socket.socket(fileno=descriptor), shared_memory=limit) for descriptor in sockets]
     context = worker_context(started["runner"])
     try:

@@ -1,0 +1,49 @@
+"""What a runner is made with: names that must do for logs and processes, and options that people know from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from tiffin.exceptions import RunnerOptionError
+
+DEFAULT_BATCH_SIZE = 100
+_LONGEST_NAME = 200
+_INSTEAD = {
+    "workers_per_resource": "Write workers=…, the number of copies of the model, and backend='process'",
+    "scheduling_strategy": "Write workers=…, and resources=… for what each worker may use",
+    "traffic": "Write max_concurrency=…, or runner.predict.options(timeout=…) for one call",
+    "batching": "Write max_batch_size=… and max_latency_ms=…",
+    "timeout": "Write method_configs={'method': {'timeout': seconds}}, or runner.method.options(timeout=…) for one call",
+}
+
+
+def refuse_arguments(misplaced: Sequence[Any], unknown: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise RunnerOptionError for options without a name, or with one that does not exist."""
+    if misplaced:
+        raise RunnerOptionError(
+            f"A runner was given {', '.join(repr(value)[:80] for value in misplaced)} without a name",
+            why="Options are told apart by their names",
+            fix=f"Write name=…, max_batch_size=… and so on; known: {', '.join(known)}",
+            runner="",
+        )
+    for option, value in unknown.items():
+        close = get_close_matches(option, known, 1)
+        raise RunnerOptionError(
+            f"A runner has no option {option!r} (given: {value!r:.80})",
+            why=f"Known: {', '.join(known)}",
+            fix=_INSTEAD.get(option) or (f"Did you mean {close[0]!r}?" if close else "Leave it out"),
+            runner="",
+        )
+
+
+def check_name(name: Any) -> None:
+    """Raise RunnerOptionError if a name cannot stand in logs, metrics, errors and the list of processes."""
+    if not (isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable() and name == name.strip()):
+        raise RunnerOptionError(
+            f"name={name!r:.80}",
+            why="It stands in logs, metrics, errors and the list of processes",
+            fix=f"It is a text of 1 to {_LONGEST_NAME} printable characters, without spaces around it",
+            runner="",
+        )
