@@ -17,9 +17,9 @@ import pytest
 import tiffin
 from tiffin.exceptions import UntrustedModelError
 from tiffin.runners import Runnable, Runner
-from tiffin_torch._reader import inspect
 
 torch = pytest.importorskip("torch")
+inspect = pytest.importorskip("tiffin_torch._reader").inspect
 
 pytestmark = pytest.mark.slow
 
