@@ -312,7 +312,9 @@ class _Builder:
         if maker is None:
             self.classes[node.of].set(node.value, self.state(operand))
         elif maker.items:
-            if not maker.drops_state or type(self.state(operand)) is not dict:
+            if maker.attributes:
+                Attributes(type(node.value)).set(node.value, self.state(operand))
+            elif not maker.drops_state or type(self.state(operand)) is not dict:
                 raise Unbuildable("it sets the state of something that has none")
         else:
             items = items_of(operand)

@@ -188,7 +188,7 @@ def makers() -> Iterator[tuple[str, Maker]]:
     yield "builtins.set", Maker(_stateless(_set), hashes=True)
     yield "builtins.frozenset", Maker(_stateless(_frozenset), hashes=True)
     yield "_codecs.encode", Maker(_stateless(_encoded))
-    yield "collections.OrderedDict", Maker(_ordered, items=True)
+    yield "collections.OrderedDict", Maker(_ordered, items=True, attributes=True)
     yield "collections.defaultdict", Maker(_default, frozenset(f"builtins.{name}" for name in _FACTORIES), items=True)
     yield "collections.Counter", Maker(_counter, items=True, hashes=True)
     yield "collections.deque", Maker(_deque, items=True)
