@@ -264,12 +264,13 @@ class ServicePort:
 
     def deliver(self, answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> None:
         """Hand on all results of a batch at once."""
-        outcomes = [
-            _outcome(call.token, result, None)
-            for chunk, results in answered
-            for call, result in zip(chunk.waiters, results, strict=True)
-            if self._answer(call)
-        ]
+        outcomes: list[Outcome] = []
+        for chunk, results in answered:
+            # All calls of a chunk have one explanation, so that their answers can travel together.
+            record = results[0].explanation.as_dict() if type(results[0]) is Explained else None
+            for call, result in zip(chunk.waiters, results, strict=True):
+                if self._answer(call):
+                    outcomes.append(Outcome(call.token, result if record is None else result.result, None, record))
         if outcomes:
             self._deliver(outcomes)
 
