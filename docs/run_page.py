@@ -140,6 +140,7 @@ def main() -> None:
     """Run the page that the command line names."""
     *options, name = sys.argv[1:]
     page = Path(name)
+    os.environ["LOGNAME"] = "ada"  # who does what a page shows, whoever runs it
     # What the page defines lives in __main__, as in a reader's own program: pickling depends on it.
     namespace = sys.modules["__main__"].__dict__
     for fence in list(fences(page, fresh="--fresh" in options)):

@@ -74,12 +74,13 @@ def test_a_command_to_copy_is_quoted_or_not_offered() -> None:
 
 
 @pytest.mark.parametrize(
-    "framework", ["x; echo unasked #", "a\nb", "-r x", "x y", "Évil", "a" * 300, "", "../x", "$(id)"]
+    "framework",
+    ["x; echo unasked #", "a\nb", "-r x", "x y", "Évil", "a" * 300, "", "../x", "$(id)", "light_gbm", "Sklearn"],
 )
-def test_no_install_is_offered_for_what_is_no_name(framework: str) -> None:
-    """A record's framework is a stranger's text."""
+def test_no_install_is_offered_for_what_is_no_package_of_tiffin_s(framework: str) -> None:
+    """A record's framework is a stranger's text, and anybody may publish a package that is called like it."""
     assert install_hint(framework) == ""
-    assert install_hint("light_gbm") == "Try: pip install tiffin-light-gbm"
+    assert install_hint("sklearn") == "Try: pip install tiffin-sklearn"
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
+import packages as package_names
 import test_alone
 import test_pythons
 from workspace import (
@@ -33,7 +35,15 @@ FRAMEWORKS = (
     "detectron easyocr paddle paddlepaddle mxnet gluon statsmodels prophet pmml coreml openvino tensorrt "
     "ray dask pyspark h2o pycaret ultralytics"
 )
-NAMES_A_FRAMEWORK = re.compile(rf"(?<![a-z0-9])(?:{FRAMEWORKS.replace(' ', '|')})(?![a-z0-9])", re.IGNORECASE)
+TOOLS = (
+    "bentoml mlflow sigstore openssf cosign wandb dvc clearml comet neptune zenml metaflow kubeflow kserve seldon cortex "
+    "torchserve triton litserve mosec cog databricks sagemaker vertex modelscope ollama oras modelpack kitops docker"
+)
+NAMES_A_FRAMEWORK = re.compile(
+    rf"(?<![a-z0-9])(?:{f'{FRAMEWORKS} {TOOLS}'.replace(' ', '|')})(?![a-z0-9])", re.IGNORECASE
+)
+PACKAGES = "core/src/tiffin/packages.json"
+"""What hints to install may name: the one file of core with names of frameworks and tools."""
 MACHINE_PATH = re.compile(r"/(?:root|work|Users|home)/\w|(?<!\w)[A-Z]:\\Users")
 
 
@@ -57,11 +67,40 @@ def lines_that_match(pattern: re.Pattern[str], paths: list[str]) -> list[str]:
     return found
 
 
-def test_core_names_no_framework() -> None:
-    """Neither core's code nor its comments name a framework: what is particular to one is its adapter's business."""
+def test_core_names_no_framework_and_no_other_tool() -> None:
+    """Neither core's code nor its comments do: what is particular to one is the business of its plugin."""
     sources = [path for path in tracked_files() if path.startswith("core/src/")]
-    assert sources
-    assert lines_that_match(NAMES_A_FRAMEWORK, sources) == []
+    assert PACKAGES in sources
+    assert lines_that_match(NAMES_A_FRAMEWORK, [path for path in sources if path != PACKAGES]) == []
+
+
+def test_hints_to_install_come_from_one_place() -> None:
+    """What pip is to install is looked up in the file of packages: no other module of core puts such a line together."""
+    sources = [path for path in tracked_files() if path.startswith("core/src/") and path.endswith(".py")]
+    found = lines_that_match(re.compile(r"pip install"), sources)
+    assert {line.partition(":")[0] for line in found} == {"core/src/tiffin/hints.py"}
+
+
+def test_the_file_of_packages_is_what_the_packages_say() -> None:
+    """Whoever adds a plugin, or what one brings, runs `python tools/packages.py`."""
+    assert (ROOT / PACKAGES).read_text(encoding="utf-8") == package_names.text()
+
+
+def answers(plugin: Package, hook: str) -> list[Any]:
+    """Return what a plugin answers a hook without arguments; nothing where it does not have it."""
+    module = pytest.importorskip(plugin.module, reason="it is not installed here")
+    return list(getattr(module, hook, tuple)() or ())
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_what_hints_are_given_for_is_what_the_plugin_brings(plugin: Package) -> None:
+    """Its commands, schemes of URLs, and records of other tools stand in its pyproject.toml as its hooks give them."""
+    said = plugin.pyproject.get("tool", {}).get("tiffin", {})
+    assert said.get("commands", []) == sorted(answers(plugin, "commands"))
+    assert set(said.get("remotes", [])) <= set(answers(plugin, "remotes"))
+    assert bool(said.get("remotes")) == bool(answers(plugin, "remotes"))
+    records = [tuple(line.split(": ")) for line in said.get("records", [])]
+    assert [record for record, _ in records] == [tool.record for tool in answers(plugin, "foreign_models")]
 
 
 def test_the_search_for_frameworks_finds_one() -> None:

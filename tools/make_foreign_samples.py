@@ -1,4 +1,4 @@
-"""Make the samples of models that other tools wrote: tests/data/foreign.
+"""Make the samples of models that other tools wrote: tests/data of the plugins that read them.
 
 Run: python tools/make_foreign_samples.py
 
@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SAMPLES = ROOT / "tests" / "data" / "foreign"
 SHARED = ["scikit-learn==1.9.1", "numpy==2.4.6", "joblib==1.6.0", "cloudpickle==3.1.2"]
 TOOLS = {
     "bentoml": ["bentoml==1.4.39", *SHARED],
@@ -183,7 +182,7 @@ def main() -> None:
 
 def make(tool: str, program: str) -> None:
     """Make the samples of one tool."""
-    target = SAMPLES / tool
+    target = ROOT / "plugins" / tool / "tests" / "data"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="foreign-samples-") as work:

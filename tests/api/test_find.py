@@ -150,7 +150,7 @@ def test_deleting_a_version_deletes_its_aliases(table: Any) -> None:
     models.set_alias("x:1", "old")
     models.set_alias("x:2", "new")
     gone = tiffin.get("x:1")
-    assert str(models.delete("x:old")) == "x:1"
+    assert models.delete("x:old", force=True) == [tiffin.Tag("x", "1")]
     assert models.aliases("x") == {"new": "2"}
     assert tags(models.list()) == ["x:2"]
     with pytest.raises(ModelNotFoundError):

@@ -37,11 +37,13 @@ def test_another_version_of_the_framework_is_warned_of_with_both_versions(table:
         tiffin.load("x")
 
 
-def test_a_model_whose_adapter_is_gone_says_what_to_install(table: Any) -> None:
+def test_a_model_whose_adapter_is_gone_says_whose_it_was(table: Any) -> None:
     """Its record and files are still there to look at."""
     model = tiffin.save("x:1", table)
     tiffin.unregister("table")
-    with pytest.raises(AdapterNotFoundError, match=r"'x:1' was saved by the adapter 'table'.*pip install tiffin-table"):
+    with pytest.raises(
+        AdapterNotFoundError, match=r"'x:1' was saved by the adapter 'table'.*Ask who saved it(?!.*pip)"
+    ):
         tiffin.load("x")
     assert tiffin.get("x").path_of("table.json").exists()
     assert model.info.framework == "table"

@@ -29,9 +29,20 @@ def test_every_public_name_is_there() -> None:
         tiffin.models.no_such_name
 
 
-def test_a_framework_that_is_not_installed_says_what_to_install(fresh_registry: Any) -> None:
-    """However it is asked for; `hasattr` answers no."""
-    text = r"'tiffin.no_boost' is neither a part of Tiffin nor an installed adapter .*pip install tiffin-no-boost"
+def test_a_framework_of_tiffin_s_own_that_is_not_installed_says_what_to_install(
+    fresh_registry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package is one of Tiffin's own."""
+    monkeypatch.setattr(fresh_registry, "installed", lambda *_: {})
+    for name in [name for name in sys.modules if name.startswith("tiffin.sklearn")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(AdapterNotFoundError, match=r"nor an installed adapter .*Try: pip install tiffin-sklearn"):
+        tiffin.sklearn
+
+
+def test_a_name_that_is_nothing_says_so(fresh_registry: Any) -> None:
+    """However it is asked for; `hasattr` answers no. No package is offered whose name anybody may take."""
+    text = r"'tiffin.no_boost' is neither a part of Tiffin nor an installed adapter (?!.*pip install)"
     with pytest.raises(AdapterNotFoundError, match=text):
         tiffin.no_boost
     with pytest.raises(AttributeError):

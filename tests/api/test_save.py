@@ -242,7 +242,7 @@ def test_another_store_can_be_named(table: Any, tmp_path: Path) -> None:
     assert [model.labels for model in tiffin.models.list(store=store)] == [{"stage": "dev"}]
     assert tiffin.models.list() == []
     assert tiffin.models.verify(store=store) == []
-    assert str(tiffin.models.delete("x", store=store)) == "x:1"
+    assert tiffin.models.delete("x", force=True, store=store) == [tiffin.Tag("x", "1")]
 
 
 def test_the_home_is_the_one_that_is_set_now(table: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

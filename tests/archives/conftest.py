@@ -108,7 +108,20 @@ def bring(tmp_path: Path, other: ModelStore) -> Callable[..., Model]:
 
 def content_of(store: ModelStore) -> dict[str, bytes | None]:
     """Return all that is in a store but the folders of one that is empty."""
-    empty = ("format", "models", "staging", "origins", "aliases", "blobs", "blobs/sha256")
+    empty = (
+        "format",
+        "models",
+        "staging",
+        "origins",
+        "aliases",
+        "blobs",
+        "blobs/sha256",
+        "arrivals",
+        "signatures",
+        "partial",
+        "journal",
+        "trash",
+    )
     return {path: data for path, data in tree_of(store.path).items() if path not in empty}
 
 

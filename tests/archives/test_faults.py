@@ -248,7 +248,7 @@ def test_names_of_targets(model: Model, store: ModelStore, tmp_path: Path, monke
     cases: list[tuple[Any, str | None, str]] = [
         (".", None, "./iris-v1.tiffin"),
         ("there", None, "there/iris-v1.tiffin"),
-        ("new/", None, "new/iris-v1.tiffin"),
+        ("there/", None, "there/iris-v1.tiffin"),
         ("there", "zip", "there/iris-v1.zip"),
         ("there", "folder", "there/iris-v1"),
         ("x.tgz", None, "x.tgz"),

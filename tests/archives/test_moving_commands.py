@@ -53,7 +53,8 @@ def test_a_model_is_handed_to_a_colleague(saved: Model, run: Any, tmp_path: Path
 
 def test_formats_and_targets_are_chosen_by_name_or_option(saved: Model, run: Any, tmp_path: Path) -> None:
     """The ending says the format, `--format` overrules it, and what exists stays unless forced."""
-    assert run("export", "iris", "out/x.zip").stdout == "Exported iris:v1 to out/x.zip\n"
+    assert "--parents" in run("export", "iris", "out/x.zip").stderr
+    assert run("export", "iris", "out/x.zip", "--parents").stdout == "Exported iris:v1 to out/x.zip\n"
     assert (tmp_path / "out/x.zip").read_bytes()[:2] == b"PK"
     assert run("export", "iris", "out", "--format", "tar.gz").stdout == "Exported iris:v1 to out/iris-v1.tar.gz\n"
     again = run("export", "iris", "out/x.zip")

@@ -217,16 +217,18 @@ def test_a_file_that_is_not_what_was_saved_is_not_exported(
     target = tmp_path / "target"
     target.mkdir()
     with pytest.raises(ArchiveError, match=r"notes\.txt") as caught:
-        models.export_model(model, target / "new" / "x", kind, store=store)
+        models.export_model(model, target / "new" / "x", kind, parents=True, store=store)
     assert caught.value.member == "notes.txt"
     assert list(target.iterdir()) == []
 
 
 def test_a_model_that_not_every_system_holds_is_not_exported(
-    make: Callable[..., Model], store: ModelStore, tmp_path: Path
+    make: Callable[..., Model], store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two files that differ in case only would be refused on import, so the export refuses and names one."""
-    model = make(store, {"Weights": b"1", "weights": b"2"})
+    """Older stores have such: two files that differ in case only would be refused on import, so the export names one."""
+    with monkeypatch.context() as patch:
+        patch.setattr("tiffin.store._publish.Paths.add", lambda *_, **__: "")
+        model = make(store, {"Weights": b"1", "weights": b"2"})
     with pytest.raises(ArchiveError, match="collides with 'Weights'") as caught:
         models.export_model(model, tmp_path / "x.tar", store=store)
     assert caught.value.member == "weights"

@@ -195,8 +195,8 @@ def test_label_sets_removes_and_shows(store: Any, run: Any, read: Any) -> None:
 
 
 def test_delete_asks_and_names_what_it_would_delete(store: Any, run: Any) -> None:
-    """No deletes nothing and exits with 1; yes deletes; an alias is shown before it goes."""
-    asked = run("models", "delete", "raw", "notes:1", input="n\n")
+    """No deletes nothing and exits with 1; yes deletes; the question has the count."""
+    asked = run("models", "delete", "raw:2", "notes:1", "--force", input="n\n")
     assert asked.exit_code == 1
     assert "raw:2  (alias prod)" in asked.stderr
     assert "Delete these 2 versions?" in asked.stderr
@@ -205,16 +205,39 @@ def test_delete_asks_and_names_what_it_would_delete(store: Any, run: Any) -> Non
     done = run("models", "delete", "raw:1", input="y\n")
     assert (done.exit_code, done.stdout) == (0, "Deleted raw:1\n")
     assert "Delete it?" in done.stderr
-    assert run("models", "delete", "raw", input="").exit_code == 1
+    assert run("models", "delete", "notes", input="").exit_code == 1
     assert len(tiffin.models.list()) == 2
 
 
 def test_delete_takes_several_tags_and_yes(store: Any, run: Any) -> None:
-    """A version that is named twice is deleted once."""
-    done = run("models", "delete", "-y", "raw:prod", "raw:2", "notes")
+    """A version that is named twice is deleted once; commas separate, too."""
+    done = run("models", "delete", "--assume-yes", "--force", "raw:prod,raw:2", "notes")
     assert (done.exit_code, done.stdout) == (0, "Deleted raw:2\nDeleted notes:1\n")
     assert [str(model.tag) for model in tiffin.models.list()] == ["raw:1"]
     assert tiffin.models.aliases("raw") == {}
+
+
+def test_delete_of_a_name_deletes_all_its_versions_and_spares_those_with_an_alias(store: Any, run: Any) -> None:
+    """What is spared is named; with nothing else to delete the exit code is 1; force spares nothing."""
+    done = run("models", "delete", "-y", "raw")
+    assert (done.exit_code, done.stdout) == (0, "Deleted raw:1\n")
+    assert done.stderr == "Spared raw:2, which has the alias prod. To delete it, add --force.\n"
+    none = run("models", "delete", "-y", "raw")
+    assert (none.exit_code, none.stdout) == (1, "")
+    assert "Spared raw:2" in none.stderr
+    forced = run("models", "delete", "-y", "--force", "raw")
+    assert (forced.exit_code, forced.stdout) == (0, "Deleted raw:2\n")
+
+
+@pytest.mark.parametrize("tag", ["raw:2", "raw:prod", "raw:latest"])
+def test_delete_of_one_version_that_has_an_alias_needs_force(store: Any, run: Any, tag: str) -> None:
+    """Nothing is deleted, what else is named neither; the error says what to do."""
+    refused = run("models", "delete", "-y", "notes", tag)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "'raw:2' is not deleted: the alias 'raw:prod' means it" in refused.stderr
+    assert "--force" in refused.stderr
+    assert len(tiffin.models.list()) == 3
+    assert run("models", "delete", "-y", "--force", tag).stdout == "Deleted raw:2\n"
 
 
 def test_delete_keeps_the_newest(store: Any, run: Any) -> None:

@@ -134,10 +134,16 @@ def test_an_adapter_that_is_switched_off_is_not_there(
     assert (row.state, row.cause) == ("disabled", "named in $TIFFIN_DISABLE_PLUGINS")
 
 
-def test_a_missing_adapter_says_what_to_install(fresh_registry: Registry) -> None:
-    """The error names what is installed, and the distribution that would bring the adapter."""
-    with pytest.raises(AdapterNotFoundError, match=r"There is no adapter 'my_boost'.*pip install tiffin-my-boost"):
-        fresh_registry.adapter("my_boost")
+@pytest.mark.parametrize(("name", "fix"), [
+    ("sklearn", r"Try: pip install tiffin-sklearn"), ("my_boost", r"Install the package that brings it"),
+])  # fmt: skip
+def test_a_missing_adapter_says_what_to_install(
+    name: str, fix: str, fresh_registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names what is installed, and the package that brings the adapter if it is one of Tiffin's own."""
+    monkeypatch.setattr(fresh_registry, "installed", lambda *_: {})
+    with pytest.raises(AdapterNotFoundError, match=f"There is no adapter '{name}'.*{fix}"):
+        fresh_registry.adapter(name)
 
 
 def _claiming(dotted: str) -> str:

@@ -94,7 +94,10 @@ def test_mistakes_are_told_in_words(tiffin: Callable[..., Result], saved: Model,
         (new.path / "y").write_bytes(b"other")
     assert "another model" in tiffin("models", "push", "iris", folder, code=4).output
     assert "another model here" in tiffin("models", "pull", "iris", folder, code=4).output
-    assert "KEY=VALUE" in tiffin("remotes", "add", "b", folder, "-o", "x", code=2).output
+    told = tiffin("remotes", "add", "b", folder, "-o", "password:s3cret", code=2).output
+    assert "KEY=VALUE" in told
+    assert "s3cret" not in told
+    tiffin("remotes", "add", "b", folder, "-o", "part=\u00b2", "-o", "other=" + "9" * 5000)
 
 
 def test_a_folder_without_a_slash_is_told_how_to_write_it(
@@ -172,7 +175,7 @@ class Words:
         return (path / "words.txt").read_text(encoding="utf-8")
 
 
-def test_a_model_whose_adapter_is_missing_says_what_to_install(
+def test_a_model_whose_adapter_is_missing_says_so(
     tiffin: Callable[..., Result], folder: str, fresh_registry: Registry
 ) -> None:
     """At the pull, and not first when it is loaded."""
@@ -181,4 +184,6 @@ def test_a_model_whose_adapter_is_missing_says_what_to_install(
     tiffin("models", "push", "text", folder)
     assert "not installed" not in tiffin("models", "pull", "text", folder, "--as", "there:1").output
     unregister("two_words")
-    assert "pip install tiffin-two-words" in tiffin("models", "pull", "text", folder, "--as", "gone:1").output
+    told = tiffin("models", "pull", "text", folder, "--as", "gone:1").output
+    assert "The adapter 'two_words', which loads it, is not installed" in told
+    assert "pip install" not in told  # it is no package of Tiffin's own

@@ -340,14 +340,27 @@ def test_a_place_without_models_is_told_from_one_that_is_no_remote(
     assert models.list_remote(folder) == []
 
 
-def test_labels_that_changed_need_force(folder: str, model: Model, store: ModelStore, other: ModelStore) -> None:
-    """The same content with other labels is there already; `force` replaces the record, and sends no content."""
+def test_labels_that_changed_are_updated_and_that_is_said(
+    folder: str, model: Model, store: ModelStore, other: ModelStore
+) -> None:
+    """The same content with other labels replaces the record there, sends no content, and is no new version."""
     models.push(model, folder, store=store)
     models.label(model.tag, stage="prod", store=store)
-    assert not models.push(model.tag, folder, store=store).published
-    forced = models.push(model.tag, folder, force=True, store=store)
-    assert (forced.published, forced.sent) == (True, 0)
+    again = models.push(model.tag, folder, store=store)
+    assert (again.updated, again.published, again.sent) == (True, False, 0)
     assert models.pull("iris", folder, store=other).labels == {"stage": "prod"}
+    assert not models.push(model.tag, folder, store=store).updated
+    forced = models.push(model.tag, folder, force=True, store=store)
+    assert (forced.updated, forced.published, forced.sent) == (False, True, 0)
+
+
+def test_metadata_that_changed_is_updated(folder: str, model: Model, store: ModelStore, other: ModelStore) -> None:
+    """As labels are; the content digest is the same."""
+    models.push(model, folder, store=store)
+    models.edit(model.tag, metadata={"accuracy": 0.75}, store=store)
+    assert models.push(model.tag, folder, store=store).updated
+    pulled = models.pull("iris", folder, store=other)
+    assert (pulled.info.metadata["accuracy"], pulled.info.content_digest) == (0.75, model.info.content_digest)
 
 
 def test_what_was_pulled_and_runs_code_is_not_loaded(folder: str, store: ModelStore, other: ModelStore) -> None:

@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import attrs
 import pytest
 
 from tiffin import Model, hookimpl, models
@@ -40,6 +41,7 @@ class Shelf:
         self.marks: dict[tuple[str, str], str] = {}
         self.signed: dict[tuple[str, str], list[bytes]] = {}
         self.closed = 0
+        self.opened: list[str] = []
 
     def names(self) -> list[str]:
         return sorted({name for name, _ in self.found})
@@ -73,6 +75,7 @@ class Shelf:
 
     @contextlib.contextmanager
     def open(self, version: RemoteVersion, content: Content, offset: int) -> Iterator[io.BytesIO]:
+        self.opened.append(content.sha256)
         yield io.BytesIO(self.blobs[content.sha256][offset:])
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
@@ -312,3 +315,33 @@ def test_a_damaged_record_is_passed_over_in_lists(
     with pytest.warns(StoreWarning, match="iris:v2"):
         found = models.list_remote(shelf, "iris")
     assert sorted(info.version for info in found) == ["Q4_K_M", "v1"]
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_one_content_under_very_many_names_is_fetched_and_stored_once(
+    shelf: Shelf, make: Callable[..., Model], store: ModelStore, other: ModelStore, recorded: bool
+) -> None:
+    """Else a manifest of a few kilobytes fills a disk: two thousand names of a MiB are a MiB."""
+    data = bytes(range(256)) * 4096
+    names = [f"part{number}/weights" for number in range(2000)]
+    if recorded:
+        shelf.room = 10_000
+        models.push(make(store, dict.fromkeys(names, data), "llama:q4").tag, shelf, store=store)
+    else:
+        shelf.show(*(shelf.put(data, name) for name in names))
+    pulled = models.pull("llama:q4", shelf, store=other)
+    assert len(shelf.opened) == 1
+    inodes = {(pulled.path / name).stat().st_ino for name in names}
+    assert len(inodes) == 1
+    assert (pulled.path / names[-1]).read_bytes() == data
+    assert models.verify(store=other) == []
+
+
+def test_a_pull_that_fails_after_that_leaves_no_content(shelf: Shelf, other: ModelStore) -> None:
+    """What was linked for the many names is gone, too."""
+    good = shelf.put(b"good" * 1000, "a")
+    bad = shelf.put(packed({"../outside": b"x"}), archive="tar")
+    shelf.show(good, attrs.evolve(good, path="b"), bad)
+    with pytest.raises(UnsafeArchiveError):
+        models.pull("llama:q4", shelf, store=other)
+    assert not [path for path in (other.path / "blobs").rglob("*") if path.is_file()]

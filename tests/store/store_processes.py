@@ -110,7 +110,9 @@ class Processes:
 
 
 def _serve() -> None:
-    import numpy  # noqa: F401 - imported for the forks, as all below
+    import grp  # noqa: F401 - imported for the forks, as all below: some become users who may not read the library
+
+    import numpy  # noqa: F401
     import yaml  # noqa: F401
 
     from tiffin.plugins import registry

@@ -10,6 +10,7 @@ import numpy
 
 from tiffin.model import Model
 from tiffin.store import ModelStore
+from tiffin.store._journal import State, changing_name, read
 from tiffin.store.gc import gc
 from tiffin.store.verifying import Problem, verify
 
@@ -75,10 +76,25 @@ def problems(store: ModelStore) -> list[Problem]:
 
 def assert_tidy(store: ModelStore) -> None:
     """Fail if anything is left in the store that no version needs, once garbage is collected."""
-    gc(store)
+    gc(store, trash=True)
     layout = store.layout
+    assert_explained(store)
     assert list(Path(layout.staging).iterdir()) == []
     digests = {entry.sha256 for model in store.list() for entry in model.info.files.values()}
     blobs = {path.name for path in Path(layout.blobs).glob("*/*")}
     assert blobs <= digests
     assert problems(store) == []
+
+
+def assert_explained(store: ModelStore) -> None:
+    """Fail if the journals do not say what there is, once each has been compared."""
+    layout = store.layout
+    for name in {path.name for folder in (layout.journal, layout.models) for path in Path(folder).glob("*")}:
+        with changing_name(layout, name):
+            pass
+        state = State()
+        for line in read(layout, name):
+            state.apply(line)
+        versions = {path.parent.name for path in Path(layout.models, name).glob("*/model.yaml")}
+        assert state.records.keys() == versions, name
+        assert state.aliases == store.finder.aliases.of_name(name), name

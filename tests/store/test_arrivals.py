@@ -93,7 +93,7 @@ def test_gc_forgets_the_arrivals_of_what_is_gone(tmp_path: Path) -> None:
     for version in ("gone", "here"):
         os.utime(notes / version, (0, 0))
     for version in ("gone", "fresh"):
-        mine.delete(f"iris:{version}")
+        mine.delete(f"iris:{version}", now=True)
     gc(mine, dry_run=True)
     assert sorted(path.name for path in notes.iterdir()) == ["fresh", "gone", "here"]
     gc(mine)

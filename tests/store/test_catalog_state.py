@@ -71,7 +71,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(at=STORES, name=NAMES, version=VERSIONS)
     def delete(self, at: int, name: str, version: str) -> None:
         try:
-            self.stores[at].delete(f"{name}:{version}")
+            self.stores[at].delete(f"{name}:{version}", force=True)
             del self.models[name, version]
             self.aliases = {key: v for key, v in self.aliases.items() if (key[0], v) != (name, version)}
         except ModelNotFoundError:

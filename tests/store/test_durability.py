@@ -94,6 +94,6 @@ def test_edits_aliases_and_deletions_are_synced(store: ModelStore, watch: Watch)
     assert watch.log[0].endswith("/prod")
     assert watch.log[1:] == [f"{store.layout.aliases}/x", store.layout.aliases]
     watch.log.clear()
-    store.delete("x:1")
+    store.delete("x:1", force=True)
     assert str(model.path.parent) in watch.log
     assert f"{store.layout.aliases}/x" in watch.log

@@ -86,9 +86,9 @@ def test_a_full_disk_can_be_read_and_freed(small: ModelStore, disk: Path) -> Non
     for change in (lambda: save(fresh, "new", 3, size=100_000), lambda: save(fresh, "kept:1", 3, overwrite=True)):
         with pytest.raises(StorageFullError):
             change()
-    fresh.delete("other:prod")
+    fresh.delete("other:prod", force=True)
     assert list(snapshot(fresh)) == ["kept:1"]
-    gc(fresh)
+    gc(fresh, trash=True)
     assert mark_of(save(fresh, "new:1", 3).load()) == 3
     assert list(snapshot(fresh)) == ["kept:1", "new:1"]
 
@@ -107,7 +107,7 @@ def test_a_disk_without_inodes_can_be_read_and_freed(tmp_path: Path) -> None:
         with pytest.raises(StorageFullError):
             save(fresh, "new", 3)
         assert list(snapshot(fresh)) == ["kept:1", "other:1", "other:prod"]
-        fresh.delete("other:1")
+        fresh.delete("other:1", force=True)
         assert list(snapshot(fresh)) == ["kept:1"]
         remount(disk, "nr_inodes=1000")
         assert_tidy(fresh)

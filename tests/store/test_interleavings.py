@@ -13,7 +13,7 @@ from store_states import assert_tidy, mark_of, problems, save, snapshot
 
 import tiffin.pickling
 from tiffin.exceptions import ModelNotFoundError
-from tiffin.store import ModelStore, _aliases, _publish, _staging
+from tiffin.store import ModelStore, _changes, _publish, _staging
 from tiffin.store._staging import Lock, sweep
 
 
@@ -181,7 +181,7 @@ def test_an_alias_of_a_version_that_is_deleted_just_then_is_refused(
 ) -> None:
     """No alias is left that means nothing."""
     save(store, "x:1", 1)
-    once(monkeypatch, _aliases, "staged", lambda: store.delete("x:1"))
+    once(monkeypatch, _changes, "staged", lambda: store.delete("x:1"))
     with pytest.raises(ModelNotFoundError, match="was deleted"):
         store.set_alias("x:1", "prod")
     assert problems(store) == []
@@ -208,8 +208,8 @@ def test_an_alias_of_a_version_that_is_put_aside_is_not_collected(store: ModelSt
     """Gc takes a version that is just being overwritten for one that is there."""
     save(store, "x:1", 1)
     store.set_alias("x:1", "prod")
-    aside = put_aside(store, "x:1")
-    lock = Lock(str(aside.parent / "00000000000000000000.lock"))
+    put_aside(store, "x:1")
+    lock = Lock(store.layout, "00000000000000000000")
     assert lock.acquire(wait=False)
     from tiffin.store.gc import gc
 

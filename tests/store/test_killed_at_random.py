@@ -40,7 +40,7 @@ def work(root: str, seed: int, *, turns: int = 1_000_000) -> None:
         else:
             model = chance.choice(models)
             if kind == "delete" or len(models) > 12:
-                store.delete(model.tag)
+                store.delete(model.tag, force=True, now=chance.random() < 0.5)
             elif kind == "edit":
                 store.edit(model.tag, metadata={"edited": mark})
             elif kind == "alias":

@@ -21,6 +21,7 @@ from tiffin.exceptions import ModelExistsError, ModelNotFoundError
 from tiffin.store import ModelStore
 from tiffin.store._attestations import Attestations
 from tiffin.store.gc import gc
+from tiffin.store.trash import undelete
 from tiffin.store.verifying import verify
 
 # What a process does before each of these calls can be interrupted there.
@@ -59,11 +60,23 @@ def create(store: ModelStore) -> None:
 
 
 def delete(store: ModelStore) -> None:
-    store.delete("kept:1")
+    store.delete("kept:1", force=True)
 
 
 def delete_last(store: ModelStore) -> None:
-    store.delete("alone:1")
+    store.delete("alone:1", force=True)
+
+
+def delete_now(store: ModelStore) -> None:
+    store.delete("kept:2", now=True)
+
+
+def put_back(store: ModelStore) -> None:
+    undelete(store, "kept:0")
+
+
+def empty(store: ModelStore) -> None:
+    gc(store, trash=True)
 
 
 def edit(store: ModelStore) -> None:
@@ -92,7 +105,9 @@ def bring_in(store: ModelStore) -> None:
 
 def attest(store: ModelStore) -> None:
     with store.changing() as folder:
-        Attestations(store.layout).add(folder, store.get("kept:1").info.compute_digest(), b"in whatever format")
+        Attestations(store.layout).add(
+            folder, store.get("kept:1").info.compute_digest(), b"in whatever format", lambda kept: None
+        )
 
 
 CHANGES = [
@@ -103,6 +118,9 @@ CHANGES = [
     create,
     delete,
     delete_last,
+    delete_now,
+    put_back,
+    empty,
     edit,
     set_alias,
     move_alias,
@@ -163,6 +181,9 @@ def before_and_after(root: Path, change: Callable[[ModelStore], None]) -> tuple[
 
 def prepare_for(store: ModelStore, change: Callable[[ModelStore], None]) -> None:
     prepare(store)
+    if change in (put_back, empty):
+        save(store, "kept:0", 7)
+        store.delete("kept:0")
     if change is collect:
         litter(store)
     if change is accept:
@@ -219,7 +240,7 @@ def test_a_kill_at_any_step_leaves_the_store_as_before_or_after(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "no-exchange"])
-@pytest.mark.parametrize("change", [save_new_name, overwrite, delete_last, edit, move_alias, attest])
+@pytest.mark.parametrize("change", [save_new_name, overwrite, delete_last, put_back, edit, move_alias, attest])
 def test_a_kill_before_any_call_leaves_the_store_as_before_or_after(
     change: Callable[[ModelStore], None],
     exchange: bool,

@@ -33,7 +33,7 @@ def save_and_delete(root: str, gate: str, *, times: int) -> None:
     for turn in range(times):
         save(store, "x:2", turn, size=SIZE)
         store.set_alias("x:2", "prod")
-        store.delete("x:2")
+        store.delete("x:2", force=True)
 
 
 def load(root: str, gate: str, *, times: int) -> dict[str, int]:
@@ -63,7 +63,7 @@ def delete_one(root: str, gate: str) -> str:
     store = ModelStore(root)
     wait_at(gate)
     try:
-        return str(store.delete("x:1"))
+        return str(*store.delete("x:1", force=True))
     except ModelNotFoundError as error:
         return str(error)
 

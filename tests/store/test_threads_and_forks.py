@@ -15,7 +15,7 @@ from store_processes import Processes
 from store_states import assert_tidy, mark_of, save, snapshot
 
 from tiffin.store import ModelStore
-from tiffin.store._staging import named_lock
+from tiffin.store._journal import changing_name
 
 
 def busy_threads_and_forks(root: str) -> list[int]:
@@ -74,7 +74,7 @@ def fork_within_a_change(root: str) -> bool:
 
 def die_with_a_lock_and_leave_a_child(root: str, pid_file: str) -> None:
     store = ModelStore(root)
-    with named_lock(store.layout, "version.x.1"):
+    with changing_name(store.layout, "x"):
         child = os.fork()
         if child == 0:
             signal.pause()

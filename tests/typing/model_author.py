@@ -56,7 +56,7 @@ def reads(tag: str) -> None:
 
 def changes(tag: str) -> None:
     """Change what was saved."""
-    assert_type(tiffin.models.delete(tag), Tag)
+    assert_type(tiffin.models.delete(tag), list[Tag])
     assert_type(tiffin.models.prune("iris", 3), "list[Tag]")
     assert_type(tiffin.models.aliases("iris"), "dict[str, str]")
     tiffin.models.label(tag, stage="prod", old=None)

@@ -66,5 +66,7 @@ class MovedFinder:
         except ModuleNotFoundError as error:
             if error.name != now or now.startswith("tiffin."):
                 raise
-            text = f"'{module.__name__}' is in a package of its own now. Try: pip install {now.replace('_', '-')}"
+            from tiffin.hints import install_hint
+
+            text = f"'{module.__name__}' is in a package of its own now. {install_hint(now, 'modules')}"
             raise ModuleNotFoundError(text) from error

@@ -21,6 +21,9 @@ TRUST_POLICY = "TIFFIN_TRUST_POLICY"
 POLICIES = ("ask", "allow-listed", "never", "always")
 """What may be done with a model from elsewhere whose files can run code; see `trust_policy`."""
 
+TRASH_DAYS = 7
+"""Days that deleted models are kept, where nothing else is set."""
+
 _TRUST = ("policy", "keys")
 _read: dict[str, tuple[tuple[int, int, int], dict[str, Any]]] = {}
 
@@ -154,6 +157,24 @@ def trust_policy() -> str:
             path=where,
         )
     return str(value)
+
+
+def trash_days() -> float:
+    """Return for how many days deleted models are kept: `days` of the section `[trash]`, 7 by default.
+
+    Raises:
+        ConfigError: the setting is no such number.
+    """
+    days = section("trash", ("days",)).get("days", TRASH_DAYS)
+    if isinstance(days, bool) or not isinstance(days, (int, float)) or not 0 <= days <= 36_500:
+        path = str(config_path())
+        raise ConfigError(
+            f"The days that deleted models are kept in {path} are {days!r}",
+            why="They are a number from 0, which frees what is deleted with the next change, to 36,500",
+            fix="Write, for example: days = 7",
+            path=path,
+        )
+    return float(days)
 
 
 class TrustedKey(NamedTuple):

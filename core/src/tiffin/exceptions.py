@@ -64,6 +64,13 @@ class ModelExistsError(TiffinError, FileExistsError):
     tag: str
 
 
+class AliasedVersionError(TiffinError):
+    """A version that an alias means is not deleted without force. Attributes: `tag`, `aliases`."""
+
+    tag: str
+    aliases: tuple[str, ...]
+
+
 class StoreError(TiffinError):
     """The store cannot do what was asked. Attribute: `path`, the file or folder concerned."""
 
@@ -128,6 +135,13 @@ class RemoteDamagedError(TransferError):
 
 class RecordError(StoreError):
     """A model's record (model.yaml) is missing, invalid or damaged."""
+
+
+class QueryError(TiffinError, ValueError):
+    """A query for models, or a field of one, cannot be read. Attributes: `query`, `position` (where, from 0)."""
+
+    query: str
+    position: int
 
 
 class ConfigError(TiffinError, ValueError):

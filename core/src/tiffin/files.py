@@ -1,4 +1,4 @@
-"""Files: digests, syncing, and a ledger of what was already hashed while it was written.
+"""Files: digests, syncing, a ledger of what was already hashed while it was written, and whose permission is missing.
 
 Whoever writes a large file can hash it on the way; the ledger carries the digest to the store, which then need not read
 the file again. An entry counts only while the file's size, mtime and inode are those that were recorded.
@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tiffin.exceptions import StoreError
 
 # linux/fs.h: begin to write the pages that are dirty and not yet on their way.
 _SYNC_FILE_RANGE_WRITE = 2
@@ -45,8 +48,8 @@ class WriteLedger:
             sha256: The content's digest, 64 hexadecimal digits.
             synced: Whether the caller has already synced the content to disk.
         """
-        stat = os.stat(path)
-        self._entries[os.fspath(path)] = (_state(stat), WrittenFile(stat.st_size, sha256, synced))
+        status = os.stat(path)
+        self._entries[os.fspath(path)] = (_state(status), WrittenFile(status.st_size, sha256, synced))
 
     def lookup(self, path: str | os.PathLike[str]) -> WrittenFile | None:
         """Return what was recorded of `path`, or `None` if nothing was or the file has changed since."""
@@ -56,8 +59,8 @@ class WriteLedger:
         return entry[1]
 
 
-def _state(stat: os.stat_result) -> tuple[int, int, int]:
-    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+def _state(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 _current: ContextVar[WriteLedger | None] = ContextVar("tiffin_write_ledger", default=None)
@@ -133,3 +136,58 @@ def _sync_file_range() -> Any:
         return None
     function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
     return function
+
+
+def denial(error: OSError) -> tuple[str, str]:
+    """Return whose permission a refusal is about, as a sentence, and who could give it; empty where that cannot be told."""
+    for named in (error.filename, error.filename2):
+        if not isinstance(named, (str, bytes)):
+            continue
+        path = Path(os.path.abspath(os.fsdecode(named)))
+        for place in (path, *path.parents):
+            try:
+                status = os.stat(place)
+            except OSError:  # not there, or behind what refuses
+                continue
+            is_folder = stat.S_ISDIR(status.st_mode)
+            if not os.access(place, os.R_OK | os.W_OK | os.X_OK if is_folder else os.R_OK):
+                owner = _owner(status)
+                mode = f"{stat.S_IMODE(status.st_mode):04o}"
+                return f"{place} belongs to {owner} and the group {_group(status)}, with permissions {mode}", owner
+    return "", ""
+
+
+def _owner(status: os.stat_result) -> str:
+    """Return the name of a file's owner, or the number where there is no name."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        return f"user {status.st_uid}"
+
+
+def _group(status: os.stat_result) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(status.st_gid).gr_name
+    except KeyError:
+        return str(status.st_gid)
+
+
+def unreadable(what: str, error: OSError, path: str) -> StoreError:
+    """Return the error for something in a store that may not be read.
+
+    Args:
+        what: what it is, with its name, as the beginning of a sentence.
+        error: the refusal.
+        path: where it is.
+    """
+    whose, owner = denial(error)
+    return StoreError(
+        f"{what} may not be read ({error.strerror})",
+        why=whose,
+        fix=f"Ask {owner or 'its owner'} to let you read it",
+        path=path,
+    )

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 
 from tiffin import models
 from tiffin.exceptions import AdapterNotFoundError, WrongFrameworkError
+from tiffin.hints import install_hint
 from tiffin.model import Model
-from tiffin.plugins import Adapter, install_hint, registry
+from tiffin.plugins import Adapter, registry
 from tiffin.tags import Tag
 
 _PREFIX = "tiffin."
@@ -154,7 +155,6 @@ def _not_found(name: str) -> AdapterNotFoundError:
     return AdapterNotFoundError(
         f"'tiffin.{name}' is neither a part of Tiffin nor an installed adapter "
         f"(installed: {', '.join(registry().names()) or 'none'})",
-        fix=(f"Did you mean 'tiffin.{close[0]}'? " if close else "")
-        + install_hint(name).replace("Try:", "If it is a framework, try:"),
+        fix=install_hint(name) or (f"Did you mean 'tiffin.{close[0]}'?" if close else ""),
         plugin=name,
     )

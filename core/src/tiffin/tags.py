@@ -141,6 +141,16 @@ def new_version() -> tuple[str, int]:
     return "".join(_DIGITS[(number >> shift) & 31] for shift in range(95, -1, -5)), now
 
 
+def time_of(version: str) -> int | None:
+    """Return the time that a made version holds, in microseconds since 1970 (UTC); `None` where it was not made so."""
+    if len(version) != 20 or not set(version) <= set(_DIGITS):
+        return None
+    number = 0
+    for digit in version:
+        number = number << 5 | _DIGITS.index(digit)
+    return number >> 40
+
+
 if hasattr(os, "register_at_fork"):  # a lock that was held while another thread forked stays held in the child
 
     def _renew_lock() -> None:

@@ -43,7 +43,13 @@ def test_what_is_no_url_of_a_registry_is_refused(url: str) -> None:
 
 def test_a_refused_url_shows_no_password() -> None:
     """Not even an error about the URL itself shows what is secret in it."""
-    for url in ("oci://user:secret@host/UPPER", "oci://user:secret@[::1/x", "oci://user:secret@host:nan/x"):
+    for url in (
+        "oci://user:secret@host/UPPER",
+        "oci://host/x?token=secret",
+        "oci://user:a/secret@host/x",
+        "oci://user:secret@[::1/x",
+        "oci://user:secret@host:nan/x",
+    ):
         with pytest.raises(TransferError) as caught:
             parse(url)
         assert "secret" not in str(caught.value)

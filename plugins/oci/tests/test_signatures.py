@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import urllib.request
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ import pytest
 from faults import Fault, Request, answer, proxy
 from registries import Registry
 from stepwise import make_version, push
-from tiffin.exceptions import TransferError
+from tiffin.exceptions import StoreWarning, TransferError
 from tiffin.remotes import RemoteVersion
 from tiffin_oci import _media_types as types
 from tiffin_oci import _referrers
@@ -152,7 +155,7 @@ def test_the_list_of_signatures_keeps_what_others_add(
 
     def put(client: Any, repository: str, reference: str, manifest: Any) -> Any:
         headers = plain(client, repository, reference, manifest)
-        if reference.startswith("sha256-"):
+        if reference == version.key.tag:
             monkeypatch.setattr(_referrers, "put_manifest", plain)
             # Somebody who had read the list before us writes it after us.
             plain(
@@ -171,15 +174,51 @@ def test_the_list_of_signatures_keeps_what_others_add(
     assert sorted(remote.attestations(version)) == [b'{"a": 1}', b'{"b": 2}']
 
 
-def test_what_is_damaged_or_too_large_keeps_nobody_from_pulling(
+def test_what_several_add_at_once_is_all_there(
+    remote: OciRemote, version: RemoteVersion, open_remote: Callable[..., OciRemote]
+) -> None:
+    """Nobody is told a success that is none: what was added comes back, although the registry keeps no list of its own."""
+    together = threading.Barrier(8)
+
+    def add(signer: int) -> list[bytes]:
+        other = open_remote(remote.url)
+        bundles = [b'{"signer": %d, "number": %d}' % (signer, number) for number in range(3)]
+        together.wait()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StoreWarning)  # that the list for other tools is written by others
+            for bundle in bundles:
+                other.add_attestation(version, bundle)
+        return bundles
+
+    with ThreadPoolExecutor(8) as pool:
+        added = [bundle for bundles in pool.map(add, range(8)) for bundle in bundles]
+    assert sorted(remote.attestations(version)) == sorted(added)
+    assert list(remote.versions("iris")) == ["v1"]
+    assert remote.aliases("iris") == {}
+
+
+def test_what_is_on_no_list_has_room_beside_one_that_somebody_filled(
     remote: OciRemote, version: RemoteVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whoever can write the list cannot keep a signature from being seen that has its own tag."""
+    monkeypatch.setattr(_referrers, "MAX_BUNDLES", 4)
+    remote.add_attestation(version, BUNDLE)
+    junk = [{"mediaType": types.MANIFEST, "digest": f"sha256:{number:064}", "size": 1} for number in range(9)]
+    index = json.dumps({"schemaVersion": 2, "mediaType": types.INDEX, "manifests": junk}).encode()
+    with proxy(
+        int(remote._place.host.rpartition(":")[2]), lambda request: junk_for(request, version.key.tag, index)
+    ) as front:
+        other = connect(f"oci://{front.host}/{remote._place.path}", {})
+        assert other.attestations(version) == [BUNDLE]
+        other.close()
+
+
+def test_what_is_damaged_or_too_large_keeps_nobody_from_pulling(remote: OciRemote, version: RemoteVersion) -> None:
     """Junk among the referrers is passed over, and the good signatures beside it are found."""
     from tiffin_oci._manifests import get_manifest
 
-    remote.add_attestation(version, b"large" * 1000)
+    remote.add_attestation(version, b"large" * (1 << 18))  # a signature of so few files has not so many bytes
     remote.add_attestation(version, BUNDLE)
-    monkeypatch.setattr(_referrers, "MAX_ATTESTATION", 1000)
     client, key = remote._client, version.key
     listed = get_manifest(client, key.repository, key.tag)
     assert listed is not None

@@ -20,8 +20,12 @@ import yaml
 from tiffin import models
 from tiffin.exceptions import ForeignModelError, PicklingError, UntrustedModelError
 
-SAMPLES = Path(__file__).resolve().parents[3] / "tests" / "data" / "foreign"
-BENTOML = json.loads((SAMPLES / "bentoml" / "expected.json").read_text(encoding="utf-8"))
+pytest.importorskip("tiffin_bentoml", reason="what knows BentoML's models is a plugin of its own")
+pytest.importorskip("tiffin_mlflow", reason="what knows MLflow's models is a plugin of its own")
+
+PLUGINS = Path(__file__).resolve().parents[2]
+BENTOML_SAMPLES, MLFLOW_SAMPLES = (PLUGINS / tool / "tests" / "data" for tool in ("bentoml", "mlflow"))
+BENTOML = json.loads((BENTOML_SAMPLES / "expected.json").read_text(encoding="utf-8"))
 by_value = pytest.mark.skipif(
     sys.version_info[:2] != (3, 11),
     reason="cloudpickle stores a class by value as the bytecode of one Python: here 3.11",
@@ -32,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::tiffin.exceptions.NotKeptWarnin
 
 def test_an_object_that_bentoml_pickled_answers_as_it_did_there() -> None:
     """It is from elsewhere, so it needs trust, and then it is the same."""
-    model = models.import_model(SAMPLES / "bentoml" / "curve.bentomodel")
+    model = models.import_model(BENTOML_SAMPLES / "curve.bentomodel")
     assert model.framework == "picklable"
     with pytest.raises(UntrustedModelError, match=r"statistics\.NormalDist"):
         model.load()
@@ -46,7 +50,7 @@ def test_an_object_that_bentoml_pickled_answers_as_it_did_there() -> None:
 @by_value
 def test_an_object_whose_class_bentoml_stored_by_value_runs() -> None:
     """The class comes with it."""
-    model = models.import_model(SAMPLES / "bentoml" / "doubler.bentomodel")
+    model = models.import_model(BENTOML_SAMPLES / "doubler.bentomodel")
     models.trust(model.tag)
     with model.to_runner() as runner:
         assert runner.run(21) == 42
@@ -56,7 +60,7 @@ def test_an_object_whose_class_bentoml_stored_by_value_runs() -> None:
 @without_mlflow
 def test_a_custom_python_model_of_mlflow_s_gets_its_artifacts_without_mlflow() -> None:
     """Loaded and called as MLflow does it: load_context once, then predict with the context and params."""
-    model = models.import_model(SAMPLES / "mlflow" / "shift.tar", name="shift")
+    model = models.import_model(MLFLOW_SAMPLES / "shift.tar", name="shift")
     assert model.framework == "picklable"
     assert model.info.context.framework_versions == {"cloudpickle": "3.1.2"}
     with pytest.raises(UntrustedModelError) as caught:
@@ -74,7 +78,7 @@ def test_a_custom_python_model_of_mlflow_s_gets_its_artifacts_without_mlflow() -
 @without_mlflow
 def test_a_model_that_needs_more_of_mlflow_says_so() -> None:
     """A function with type hints is wrapped by MLflow's own code."""
-    model = models.import_model(SAMPLES / "mlflow" / "double.zip", name="double")
+    model = models.import_model(MLFLOW_SAMPLES / "double.zip", name="double")
     with pytest.raises(PicklingError, match="'mlflow', which is not installed"):
         model.load(trust=True)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +26,20 @@ FORMATS = ["tiffin", "tar", "tar.gz", "tar.xz", "zip", "folder"]
 def unsigned(model: Model, number: int = 1) -> bytes:
     """Return a bundle about a model that nobody has signed."""
     return write_bundle(make_statement(model.info), b"nobody %d" % number, "")
+
+
+def fill(model: Model, end: int, first: int = 0) -> None:
+    """Let the store keep signatures by nobody."""
+    for number in range(first, end):
+        models.default_store().add_attestation(model.info, unsigned(model, number))
+
+
+def digest(model: Model) -> str:
+    return model.info.content_digest.removeprefix("sha256:")
+
+
+def kept(model: Model) -> list[bytes]:
+    return models.default_store().attestations(model.info.content_digest)
 
 
 def pack(target: Path, members: dict[str, bytes]) -> Path:
@@ -116,7 +133,7 @@ def test_a_signature_that_does_not_belong_to_the_model_is_refused(
     assert caught.value.member == "model.sig"
     assert models.list() == []
     assert list(Path(models.default_store().layout.staging).iterdir()) == []
-    assert not Path(models.default_store().layout.signatures).exists()
+    assert not any(Path(models.default_store().layout.signatures).glob("*"))
 
 
 @pytest.mark.parametrize("name", ["model.1.sig", "model.17.sig", "model.02.sig", "MODEL.SIG", "x/model.sig", "a.sig"])
@@ -153,12 +170,77 @@ def test_a_model_with_files_of_these_names_travels_as_ever(
 def test_a_store_keeps_some_signatures_of_a_content_and_no_more(model: Model) -> None:
     """Whoever can make signatures cannot fill a disk; the error says where they lie."""
     store = models.default_store()
-    for number in range(MAX_SIGNATURES):
-        store.add_attestation(model.info, unsigned(model, number))
+    fill(model, MAX_SIGNATURES)
     with pytest.raises(TooManySignaturesError, match="has 16 signatures already") as caught:
         store.add_attestation(model.info, unsigned(model, 99))
     assert len(list(Path(caught.value.path).iterdir())) == MAX_SIGNATURES == len(SIGNATURE_NAMES)
     assert not store.add_attestation(model.info, unsigned(model, 0))
+
+
+def test_junk_keeps_no_good_signature_out(
+    model: Model, key: Any, store_home: Path, trusting: Callable[..., None]
+) -> None:
+    """One of a trusted key's takes the place of one that proves nothing; so does what is signed here, with any key."""
+    fill(model, MAX_SIGNATURES)
+    models.sign("team-a", key.private)
+    assert models.verify_signature("team-a", key.public)[0].result == "good"
+    [bundle] = [
+        data
+        for data in kept(model)
+        if b"nobody" not in base64.b64decode(json.loads(data)["dsseEnvelope"]["signatures"][0]["sig"])
+    ]
+    store = models.default_store()
+    Path(store.layout.signatures, digest(model), f"{hashlib.sha256(bundle).hexdigest()}.json").unlink()
+    fill(model, MAX_SIGNATURES + 1, first=MAX_SIGNATURES)
+    with pytest.raises(TooManySignaturesError):
+        store.add_attestation(model.info, bundle)
+    trusting(store_home, {"team-*": key.public})
+    assert store.add_attestation(model.info, bundle)
+    assert bundle in kept(model)
+    assert len(kept(model)) == MAX_SIGNATURES
+
+
+def test_junk_on_a_remote_keeps_no_good_signature_out(
+    model: Model, key: Any, tmp_path: Path, elsewhere: Callable[[], Path], trusting: Callable[..., None]
+) -> None:
+    """However it sorts, and whether the key was trusted before the first pull or only before the second."""
+    models.sign("team-a", key.private)
+    junk = [write_bundle(make_statement(model.info), b"junk %d" % number, "") for number in range(40)]
+    url = f"file://{tmp_path}/remote"
+    models.push("team-a", url)
+    [folder] = (tmp_path / "remote").rglob("signatures/*")
+    for number, data in enumerate(junk):
+        (folder / f"{number:064}.json").write_bytes(data)
+    (folder / f"{0:063}x.json").write_bytes(b" " * (2 << 20))
+    home = elsewhere()
+    with pytest.warns(StoreWarning, match=r"Of the signatures of 'team-a:1' 25 were left out.*\[\[trust.keys\]\]"):
+        models.pull("team-a:1", url)
+    trusting(home, {"team-*": key.public})
+    with pytest.warns(StoreWarning, match="were left out"):
+        models.pull("team-a:1", url)
+    assert models.verify_signature("team-a")[0].result == "good"
+    assert tiffin.load("team-a").answer == 42
+
+
+def test_junk_in_an_archive_keeps_no_good_signature_out(
+    model: Model, key: Any, tmp_path: Path, elsewhere: Callable[[], Path], trusting: Callable[..., None]
+) -> None:
+    """What does not fit is told, and ends no import; an export with too few names takes those that prove something."""
+    models.sign("team-a", key.private)
+    models.export_model("team-a", tmp_path / "signed.tar")
+    home = elsewhere()
+    trusting(home, {"team-*": key.public})
+    folder = Path(models.default_store().layout.signatures, digest(model))
+    folder.mkdir(parents=True)
+    for number in range(20):
+        data = unsigned(model, number)
+        (folder / f"{hashlib.sha256(data).hexdigest()}.json").write_bytes(data)
+    more = pack(tmp_path / "more.tar", {**unpack(tmp_path / "signed.tar"), "model.2.sig": unsigned(model, 99)})
+    with pytest.warns(StoreWarning, match="Of the signatures of 'team-a:1' 1 were left out"):
+        models.import_model(more)
+    assert tiffin.load("team-a").answer == 42
+    models.export_model("team-a", tmp_path / "again.tar")
+    assert unpack(tmp_path / "again.tar")["model.sig"] == unpack(tmp_path / "signed.tar")["model.sig"]
 
 
 def test_signatures_travel_with_push_and_pull_and_junk_is_passed_over(
@@ -168,9 +250,11 @@ def test_signatures_travel_with_push_and_pull_and_junk_is_passed_over(
     models.default_store().add_attestation(model.info, unsigned(model))
     models.push("team-a", f"file://{tmp_path}/remote")
     [folder] = (tmp_path / "remote").rglob("signatures/*")
-    (folder / f"{'0' * 64}.json").write_bytes(b"junk")
+    for number in range(5):
+        (folder / f"{number:064}.json").write_bytes(b"junk %d" % number)
     elsewhere()
-    with pytest.warns(StoreWarning, match=r"a signature of 'team-a:1' on .* is not a signature.* It was left out"):
+    told = r"a signature of 'team-a:1' on .* is not a signature.* It was left out, and so were 2 more"
+    with pytest.warns(StoreWarning, match=told):
         models.pull("team-a:1", f"file://{tmp_path}/remote")
     assert models.default_store().attestations(model.info.content_digest) == [unsigned(model)]
 

@@ -28,6 +28,19 @@ def test_sign_and_verify(model: Model, key: Any) -> None:
     assert [check["result"] for check in found] == ["good"]
 
 
+def test_a_content_that_was_signed_under_another_name_is_told_so(
+    store_home: Path, model: Model, key: Any, tmp_path: Path, elsewhere: Any
+) -> None:
+    """A name is not under a signature: whoever can rename a model must not have the signer's word for its name."""
+    run("models", "sign", "team-a", "--key", key.private)
+    models.export_model("team-a", tmp_path / "a.tar")
+    elsewhere()
+    models.import_model(tmp_path / "a.tar", name="team-prod:6")
+    told = run("models", "verify-signature", "team-prod", "--key", key.public)
+    assert told.exit_code == 0
+    assert f"The content of team-prod:6 is what {key.public} signed as 'team-a:1', not under this tag" in told.output
+
+
 def test_a_signature_in_a_file_of_its_own(model: Model, key: Any, tmp_path: Path) -> None:
     """Written beside, and verified from there."""
     run("models", "sign", "team-a", "--key", key.private, "--signature", tmp_path / "a.sig")

@@ -108,6 +108,24 @@ def test_a_certificate_is_no_key_and_the_error_says_how_to_get_it(key: Any, tmp_
         read_public_key(path)
 
 
+def test_a_file_of_several_keys_is_refused_since_only_one_would_count(
+    new_key: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Whoever trusts such a file would believe that both are trusted; so with private keys."""
+    one, two = new_key("one"), new_key("two")
+    both = tmp_path / "both.pem"
+    for read, first, second in (
+        (read_public_key, one.public, two.public),
+        (read_private_key, one.private, two.private),
+        (read_private_key, one.private, one.public),
+    ):
+        both.write_bytes(first.read_bytes() + second.read_bytes())
+        with pytest.raises(
+            SigningError, match=r"both\.pem cannot be used: it holds 2 keys\. Give a file that holds one key"
+        ):
+            read(both)
+
+
 def test_a_key_is_named_by_what_sha256sum_prints_of_its_file(key: Any) -> None:
     """So people can compare it by other means."""
     import hashlib

@@ -48,6 +48,16 @@ def test_an_estimator_of_another_release_is_told(old: bytes, made: Any) -> None:
     assert said[0] == said[1] != []
 
 
+def test_a_release_that_is_no_text_is_refused(made: Any) -> None:
+    """Unpickling shows it in a warning, which asks an estimator that is not finished for its parameters."""
+    text = sklearn.__version__.encode()
+    data = pickle.dumps(StandardScaler().fit(np.ones((3, 2))), 3)
+    said = b"X" + len(text).to_bytes(4, "little") + text
+    assert made(data.replace(said, b"X\x01\0\0\x001")).n_features_in_ == 2
+    with pytest.raises(Unfollowable, match="its _sklearn_version is no text"):
+        made(data.replace(said, b"K\x07"))
+
+
 def test_a_state_of_two_estimators_is_refused(made: Any) -> None:
     """Unpickling takes the version out of it for the first, and gives the second none."""
     scaler = StandardScaler().fit(np.ones((3, 2)))

@@ -21,9 +21,13 @@ import tiffin
 from tiffin import models
 from tiffin.exceptions import BrokenPluginError, ForeignModelError, UntrustedModelError
 
-SAMPLES = Path(__file__).resolve().parents[3] / "tests" / "data" / "foreign"
-BENTOML = json.loads((SAMPLES / "bentoml" / "expected.json").read_text(encoding="utf-8"))
-MLFLOW = json.loads((SAMPLES / "mlflow" / "expected.json").read_text(encoding="utf-8"))
+pytest.importorskip("tiffin_bentoml", reason="what knows BentoML's models is a plugin of its own")
+pytest.importorskip("tiffin_mlflow", reason="what knows MLflow's models is a plugin of its own")
+
+PLUGINS = Path(__file__).resolve().parents[2]
+BENTOML_SAMPLES, MLFLOW_SAMPLES = (PLUGINS / tool / "tests" / "data" for tool in ("bentoml", "mlflow"))
+BENTOML = json.loads((BENTOML_SAMPLES / "expected.json").read_text(encoding="utf-8"))
+MLFLOW = json.loads((MLFLOW_SAMPLES / "expected.json").read_text(encoding="utf-8"))
 needs_skops = pytest.mark.skipif(importlib.util.find_spec("skops") is None, reason="skops, an extra, is not installed")
 pytestmark = [
     pytest.mark.filterwarnings("ignore::tiffin.exceptions.NotKeptWarning"),
@@ -39,7 +43,7 @@ pytestmark = [
 )
 def test_an_estimator_of_bentoml_s_answers_as_it_did_there(container: str) -> None:
     """Every container; unasked, since all that the joblib file imports is on the list."""
-    model = models.import_model(SAMPLES / "bentoml" / container)
+    model = models.import_model(BENTOML_SAMPLES / container)
     assert model.framework == "sklearn"
     assert models.inspect(model.tag).verdict == "allowed"
     loaded = model.load()
@@ -51,7 +55,7 @@ def test_an_estimator_of_bentoml_s_answers_as_it_did_there(container: str) -> No
 
 def test_an_estimator_of_bentoml_s_runs_for_many_callers() -> None:
     """Its signatures say that calls may be merged, and they are."""
-    model = models.import_model(SAMPLES / "bentoml" / "iris.bentomodel")
+    model = models.import_model(BENTOML_SAMPLES / "iris.bentomodel")
     with model.to_runner() as runner:
         assert runner.predict.run(np.array(BENTOML["rows"])).tolist() == BENTOML["predict"]
 
@@ -59,7 +63,7 @@ def test_an_estimator_of_bentoml_s_runs_for_many_callers() -> None:
 @pytest.mark.parametrize("sample", [pytest.param("skops", marks=needs_skops), "pickle.zip", "cloudpickle.tar.gz"])
 def test_an_estimator_of_mlflow_s_answers_as_it_did_there(sample: str) -> None:
     """By each of its three formats, as its record says."""
-    model = models.import_model(SAMPLES / "mlflow" / sample, name="iris")
+    model = models.import_model(MLFLOW_SAMPLES / sample, name="iris")
     assert model.framework == "sklearn"
     assert models.inspect(model.tag).verdict == "allowed"
     loaded = model.load()
@@ -72,7 +76,7 @@ def test_an_estimator_of_mlflow_s_answers_as_it_did_there(sample: str) -> None:
 
 def test_an_imported_estimator_is_exported_and_comes_back_the_same(tmp_path: Path) -> None:
     """As any version."""
-    model = models.import_model(SAMPLES / "bentoml" / "iris.bentomodel")
+    model = models.import_model(BENTOML_SAMPLES / "iris.bentomodel")
     other = tiffin.ModelStore(tmp_path / "other")
     again = models.import_model(models.export_model(model, tmp_path), store=other)
     assert again.info.content_digest == model.info.content_digest
@@ -178,7 +182,7 @@ def test_a_file_of_skops_without_a_schema_or_no_zip_needs_trust(skops_file: Any,
 @needs_skops
 def test_skops_makes_nothing_that_was_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should the list and skops ever differ, the load of a trusted file stops."""
-    model = models.import_model(SAMPLES / "mlflow" / "skops", name="iris")
+    model = models.import_model(MLFLOW_SAMPLES / "skops", name="iris")
     monkeypatch.setattr("skops.io.get_untrusted_types", lambda file: ["os.system"])
     with pytest.raises(UntrustedModelError, match=r"os\.system"):
         model.load(trust=True)
@@ -187,7 +191,7 @@ def test_skops_makes_nothing_that_was_not_listed(monkeypatch: pytest.MonkeyPatch
 def test_without_skops_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The import goes well all the same."""
     monkeypatch.setitem(__import__("sys").modules, "skops.io", None)
-    model = models.import_model(SAMPLES / "mlflow" / "skops", name="iris")
+    model = models.import_model(MLFLOW_SAMPLES / "skops", name="iris")
     with pytest.raises(BrokenPluginError, match=r"pip install 'tiffin-sklearn\[skops\]'"):
         model.load(trust=True)
 
@@ -195,7 +199,7 @@ def test_without_skops_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch
 def test_what_skops_wrote_is_built_without_skops(monkeypatch: pytest.MonkeyPatch) -> None:
     """An untrusted file is read by the adapter and built by core, so that skops is not needed for it."""
     monkeypatch.setitem(__import__("sys").modules, "skops.io", None)
-    model = models.import_model(SAMPLES / "mlflow" / "skops", name="iris")
+    model = models.import_model(MLFLOW_SAMPLES / "skops", name="iris")
     assert model.load().predict(MLFLOW["rows"]).tolist() == MLFLOW["predict"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tiffin.archives._reader import Reader
@@ -12,13 +13,22 @@ from tiffin.archives._writer import Member
 from tiffin.exceptions import BadSignatureError
 from tiffin.info import ModelInfo, attestation_names, max_attestation_size
 from tiffin.places import PIECE
-from tiffin.plugins import check_attestation
+from tiffin.plugins import check_attestation, proves
 from tiffin.store import ModelStore
 
 
-def attestation_members(store: ModelStore, info: ModelInfo) -> Iterator[Member]:
-    """Yield the attestations of a model's content as members of an archive; as many as there are names for."""
-    for name, data in zip(attestation_names(info.files), store.attestations(info.compute_digest()), strict=False):
+def attestation_members(store: ModelStore, info: ModelInfo, version: Path) -> Iterator[Member]:
+    """Yield the attestations of a model's content as members of an archive; as many as there are names for.
+
+    Args:
+        store: the store.
+        info: the model's record.
+        version: the version's folder.
+    """
+    names, found = attestation_names(info.files), store.attestations(info.compute_digest())
+    if len(found) > len(names):
+        found.sort(key=lambda data: not proves(info, version, data))
+    for name, data in zip(names, found, strict=False):
         yield Member(name, len(data), functools.partial(io.BytesIO, data))
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from tiffin.archives._attested import attestation_members
 from tiffin.archives._formats import FORMATS, NOT_WRITTEN, check_format, format_of_name
-from tiffin.archives._paths import Paths
 from tiffin.archives._writer import Member, write_archive
 from tiffin.exceptions import ArchiveError
-from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, render_record
+from tiffin.files import unreadable
+from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, Paths, render_record
 from tiffin.model import Model, accepted_info
 from tiffin.places import (
     PIECE,
@@ -28,10 +28,10 @@ from tiffin.places import (
     exists_error,
     is_url,
     open_target,
-    parents,
     redact,
     told,
 )
+from tiffin.places import parents as made_parents
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
 
@@ -47,6 +47,7 @@ def export_model(
     passwd: str | None = None,
     params: Mapping[str, Any] | None = None,
     force: bool = False,
+    parents: bool = False,
     progress: Progress | None = None,
     store: ModelStore,
 ) -> str:
@@ -63,6 +64,7 @@ def export_model(
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.
         force: whether a file that exists is replaced.
+        parents: whether missing folders above a local path are made.
         progress: told how far it is.
         store: the store.
 
@@ -84,9 +86,9 @@ def export_model(
     progress.start(f"Exporting {model.tag}", info.size)
     members = _members(model, info, store, progress)
     if kind == "folder":
-        _write_folder(Path(target).expanduser(), members, force=force)
+        _write_folder(Path(target).expanduser(), members, force=force, make_parents=parents)
     else:
-        with open_target(target, params, size=info.size, replace=force) as file:
+        with open_target(target, params, size=info.size, replace=force, make_parents=parents) as file:
             write_archive(file, kind, members)
     return redact(target)
 
@@ -127,7 +129,7 @@ def _members(model: Model, info: ModelInfo, store: ModelStore, progress: Progres
     # The record comes first, so that a reader knows what must follow before it unpacks anything.
     record = render_record(info)
     yield Member(RECORD_NAME, len(record), lambda: io.BytesIO(record))
-    yield from attestation_members(store, info)
+    yield from attestation_members(store, info, model.path)
     for path, entry in sorted(info.files.items()):
         yield Member(path, entry.size, functools.partial(_checked, model, path, entry, progress))
 
@@ -138,6 +140,8 @@ def _checked(model: Model, path: str, entry: FileEntry, progress: Progress) -> I
         source = (model.path / path).open("rb", buffering=0)
     except FileNotFoundError as error:
         raise _changed(model, path) from error
+    except PermissionError as error:
+        raise unreadable(f"The model '{model.tag}'", error, str(model.path)) from error
     with source, Digest(entry.size) as digest:
         if os.fstat(source.fileno()).st_size != entry.size:
             raise _changed(model, path)
@@ -182,12 +186,12 @@ def _check_paths(info: ModelInfo, model: Model) -> None:
             )
 
 
-def _write_folder(final: Path, members: Iterator[Member], *, force: bool) -> None:
+def _write_folder(final: Path, members: Iterator[Member], *, force: bool, make_parents: bool) -> None:
     if os.path.lexists(final) and not force:
         raise exists_error(str(final))
     temporary = final.with_name(f".{final.name[:200]}.{uuid.uuid4().hex[:8]}.part")
     before = temporary.with_suffix(".old")
-    with told(str(final), "write"), parents(final):
+    with told(str(final), "write"), made_parents(final, str(final), make=make_parents):
         try:
             for member in members:
                 path = temporary / member.path

@@ -20,11 +20,15 @@ from tiffin.archives._recognising import Found, find_foreign, is_foreign_record
 from tiffin.archives._rules import Entry
 from tiffin.exceptions import ArchiveError, DamagedArchiveError, ModelExistsError, NotKeptWarning, RecordError
 from tiffin.files import WriteLedger, start_writeback
-from tiffin.info import MAX_RECORD, RECORD_NAME, ModelInfo, read_foreign_record
+from tiffin.info import MAX_RECORD, RECORD_NAME, ModelInfo, is_system_file, read_foreign_record
 from tiffin.model import Model
 from tiffin.places import PIECE, WRITEBACK, Digest, Progress, Silent, compose, is_url, open_source, redact, write_all
+from tiffin.showing import shown
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
+
+_SHOWN = 5
+"""Files that are named where some are passed over."""
 
 
 def import_model(
@@ -43,14 +47,14 @@ def import_model(
     progress: Progress | None = None,
     store: ModelStore,
 ) -> Model:
-    """Read one archive or folder that `export_model` wrote, or BentoML, or MLflow, and store it as a version.
+    """Read one archive or folder that `export_model` wrote, or a tool that a plugin reads, and store it as a version.
 
     Streams: holds no more than some MiB in memory and makes no second copy on disk. Everything is checked before the
     version is published; an error leaves the store as it was.
 
     Args:
         path: a file, a folder, or a URL that fsspec opens.
-        input_format: not needed: archives are known by their first bytes. Kept for programs written for BentoML.
+        input_format: not needed: archives are known by their first bytes. Kept for programs that give it.
         name: another name, or `name:version`, to store it under.
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.
@@ -66,13 +70,14 @@ def import_model(
     Raises:
         UnsafeArchiveError: a member of the archive was refused; it is named.
         DamagedArchiveError: the archive is cut off or damaged, or holds other content than its record says.
-        ForeignModelError: another tool wrote it, and no installed adapter reads it, or it has no name.
+        ForeignModelError: another tool wrote it, and no installed plugin knows it, no adapter reads it, or it has no name.
         ArchiveError: it cannot be read.
         ModelExistsError: the version exists, and `force` is false.
         StorageFullError, ReadOnlyStoreError: the store's disk refused.
 
     Warns:
-        NotKeptWarning: another tool wrote it, and some of what it said is not kept.
+        NotKeptWarning: another tool wrote it, and some of what it said is not kept; or there are files of Finder or Explorer,
+            which are passed over.
     """
     source = compose(path, protocol=protocol, user=user, passwd=passwd, subpath=subpath)
     _check_outside(source, store)
@@ -82,19 +87,22 @@ def import_model(
         unpacking = _Unpacking(folder, reader, progress, lambda info: _claim(store, _renamed(info, name), force=force))
         for entry in entries:
             unpacking.add(entry)
+        unpacking.tidy()
         origin = f"imported from {redact(source)}"
         foreign = unpacking.find_foreign()
         if foreign is None:
             info, ledger = unpacking.finish()
             info = _renamed(info, name)
             _claim(store, info, force=force)
-            for member, data in unpacking.attestations.items():
-                store.add_attestation(info, data, path=member)
-            return store.adopt(folder, info, ledger, origin=origin, overwrite=force)
+            store.take_attestations(info, unpacking.attestations.items())
+            model = store.adopt(folder, info, ledger, origin=origin, overwrite=force)
+            unpacking.warn()
+            return model
         digests = {path: sha256 for path, (_, sha256) in unpacking.found.items()}
         placed = place(foreign, folder, digests, reader, name=name, as_files=as_files)
         _claim(store, placed.info, force=force)
         model = store.adopt(folder, placed.info, placed.ledger, origin=f"{origin}, {placed.origin}", overwrite=force)
+    unpacking.warn()
     if placed.lost:
         _warn(model, placed.lost)
     return model
@@ -159,6 +167,7 @@ class _Unpacking:
         self.found: dict[str, tuple[int, str]] = {}
         self.ledger = WriteLedger()
         self.attestations: dict[str, bytes] = {}
+        self.passed: list[str] = []
         self._started = False
 
     def add(self, entry: Entry) -> None:
@@ -173,6 +182,9 @@ class _Unpacking:
             listed = self.info.files.get(entry.path)
             if listed is None and is_attestation(entry.path, self.info):
                 self._add_attestation(entry, self.info)
+                return
+            if listed is None and is_system_file(entry.path):
+                self.passed.append(entry.path)
                 return
             if listed is None:
                 raise self.reader.refuse(entry.path, "model.yaml does not list it")
@@ -220,16 +232,62 @@ class _Unpacking:
             text += piece
             if len(text) > MAX_RECORD:
                 raise self.reader.refuse(entry.path, f"it is longer than {MAX_RECORD} bytes")
-        if is_foreign_record(bytes(text), RECORD_NAME):
-            return bytes(text)
+        return None if self._take_record(bytes(text), entry.path) else bytes(text)
+
+    def _take_record(self, text: bytes, member: str) -> bool:
+        """Take a record; tells whether it is one, and not another tool's."""
         try:
-            self.info = read_foreign_record(bytes(text), f"{RECORD_NAME} of {self.reader.path}")
+            self.info = read_foreign_record(text, f"{member} of {self.reader.path}")
         except RecordError as error:
-            raise self.reader.damaged(error.what, RECORD_NAME) from error
+            if is_foreign_record(text, self.reader):
+                return False
+            raise self.reader.damaged(error.what, member) from error
         # What cannot be published need not be fetched.
         self.claim(self.info)
         self._start(self.info)
-        return None
+        return True
+
+    def tidy(self) -> None:
+        """Lift a model out of the one folder that an archive holds, and pass over what desktops have added to it."""
+        tops = {path.partition("/")[0] for path in self.found if not is_system_file(path)}
+        record = f"{min(tops, default='')}/{RECORD_NAME}"
+        if self.info is None and len(tops) == 1 and self.found.get(record, (MAX_RECORD + 1,))[0] <= MAX_RECORD:
+            text = Path(self.folder, record).read_bytes()
+            if self._take_record(text, record):
+                self._lift(tops.pop())
+        for path in [path for path in self.found if is_system_file(path)]:
+            if self.info is None or path not in self.info.files:
+                self._pass_over(path)
+
+    def _lift(self, top: str) -> None:
+        for path in [path for path in self.found if not path.startswith(f"{top}/")]:
+            self._pass_over(path)
+        del self.found[f"{top}/{RECORD_NAME}"]
+        os.unlink(f"{self.folder}/{top}/{RECORD_NAME}")
+        aside = f"{self.folder}.lifted"  # in it there may be something of its own name
+        os.rename(f"{self.folder}/{top}", aside)
+        for name in os.listdir(aside):
+            os.rename(f"{aside}/{name}", f"{self.folder}/{name}")
+        os.rmdir(aside)
+        self.found = {path.removeprefix(f"{top}/"): found for path, found in self.found.items()}
+        for path, (_, sha256) in self.found.items():
+            self.ledger.record(f"{self.folder}/{path}", sha256, synced=True)
+
+    def _pass_over(self, path: str) -> None:
+        os.unlink(f"{self.folder}/{path}")
+        with contextlib.suppress(OSError):  # it holds others
+            os.removedirs(os.path.dirname(f"{self.folder}/{path}"))
+        del self.found[path]
+        self.passed.append(path)
+
+    def warn(self) -> None:
+        """Name what was passed over."""
+        if self.passed:
+            names = ", ".join(shown(repr(path)) for path in self.passed[:_SHOWN])
+            more = f" and {len(self.passed) - _SHOWN} more" if len(self.passed) > _SHOWN else ""
+            what = f"Passed over in {self.reader.path}: {names}{more}"
+            text = f"{what}. A desktop has left that there; it is none of the model"
+            warnings.warn(NotKeptWarning(text, tuple(self.passed)), stacklevel=4)
 
     def _start(self, info: ModelInfo | None) -> None:
         if not self._started:
@@ -241,7 +299,7 @@ class _Unpacking:
         if self.info is None:
             raise DamagedArchiveError(
                 f"{self.reader.path} holds no {RECORD_NAME}",
-                why="It is not a model that Tiffin exported, nor BentoML or MLflow, or it is cut off",
+                why="It is not a model that Tiffin exported, nor one that an installed plugin knows, or it is cut off",
                 path=self.reader.path,
                 member=RECORD_NAME,
             )

@@ -12,15 +12,22 @@ from typing import Any
 
 import attrs
 
-from tiffin.archives._description import MAX_LOST, Description, text_of
-from tiffin.archives._paths import Paths
 from tiffin.archives._recognising import Found
 from tiffin.archives._rules import Checks
 from tiffin.exceptions import ForeignModelError, InvalidTagError
 from tiffin.files import WriteLedger
-from tiffin.info import RECORD_NAME, ModelContext, ModelInfo, ObjectEntry, check_metadata, options_from, options_to_dict
+from tiffin.info import (
+    RECORD_NAME,
+    ModelContext,
+    ModelInfo,
+    ObjectEntry,
+    Paths,
+    check_metadata,
+    options_from,
+    options_to_dict,
+)
 from tiffin.inspection import pickled_keys
-from tiffin.plugins import Adapter, ForeignModel, ForeignReading, find_reader, registry
+from tiffin.plugins import Adapter, ForeignDescription, ForeignModel, ForeignReading, find_reader, registry
 from tiffin.showing import shown
 from tiffin.signatures import normalise_signatures
 from tiffin.tags import Tag, new_version
@@ -90,7 +97,7 @@ def place(
     return Imported(info, ledger, f"made by {by}, which gave it no digests", lost)
 
 
-def _tag(described: Description, name: str | Tag | None, checks: Checks) -> Tag:
+def _tag(described: ForeignDescription, name: str | Tag | None, checks: Checks) -> Tag:
     given = Tag.parse(name) if name is not None else None
     if given is None and not described.name:
         raise ForeignModelError(
@@ -112,7 +119,7 @@ def _tag(described: Description, name: str | Tag | None, checks: Checks) -> Tag:
         ) from error
 
 
-def _reader(described: Description, checks: Checks) -> tuple[ForeignModel, Adapter, ForeignReading]:
+def _reader(described: ForeignDescription, checks: Checks) -> tuple[ForeignModel, Adapter, ForeignReading]:
     reader = find_reader(described.models)
     if reader is not None:
         return reader
@@ -180,7 +187,7 @@ def _free(paths: Any) -> str:
     return next(name for name in (f"moving-{number}" for number in range(len(used) + 1)) if name not in used)
 
 
-def _objects(described: Description, folder: str, moves: Mapping[str, str]) -> dict[str, ObjectEntry]:
+def _objects(described: ForeignDescription, folder: str, moves: Mapping[str, str]) -> dict[str, ObjectEntry]:
     if not described.objects:
         return {}
     path = moves[described.objects]
@@ -193,7 +200,7 @@ def _objects(described: Description, folder: str, moves: Mapping[str, str]) -> d
 
 
 def _info(
-    described: Description,
+    described: ForeignDescription,
     tag: Tag,
     reader: tuple[ForeignModel, Adapter, ForeignReading] | None,
     *,
@@ -210,7 +217,7 @@ def _info(
     else:
         model, adapter, reading = reader
         framework = adapter.name
-        described.facts["flavor" if described.tool == "MLflow" else "module"] = model.kind
+        described.facts[described.kind_field] = model.kind
         versions = _versions(adapter, {**described.versions, **reading.versions})
         if reading.signatures is not None:
             signatures = normalise_signatures(reading.signatures, {})
@@ -241,7 +248,7 @@ def _versions(adapter: Adapter, versions: Mapping[str, Any]) -> dict[str, str]:
     # Only what the adapter itself would record: each name is looked up among what is installed at every load.
     names = [name for one in adapter.info.distributions for name in ([one] if isinstance(one, str) else one)]
     known = {_canonical(name): name for name in names}
-    found = {known.get(_canonical(name), ""): text_of(version) for name, version in versions.items()}
+    found = {known.get(_canonical(name), ""): ForeignDescription.text_of(version) for name, version in versions.items()}
     return {name: version for name, version in found.items() if name and version}
 
 
@@ -250,7 +257,7 @@ def _canonical(name: str) -> str:
 
 
 def _options(
-    described: Description, adapter: Adapter, reading: ForeignReading, signatures: Mapping[str, Any]
+    described: ForeignDescription, adapter: Adapter, reading: ForeignReading, signatures: Mapping[str, Any]
 ) -> dict[str, Any]:
     options: dict[str, Any] = dict(reading.options)
     partial = {}
@@ -264,15 +271,15 @@ def _options(
     return options_to_dict(options_from(adapter.info.options, options))
 
 
-def _key(described: Description) -> str:
+def _key(described: ForeignDescription) -> str:
     key = described.tool.lower()
     while key in described.metadata:  # the user's own field of that name stays what it is
         key += "_"
     return key
 
 
-def _with_facts(described: Description) -> dict[str, Any]:
+def _with_facts(described: ForeignDescription) -> dict[str, Any]:
     facts = {"version": described.tool_version, **{name: fact for name, fact in described.facts.items() if fact}}
     if described.lost:
-        facts["not_kept"] = [shown(text) for text in described.lost[:MAX_LOST]]
+        facts["not_kept"] = [shown(text) for text in described.lost[: described.MAX_LOST]]
     return check_metadata({**described.metadata, _key(described): facts})

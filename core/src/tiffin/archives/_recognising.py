@@ -8,11 +8,11 @@ from typing import Any
 
 import attrs
 
-from tiffin.archives import _bentoml, _mlflow
-from tiffin.archives._description import Description
 from tiffin.archives._rules import Checks
-from tiffin.exceptions import RecordError
-from tiffin.info import MAX_RECORD, check_yaml
+from tiffin.exceptions import ForeignModelError, HookError, PluginConflictError, RecordError
+from tiffin.hints import install_hint, known
+from tiffin.info import MAX_RECORD, RECORD_NAME, check_yaml
+from tiffin.plugins import ForeignDescription, ForeignTool, foreign_tools
 
 _EXPANDED = 16 << 20
 """Characters that a record may stand for: PyYAML writes what stands in it twice as a reference."""
@@ -27,23 +27,28 @@ class Found:
         root: the folder that holds it, with "/" at its end; empty where that is the archive itself.
     """
 
-    description: Description
+    description: ForeignDescription
     root: str
 
 
-def is_foreign_record(text: bytes, path: str) -> bool:
-    """Tell whether this is another tool's model.yaml. One that cannot be read is not.
+def is_foreign_record(text: bytes, checks: Checks) -> bool:
+    """Tell whether a model.yaml that is not Tiffin's is that of another tool. One that cannot be read is not.
 
     Args:
         text: the file.
-        path: where it is from, for errors.
+        checks: names the archive in errors.
+
+    Raises:
+        ForeignModelError: it is that of a tool whose plugin is not installed.
     """
-    if b"module" not in text:
-        return False  # so that a long record of Tiffin's is not read twice
     try:
-        return _bentoml.is_record(_read(text, path))
+        data = _read(text, RECORD_NAME)
     except RecordError:
         return False
+    if any(tool.record == RECORD_NAME and tool.is_record(data) for tool in foreign_tools()):
+        return True
+    _check_installed(RECORD_NAME, data, checks)
+    return False
 
 
 def find_foreign(folder: str, files: Mapping[str, int], checks: Checks) -> Found | None:
@@ -57,7 +62,10 @@ def find_foreign(folder: str, files: Mapping[str, int], checks: Checks) -> Found
         checks: names the archive in errors.
 
     Raises:
-        DamagedArchiveError: there is a record that cannot be read.
+        DamagedArchiveError: there is a record that cannot be read, or that no tool would write.
+        ForeignModelError: it is a model of a tool whose plugin is not installed.
+        PluginConflictError: it is a model of two tools.
+        HookError: a plugin describes it wrongly.
     """
     root = ""
     tops = {path.split("/", 1)[0] for path in files}
@@ -68,16 +76,61 @@ def find_foreign(folder: str, files: Mapping[str, int], checks: Checks) -> Found
     def read(name: str) -> Any:
         return _parse(_load(Path(folder, root + name), root + name, checks), root + name, checks)
 
-    if _bentoml.RECORD in inner:
-        data = read(_bentoml.RECORD)
-        return Found(_bentoml.describe(data, inner), root) if _bentoml.is_record(data) else None
-    if _mlflow.RECORD in inner:
-        data = read(_mlflow.RECORD)
-        if not _mlflow.is_record(data):
-            raise checks.damaged("it names no flavors", root + _mlflow.RECORD)
-        registered = read(_mlflow.REGISTERED) if _mlflow.REGISTERED in inner else {}
-        return Found(_mlflow.describe(data, inner, registered if isinstance(registered, dict) else {}), root)
-    return None
+    known_tools = foreign_tools()
+    names = {tool.record for tool in known_tools}
+    others = {key.partition(": ")[0] for key in known("records")}
+    records = {name: read(name) for name in sorted((names | others) & inner.keys())}
+    tools = [tool for tool in known_tools if tool.record in records and tool.is_record(records[tool.record])]
+    if not tools:
+        # A model.yaml below a folder may be Tiffin's own; what else has such a name is meant to be a record.
+        for name in sorted((names & records.keys()) - {RECORD_NAME}):
+            raise checks.damaged("it is not as the tool writes it that gives this name to its record", root + name)
+        for name, data in records.items():
+            _check_installed(root + name, data, checks)
+        return None
+    if len(tools) > 1:
+        raise _conflict(tools, checks)
+    [tool] = tools
+    notes = {name: read(name) for name in tool.notes if name in inner}
+    description = tool.describe(records[tool.record], inner, notes)
+    if not isinstance(description, ForeignDescription):
+        raise HookError(
+            f"{_plugin(tool)} describes the model in {checks.path} as {description!r}",
+            why="Nothing of it was imported",
+            fix="Return a tiffin.plugins.ForeignDescription",
+            plugin=_plugin(tool),
+        )
+    return Found(description, root)
+
+
+def _check_installed(path: str, data: Any, checks: Checks) -> None:
+    """Refuse a record of a tool that no installed plugin knows and that a package of Tiffin's own reads."""
+    name = path.rpartition("/")[2]
+    # One of Tiffin's own, damaged: those name a framework.
+    fields = data if isinstance(data, Mapping) and not (name == RECORD_NAME and "framework" in data) else ()
+    hint = next((hint for field in fields if (hint := install_hint(f"{name}: {field}", "records"))), "")
+    if hint:
+        raise ForeignModelError(
+            f"{checks.path} holds a model of another tool, as its {name} says, and the plugin that reads it is not installed",
+            why="Nothing of it was imported",
+            fix=hint,
+            path=checks.path, member=path, tool="", kinds=(),
+        )  # fmt: skip
+
+
+def _conflict(tools: list[ForeignTool], checks: Checks) -> PluginConflictError:
+    names = [_plugin(tool) for tool in tools]
+    return PluginConflictError(
+        f"{' and '.join(names)} both take what {checks.path} holds for a model of their tool's",
+        why="Which of them is meant cannot be told",
+        fix="Switch the plugin of the other one off: TIFFIN_DISABLE_PLUGINS=NAME; 'tiffin plugins list' has the names",
+        plugin=names[0],
+        distributions=tuple(names),
+    )
+
+
+def _plugin(tool: ForeignTool) -> str:
+    return type(tool).__module__.partition(".")[0]
 
 
 def _load(path: Path, member: str, checks: Checks) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import IO, NamedTuple
 
 from tiffin.archives._limits import FREE, Limits
-from tiffin.archives._paths import Paths
 from tiffin.exceptions import DamagedArchiveError, UnsafeArchiveError
+from tiffin.info import Paths
 from tiffin.showing import shown
 
 _OVERHEAD = 256 << 20
@@ -25,6 +25,11 @@ class Entry(NamedTuple):
     path: str
     size: int | None
     stream: IO[bytes]
+
+
+def without_dot(path: str) -> str:
+    """Return a path without the "./" that some programs put before each."""
+    return path.removeprefix("./")
 
 
 class Checks:
@@ -50,6 +55,13 @@ class Checks:
         wrong = self._paths.add(path, folder=folder)
         if wrong:
             raise self.refuse(path, wrong)
+
+    def check_folder(self, path: str) -> None:
+        """Take a folder's path; that of the folder which was packed ("./", as `tar c .` writes it) counts, and is none."""
+        if path in (".", "./"):
+            self.check_count(path)
+        else:
+            self.check_path(without_dot(path).rstrip("/") or path, folder=True)
 
     def check_count(self, path: str) -> None:
         """Count one more member, whatever it is, and refuse one too many."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from tiffin.archives._rules import Checks, Entry
+from tiffin.archives._rules import Checks, Entry, without_dot
 from tiffin.places import PIECE
 
 BLOCK = 512
@@ -78,24 +78,17 @@ class _Tar:
             if any(key.startswith("GNU.sparse.") for key in pax):
                 self._refuse(name, "it is a sparse file")
             long_name, pax = None, {}
-            path = name.removeprefix("./")
             if kind == b"5":
-                self._folder(path.rstrip("/"), name, size)
+                if size:
+                    self._refuse(name, "it is a folder with content")
+                self._checks.check_folder(name)
             elif kind in (b"0", b"\0"):
-                yield from self._file(path, size)
+                yield from self._file(without_dot(name), size)
             else:
                 self._refuse(name, f"it is {_KINDS.get(kind, f'of the unknown kind {kind!r}')}")
         if pax or long_name is not None:
             raise self._checks.damaged("no file follows its last header")
         self._end()
-
-    def _folder(self, path: str, name: str, size: int) -> None:
-        if size:
-            self._refuse(name, "it is a folder with content")
-        if path in ("", ".") and not name.startswith("/"):
-            self._checks.check_count(name)  # the folder that was packed, as `tar c .` writes it
-        else:
-            self._checks.check_path(path or name, folder=True)
 
     def _file(self, path: str, size: int) -> Iterator[Entry]:
         self._checks.check_path(path)

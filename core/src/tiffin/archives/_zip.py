@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tiffin.archives._rules import Checks, Entry
+from tiffin.archives._rules import Checks, Entry, without_dot
 from tiffin.places import PIECE
 
 _LOCAL, _CENTRAL, _DESCRIPTOR = b"PK\x03\x04", b"PK\x01\x02", b"PK\x07\x08"
@@ -84,14 +84,17 @@ class _Zip:
             raise self._checks.refuse(name, f"it is packed by the unknown method {method}")
         if method == 0 and (behind or packed != size):
             raise self._checks.refuse(name, "it is stored without packing, and where it ends is not stated")
-        self._checks.check_path(name.rstrip("/") if name.endswith("/") else name, folder=name.endswith("/"))
+        if name.endswith("/"):
+            self._checks.check_folder(name)
+        else:
+            self._checks.check_path(without_dot(name))
         content = _Content(self, name, method, None if behind else packed)
         if name.endswith("/"):
             if content.read(1):
                 raise self._checks.refuse(name, "it is a folder with content")
         else:
             self._checks.check_size(name, 0 if behind else size)
-            yield Entry(name, None if behind else size, content)  # type: ignore[arg-type]  # reads as IO[bytes] does
+            yield Entry(without_dot(name), None if behind else size, content)  # type: ignore[arg-type]  # reads as IO[bytes] does
         while content.read(PIECE):
             pass
         if behind:

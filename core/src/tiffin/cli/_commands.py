@@ -10,6 +10,7 @@ import click
 
 from tiffin.cli._output import say
 from tiffin.exceptions import HookError, PluginError, TiffinError
+from tiffin.hints import install_hint
 
 GROUPS = ("", "models", "plugins", "remotes")
 """Core's groups, "" being the outermost: those that a plugin's command may be of."""
@@ -22,15 +23,11 @@ class Commands(click.Group):
 
     Args:
         commands_at: name → "module:attribute".
-        extras: name of a command that one of core's extras brings → the extra.
     """
 
-    def __init__(
-        self, *args: Any, commands_at: Mapping[str, str], extras: Mapping[str, str] | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, commands_at: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._commands_at = commands_at
-        self._extras = extras or {}
 
     def own_commands(self) -> list[str]:
         """Return the names of core's commands."""
@@ -51,12 +48,11 @@ class Commands(click.Group):
             module, _, attribute = self._commands_at[cmd_name].partition(":")
             command: click.Command = getattr(import_module(module), attribute)
             return command
-        found = super().get_command(ctx, cmd_name) or _added(_path(ctx)).get(cmd_name)
-        if found is None and cmd_name in self._extras:
+        path = _path(ctx)
+        found = super().get_command(ctx, cmd_name) or _added(path).get(cmd_name)
+        if found is None and (hint := install_hint(f"{path} {cmd_name}".strip(), "commands")):
             raise click.UsageError(
-                f"'{cmd_name}' is a command of a plugin that is not installed, or is switched off. "
-                f"Try: pip install 'tiffin[{self._extras[cmd_name]}]'",
-                ctx,
+                f"'{cmd_name}' is a command of a plugin that is not installed, or is switched off. {hint}", ctx
             )
         return found
 

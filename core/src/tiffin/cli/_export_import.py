@@ -26,13 +26,14 @@ _WORTH_A_BAR = 8 << 20
     "--format", "output_format", metavar="FORMAT", help="tiffin, tar, tar.zst, tar.gz, tar.xz, zip or folder."
 )
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
-def export(tag: str, path: str, output_format: str | None, force: bool) -> None:
+@click.option("--parents", is_flag=True, help="Make the missing folders above PATH.")
+def export(tag: str, path: str, output_format: str | None, force: bool, parents: bool) -> None:
     """Write a version as one archive, to a file, a folder or any URL that fsspec opens (s3://, sftp://, ...).
 
     The format is that of the ending; in a folder the archive is called NAME-VERSION.tiffin.
     """
     with progress_bar() as progress:
-        written = api.export_model(tag, path, output_format, force=force, progress=progress)
+        written = api.export_model(tag, path, output_format, force=force, parents=parents, progress=progress)
     click.echo(f"Exported {api.get(tag).tag} to {written}")
 
 
@@ -47,8 +48,8 @@ def export(tag: str, path: str, output_format: str | None, force: bool) -> None:
 def import_archive(path: str, name: str | None, force: bool, as_files: bool, **limits: float | None) -> None:
     """Read an archive, from a file, a folder or a URL, and store it as a version.
 
-    Models that BentoML exported (.bentomodel) and models in MLflow's format are taken too, if an installed adapter reads
-    them; what of them is not kept is listed.
+    Models of other tools are taken too, if an installed plugin knows the tool and an installed adapter reads the files; what
+    of them is not kept is listed.
     """
     from tiffin.archives import Limits
 

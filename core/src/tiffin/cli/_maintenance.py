@@ -19,7 +19,7 @@ DAMAGE_FOUND = 5
 @output_option("table", "json", "yaml")
 @click.pass_context
 def verify(context: click.Context, tag: str | None, accept: bool, output: str) -> None:
-    """Read a version, or the whole store, again and compare it with its record.
+    """Read a version, all versions of a NAME, or the whole store again, and compare them with their records.
 
     Exits with 5 if something is not as it was saved. A damaged content is moved aside, so that no later save uses it.
     """
@@ -46,10 +46,11 @@ def verify(context: click.Context, tag: str | None, accept: bool, output: str) -
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
+@click.option("--trash", is_flag=True, help="Free deleted versions, too; they cannot be had back then.")
 @output_option("table", "json", "yaml")
-def gc(dry_run: bool, output: str) -> None:
+def gc(dry_run: bool, trash: bool, output: str) -> None:
     """Remove what no version needs: abandoned work, unused contents, aliases of what is gone."""
-    garbage = api.gc(dry_run=dry_run)
+    garbage = api.gc(dry_run=dry_run, trash=trash)
     if output != "table":
         import attrs
 
@@ -63,6 +64,7 @@ def gc(dry_run: bool, output: str) -> None:
         (garbage.aliases, "dangling alias", "dangling aliases"),
         (garbage.names, "empty name", ""),
         (garbage.partial, "content of a pull that broke off", "contents of pulls that broke off"),
+        (garbage.trash, "deleted version", ""),
     )
     parts = [count(len(items), noun, plural) for items, noun, plural in found if items]
     if not parts:
@@ -85,4 +87,7 @@ def du(name: str | None, output: str) -> None:
     rows = [[row.tag, read_size(row.own), read_size(row.shared)] for row in usage.versions]
     show_table(["TAG", "OWN", "SHARED"], rows, right=[1, 2])
     saved = usage.apparent - usage.total
-    click.echo(f"{read_size(usage.total)} on disk; sharing saves {read_size(saved)}.")
+    more = (
+        f" Emptying the trash would free {read_size(usage.trash)} more: tiffin models gc --trash" if usage.trash else ""
+    )
+    click.echo(f"{read_size(usage.total)} on disk; sharing saves {read_size(saved)}.{more}")

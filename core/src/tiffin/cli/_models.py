@@ -15,28 +15,33 @@ from tiffin.tags import Tag
 
 _HERE = "tiffin.cli._models:"
 _CARE = "tiffin.cli._maintenance:"
+_PAST = "tiffin.cli._past:"
 
 
 @click.command(
     cls=Commands,
     commands_at={
         "alias": _HERE + "alias",
-        "delete": _HERE + "delete",
+        "card": "tiffin.cli._comparing:card",
+        "delete": _PAST + "delete",
+        "diff": "tiffin.cli._comparing:diff",
         "du": _CARE + "du",
         "export": "tiffin.cli._export_import:export",
         "gc": _CARE + "gc",
         "get": _HERE + "get",
+        "history": _PAST + "history",
         "import": "tiffin.cli._export_import:import_archive",
         "inspect": "tiffin.cli._trust:inspect",
         "label": _HERE + "label",
         "list": _HERE + "list_models",
         "pull": "tiffin.cli._remotes:pull",
         "push": "tiffin.cli._remotes:push",
+        "trash": _PAST + "trash",
         "trust": "tiffin.cli._trust:trust",
+        "undelete": _PAST + "undelete",
         "untrust": "tiffin.cli._trust:untrust",
         "verify": _CARE + "verify",
     },
-    extras={"sign": "signing", "verify-signature": "signing"},
 )
 def models() -> None:
     """List, label, move, inspect and delete the models in the store.
@@ -50,21 +55,35 @@ def models() -> None:
 @click.argument("name", required=False, shell_complete=complete_name)
 @click.option("-l", "--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Only models with this label.")
 @click.option("-f", "--framework", help="Only models of this framework.")
+@click.option("--where", metavar="QUERY", help='As in: metadata.accuracy > 0.9 and labels.team == "ml".')
+@click.option("--sort", multiple=True, metavar="[-]FIELD", help="Sort by a field; with a hyphen the largest first.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N models.")
+@click.option("--columns", metavar="FIELD,…", help="Show these fields, too: metadata.accuracy,labels.team.")
 @output_option("table", "json", "yaml")
-def list_models(name: str | None, labels: tuple[str, ...], framework: str | None, output: str) -> None:
-    """List the models in the store, by name, newest first."""
+def list_models(
+    name: str | None, labels: tuple[str, ...], framework: str | None, columns: str | None, output: str, **chosen: Any
+) -> None:
+    """List the models in the store, by name, newest first.
+
+    Fields of a QUERY are name, version, framework, size, created, labels.KEY and metadata.KEY. They are compared by ==, !=,
+    <, <=, > and >= with numbers, "texts", true, false and null; a FIELD alone asks whether it is there. Comparisons are
+    joined by and, or, not and parentheses.
+    """
     wanted = {key: value if found else None for key, found, value in (label.partition("=") for label in labels)}
-    found = api.list(name, labels=wanted, framework=framework)
+    order = {**chosen, "sort": chosen["sort"] or None}
+    found = api.list(name, labels=wanted, framework=framework, **order)
     by_version = api.default_store().all_aliases()
+    fields = _columns(columns)
     if output != "table":
-        show_data([_summary(model, by_version) for model in found], output)
+        show_data([_summary(model, by_version, fields) for model in found], output)
         return
     if not found:
-        filtered = name or wanted or framework
+        filtered = name or wanted or framework or any(value not in (None, ()) for value in chosen.values())
         click.echo("No models fit." if filtered else f"No models in {api.default_store().path}.", err=True)
         return
     with_aliases = any((model.name, model.version) in by_version for model in found)
-    headers = ["TAG", "FRAMEWORK", "SIZE", "CREATED", *(["ALIASES"] if with_aliases else []), "LABELS"]
+    more = [field.text for field in fields]
+    headers = ["TAG", "FRAMEWORK", "SIZE", "CREATED", *(["ALIASES"] if with_aliases else []), *more, "LABELS"]
     rows = []
     for model in found:
         aliases = by_version.get((model.name, model.version), [])
@@ -76,13 +95,28 @@ def list_models(name: str | None, labels: tuple[str, ...], framework: str | None
                 read_size(model.size),
                 read_time(model.creation_time),
                 *([", ".join(aliases)] if with_aliases else []),
+                *(_shown_value(field.of(model)) for field in fields),
                 labels_text,
             ]
         )
     show_table(headers, rows, right=[2])
 
 
-def _summary(model: Model, by_version: dict[tuple[str, str], list[str]]) -> dict[str, Any]:
+def _columns(text: str | None) -> list[Any]:
+    if not text:
+        return []
+    from tiffin.info import Field
+
+    return [Field(name.strip()) for name in text.split(",") if name.strip()]
+
+
+def _shown_value(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else read_time(value) if hasattr(value, "hour") else str(value)
+
+
+def _summary(model: Model, by_version: dict[tuple[str, str], list[str]], fields: list[Any]) -> dict[str, Any]:
     return {
         "tag": f"{model.name}:{model.version}",
         "name": model.name,
@@ -93,7 +127,12 @@ def _summary(model: Model, by_version: dict[tuple[str, str], list[str]]) -> dict
         "labels": model.labels,
         "aliases": by_version.get((model.name, model.version), []),
         "edited": model.edited,
+        **({"columns": {field.text: _plain(field.of(model)) for field in fields}} if fields else {}),
     }
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 @models.command("get")
@@ -144,38 +183,6 @@ def _signature(signature: Any) -> str:
 def _versions(info: Any) -> dict[str, str]:
     context = info.context
     return {**context.framework_versions, "tiffin": context.tiffin_version, "python": context.python_version}
-
-
-@models.command("delete")
-@click.argument("tags", nargs=-1, metavar="TAG…", shell_complete=complete_tag)
-@click.option("--keep", type=click.IntRange(min=0), help="Delete all but the N newest versions of each NAME given.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-def delete(tags: tuple[str, ...], keep: int | None, yes: bool) -> None:
-    """Delete versions, and the aliases that mean them.
-
-    With --keep, each TAG is a NAME; versions that have an alias stay.
-    """
-    if not tags:
-        raise click.UsageError("Name at least one version to delete.")
-    store = api.default_store()
-    chosen: list[Tag] = []
-    for text in tags:
-        found = (
-            [Tag(Tag.parse(text).name, store.resolve(text))] if keep is None else api.prune(text, keep, dry_run=True)
-        )
-        chosen += [candidate for candidate in found if candidate not in chosen]
-    if not chosen:
-        click.echo("Nothing to delete.", err=True)
-        return
-    by_version = api.default_store().all_aliases()
-    if not yes:
-        for tag in chosen:
-            aliases = by_version.get((tag.name, tag.version or ""), [])
-            click.echo(f"{tag}" + (f"  (alias {', '.join(aliases)})" if aliases else ""), err=True)
-        click.confirm(f"Delete {'it' if len(chosen) == 1 else f'these {len(chosen)} versions'}?", abort=True, err=True)
-    for tag in chosen:
-        store.delete(tag)
-        click.echo(f"Deleted {tag}")
 
 
 @models.command("alias")

@@ -17,19 +17,21 @@ RICH_ROWS = 200
 """Rows up to which a terminal gets a drawn table: laying out thousands takes seconds."""
 
 
-def say(text: str, *, err: bool = False, label: str = "", colour: str = "") -> None:
+def say(text: str, *, err: bool = False, label: str = "", colour: str = "", set_in: bool = True) -> None:
     """Print a text that may hold a stranger's words, so that a terminal obeys none of them.
 
-    Further lines are set in: none can be taken for a line of Tiffin's own.
+    Further lines are set in, where not all is a stranger's: none can be taken for a line of Tiffin's own.
 
     Args:
         text: one or more lines.
         err: whether it goes to standard error.
         label: what stands before it, in a colour.
         colour: the label's.
+        set_in: whether further lines are set in.
     """
     before = click.style(label, fg=colour, bold=True) + " " if label else ""
-    click.echo(before + shown_lines(text).replace("\n", "\n    "), err=err)
+    lines = shown_lines(text)
+    click.echo(before + (lines.replace("\n", "\n    ") if set_in else lines), err=err)
 
 
 def output_option(*formats: str) -> Callable[[Any], Any]:

@@ -19,6 +19,7 @@ def list_plugins(output: str) -> None:
     """List the plugins: name, distribution, claimed types, state, and the cause if it cannot be used."""
     import attrs
 
+    from tiffin.hints import install_hint
     from tiffin.plugins import registry
 
     found = registry().describe()
@@ -26,7 +27,7 @@ def list_plugins(output: str) -> None:
         show_data([attrs.asdict(plugin) for plugin in found], output)
         return
     if not found:
-        click.echo("No plugins are installed. Try: pip install tiffin-picklable", err=True)
+        click.echo(f"No plugins are installed. {install_hint('picklable')}", err=True)
         return
     rows = [
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -24,12 +25,16 @@ _HERE = "tiffin.cli._remotes:"
 def push(tag: str, remote: str | None, aliases: bool, force: bool) -> None:
     """Send a version to a remote, where others can pull it; only what is not there yet travels.
 
+    Of a version that is there already, labels and metadata become those of this store.
+
     REMOTE is the name of a remote ('tiffin remotes list'), a URL (s3://, gs://, az://, sftp://, oci://, ...), or the path of
     a folder; without it, the default remote is meant.
     """
     with progress_bar() as progress:
         done = api.push(tag, remote, aliases=aliases, force=force, progress=progress)
-    if not done.published:
+    if done.updated:
+        click.echo(f"{done.tag} was on {done.url} already; its labels and metadata there are those of this store now")
+    elif not done.published:
         click.echo(f"{done.tag} was on {done.url} already")
     else:
         click.echo(f"Pushed {done.tag} to {done.url} ({read_size(done.sent)} of {read_size(done.total)} sent)")
@@ -87,7 +92,7 @@ def add(name: str, url: str, options: tuple[str, ...], default: bool, force: boo
 
     Repeat NAME and URL with --default to make another one the default.
 
-    Credentials are better left to where the driver looks for them (environment variables, ~/.aws, docker login, ...).
+    Credentials are better left to where the driver looks for them (environment variables, ~/.aws, a registry's login).
     """
     from tiffin.remotes import add_remote, default_remote
 
@@ -169,8 +174,9 @@ def _options(texts: tuple[str, ...]) -> dict[str, Any]:
     for text in texts:
         key, found, value = text.partition("=")
         if not found or not key:
-            raise click.UsageError(f"{text!r} is not KEY=VALUE.")
-        options[key] = _VALUES.get(value, int(value) if value.isdigit() and value == str(int(value)) else value)
+            # Not which: what was meant as the value may be a secret.
+            raise click.UsageError("An option is given as KEY=VALUE; one of these is not.")
+        options[key] = int(value) if re.fullmatch("0|[1-9][0-9]{0,17}", value) else _VALUES.get(value, value)
     return options
 
 

@@ -76,7 +76,8 @@ def untrust(tag: str) -> None:
 
 def hint(model: Model) -> None:
     """Say, after an import, what a model needs before it can be loaded; nothing where it needs nothing."""
-    from tiffin.plugins import install_hint, registry
+    from tiffin.hints import install_hint
+    from tiffin.plugins import registry
 
     framework = model.info.framework
     if framework and not registry().has(framework):

@@ -9,13 +9,17 @@ from tiffin.info._attestation_bounds import (
     attestation_names,
     max_attestation_size,
 )
+from tiffin.info._card import check_card, render_card
 from tiffin.info._context import ModelContext
+from tiffin.info._difference import Difference, compare
 from tiffin.info._distributions import distributions, entry_points, installed_version, name_and_version
+from tiffin.info._file_paths import Paths, is_system_file
 from tiffin.info._info import FileEntry, ModelInfo, ObjectEntry
 from tiffin.info._labels import check_labels
 from tiffin.info._metadata import MAX_METADATA, check_metadata
 from tiffin.info._options import RESERVED_OPTIONS, ModelOptions, option_names, options_from, options_to_dict
 from tiffin.info._plain import plain, plain_mapping
+from tiffin.info._query import Field, parse_query, select
 from tiffin.info._record import RECORD_NAME, decode_cached, encode_cached, parse_record, render_record
 from tiffin.info._record_limits import check_limits
 from tiffin.info._untrusted_record import MAX_RECORD, check_yaml, read_foreign_record
@@ -28,29 +32,38 @@ __all__ = [
     "MAX_RECORD",
     "RECORD_NAME",
     "RESERVED_OPTIONS",
+    "Difference",
+    "Field",
     "FileEntry",
     "ModelContext",
     "ModelInfo",
     "ModelOptions",
     "ObjectEntry",
+    "Paths",
     "attestation_names",
+    "check_card",
     "check_labels",
     "check_limits",
     "check_metadata",
     "check_yaml",
+    "compare",
     "decode_cached",
     "distributions",
     "encode_cached",
     "entry_points",
     "installed_version",
+    "is_system_file",
     "max_attestation_size",
     "name_and_version",
     "option_names",
     "options_from",
     "options_to_dict",
+    "parse_query",
     "parse_record",
     "plain",
     "plain_mapping",
     "read_foreign_record",
+    "render_card",
     "render_record",
+    "select",
 ]

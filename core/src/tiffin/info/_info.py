@@ -46,6 +46,7 @@ class ModelInfo:
         framework: the adapter that saved it and loads it; empty for a raw folder of files.
         labels: strings to search by; editable.
         metadata: plain values; editable.
+        card: a text about the model in Markdown, for people; editable, and never part of the content.
         options: what the adapter needs to load it; `partial_kwargs` among them.
         context: the versions it was saved with.
         signatures: method → signature.
@@ -62,6 +63,7 @@ class ModelInfo:
     framework: str = ""
     labels: dict[str, str] = attrs.field(factory=dict)
     metadata: dict[str, Any] = attrs.field(factory=dict)
+    card: str = ""
     options: dict[str, Any] = attrs.field(factory=dict)
     context: ModelContext = attrs.field(factory=ModelContext)
     signatures: dict[str, ModelSignature] = attrs.field(factory=dict)
@@ -86,7 +88,7 @@ class ModelInfo:
         """Return the digest of the content: "sha256:" and 64 digits.
 
         Covers framework, options, signatures, custom objects and every file's path, size and digest, as canonical JSON
-        (sorted keys, no spaces, dates as ISO 8601). Name, version, labels, metadata, context and times are not covered.
+        (sorted keys, no spaces, dates as ISO 8601). Name, version, labels, metadata, card, context and times are not covered.
         """
         content = {
             "framework": self.framework,
@@ -99,7 +101,7 @@ class ModelInfo:
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain data, in the order in which it is written; BentoML's field names where they fit."""
+        """Return the record as plain data, in the order in which it is written."""
         return {
             "name": self.name,
             "version": self.version,
@@ -107,6 +109,7 @@ class ModelInfo:
             "labels": dict(self.labels),
             "options": self.options,
             "metadata": self.metadata,
+            **({"card": self.card} if self.card else {}),
             "context": self.context.to_dict(),
             "signatures": {name: signature.to_dict() for name, signature in self.signatures.items()},
             "custom_objects": {
@@ -171,6 +174,7 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
         "framework": _typed(known, "framework", str, ""),
         "labels": {str(key): str(value) for key, value in _typed(known, "labels", dict, {}).items()},
         "metadata": _typed(known, "metadata", dict, {}),
+        "card": _typed(known, "card", str, ""),
         "options": _typed(known, "options", dict, {}),
         "context": ModelContext.from_dict(_typed(known, "context", dict, {})),
         "signatures": {

@@ -24,7 +24,10 @@ def render_record(info: ModelInfo) -> bytes:
     import yaml
 
     dumper = _dumper()
-    body = yaml.dump(info.to_dict(), Dumper=dumper, sort_keys=False, allow_unicode=True, width=120).encode()
+    data = info.to_dict()
+    if info.card:
+        data["card"] = _Text(info.card)
+    body = yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120).encode()
     return body + _PREFIX + hashlib.sha256(body).hexdigest().encode() + b"\n"
 
 
@@ -75,6 +78,12 @@ def _sealed(text: bytes) -> bool:
     return bool(found) and rest == hashlib.sha256(body).hexdigest().encode() + b"\n"
 
 
+class _Text(str):
+    """A text of several lines, which stands in the record as such."""
+
+    __slots__ = ()
+
+
 _dumpers: list[Any] = []
 
 
@@ -87,6 +96,10 @@ def _dumper() -> Any:
             def ignore_aliases(self, data: Any) -> bool:
                 return True
 
+        def text(dumper: Any, value: str) -> Any:
+            return dumper.represent_scalar("tag:yaml.org,2002:str", str(value), style="|")
+
+        Dumper.add_representer(_Text, text)
         _dumpers.append(Dumper)
     return _dumpers[0]
 

@@ -18,6 +18,8 @@ MAX_TEXT = 255
 MAX_CONTEXT = 256
 MAX_SIGNATURES = 1000
 MAX_OBJECTS = 1000
+MAX_CARD = 256 << 10
+"""Characters that a card may have: it is read with every record."""
 MAX_DIGITS = 499
 """Decimal digits of a whole number in a record."""
 
@@ -60,6 +62,8 @@ def _problems(info: ModelInfo) -> Iterator[str]:
         check_labels(info.labels)
     except TiffinError as error:
         yield error.what
+    if len(info.card) > MAX_CARD:
+        yield f"its card has {len(info.card)} characters, more than {MAX_CARD}"
     yield from _partial(info.options.get("partial_kwargs", {}))
     yield from _objects(info)
     for value in (info.metadata, info.options, info.extra):

@@ -24,6 +24,7 @@ from tiffin.exceptions import (
     StoreError,
     VersionMismatchWarning,
 )
+from tiffin.files import unreadable
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
@@ -271,7 +272,8 @@ class Model:
         return check(self._source, self.path, self._info, name, trust=trust)
 
     def _adapter(self) -> Adapter:
-        from tiffin.plugins import install_hint, registry
+        from tiffin.hints import install_hint
+        from tiffin.plugins import registry
 
         framework = self.info.framework
         if not framework:
@@ -285,7 +287,7 @@ class Model:
             raise AdapterNotFoundError(
                 f"Model '{self.tag}' was saved by the adapter {framework!r}, which is not installed "
                 f"(installed: {', '.join(plugins.names()) or 'none'})",
-                fix=install_hint(framework),
+                fix=install_hint(framework) or "Ask who saved it which package brings the adapter",
                 plugin=framework,
             )
         return plugins.adapter(framework)
@@ -307,6 +309,8 @@ class Model:
                 failure = error
             now = self._source.stamp(self.name, self.version)
             if now == self._stamp or (now is None and failure is None):  # unchanged, or deleted after all was read
+                if isinstance(failure, PermissionError) and str(failure.filename).startswith(str(self.path)):
+                    raise unreadable(f"The model '{self.tag}'", failure, str(self.path)) from failure
                 if failure is not None:
                     raise failure
                 return result

@@ -12,8 +12,10 @@ from tiffin.models._aliasing import aliases, remove_alias, set_alias
 from tiffin.models._attesting import sign, verify_signature
 from tiffin.models._default import default_store
 from tiffin.models._library import (
+    card,
     create,
     delete,
+    diff,
     edit,
     get,
     inspect,
@@ -26,19 +28,24 @@ from tiffin.models._library import (
     untrust,
 )
 from tiffin.models._moving import export_model, import_model, list_remote, pull, push
+from tiffin.models._remembering import aliases_at, history, trash, undelete
 from tiffin.models._upkeep import gc, usage, verify
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
-    from tiffin.info import ModelContext, ModelInfo, ModelOptions
+    from tiffin.info import Difference, ModelContext, ModelInfo, ModelOptions
     from tiffin.plugins import Voucher as SignatureCheck
     from tiffin.signatures import ModelSignature
     from tiffin.store.gc import Garbage
+    from tiffin.store.history import Event
+    from tiffin.store.trash import Trashed
     from tiffin.store.usage import StoreUsage, Usage
     from tiffin.store.verifying import Problem
 
 __all__ = [
+    "Difference",
+    "Event",
     "Garbage",
     "Model",
     "ModelContext",
@@ -50,15 +57,20 @@ __all__ = [
     "SignatureCheck",
     "StoreUsage",
     "Tag",
+    "Trashed",
     "Usage",
     "aliases",
+    "aliases_at",
+    "card",
     "create",
     "default_store",
     "delete",
+    "diff",
     "edit",
     "export_model",
     "gc",
     "get",
+    "history",
     "import_model",
     "inspect",
     "label",
@@ -72,7 +84,9 @@ __all__ = [
     "save",
     "set_alias",
     "sign",
+    "trash",
     "trust",
+    "undelete",
     "untrust",
     "usage",
     "verify",
@@ -80,6 +94,8 @@ __all__ = [
 ]
 
 _LATER = {
+    "Difference": "tiffin.info",
+    "Event": "tiffin.store.history",
     "Garbage": "tiffin.store.gc",
     "ModelContext": "tiffin.info",
     "ModelInfo": "tiffin.info",
@@ -87,6 +103,7 @@ _LATER = {
     "ModelSignature": "tiffin.signatures",
     "Problem": "tiffin.store.verifying",
     "StoreUsage": "tiffin.store.usage",
+    "Trashed": "tiffin.store.trash",
     "Usage": "tiffin.store.usage",
 }
 

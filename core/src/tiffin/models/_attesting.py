@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiffin.exceptions import SigningNotInstalledError
+from tiffin.hints import install_hint
 from tiffin.model import Model
 from tiffin.models._default import default_store
 from tiffin.store import ModelStore
@@ -29,7 +30,7 @@ def sign(
 ) -> bytes:
     """Sign a version's content, and keep the signature in the store; it travels with exports and pushes.
 
-    The format is that of OpenSSF model signing. What is signed are the digests that the record lists, and the digest of the
+    The format is the plugin's. What is signed are the digests that the record lists, and the digest of the
     whole content; no file is read again but those that can run code. Labels, metadata, name and version are not signed.
 
     Args:
@@ -39,7 +40,7 @@ def sign(
         store: another store than the default one.
 
     Returns:
-        The signature: a Sigstore bundle, JSON. Where the key has signed this content before, that signature.
+        The signature, as the plugin writes it. Where the key has signed this content before, that signature.
 
     Raises:
         ModelNotFoundError: there is no such version.
@@ -98,7 +99,7 @@ def _signing() -> Any:
     if plugin is None:
         raise SigningNotInstalledError(
             "Signatures can be neither made nor verified: the plugin for that is not installed, or is switched off",
-            fix="Try: pip install 'tiffin[signing]'",
+            fix=install_hint(_PLUGIN, "plugins"),
             path="",
         )
     return plugin

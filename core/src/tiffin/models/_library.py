@@ -14,6 +14,7 @@ from tiffin.store import ModelStore, NewFolder
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
+    from tiffin.info import Difference
     from tiffin.trust import TrustReport
 
 
@@ -25,6 +26,7 @@ def save(
     signatures: Mapping[str, Any] | None = None,
     labels: Mapping[str, str] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    card: str | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     external_modules: Iterable[ModuleType] | None = None,
     input_example: Any = None,
@@ -46,6 +48,7 @@ def save(
         signatures: method → `ModelSignature`, or a dict with its fields; default: what the adapter says.
         labels: strings to search by.
         metadata: numbers, strings, dates, numpy values, and lists and dicts of these; kept as plain values.
+        card: a text about the model in Markdown, for people; see `tiffin models card`.
         custom_objects: name → any object to keep with the model, each stored by the adapter that claims it.
         external_modules: modules whose classes and functions are stored by value, so that loading needs no install of them.
         input_example: one input of the methods in the signatures, if any. Each method is run on it once, and its input and
@@ -78,6 +81,7 @@ def save(
         signatures=signatures,
         labels=labels,
         metadata=metadata,
+        card=card,
         custom_objects=custom_objects,
         external_modules=external_modules,
         input_example=input_example,
@@ -128,6 +132,9 @@ def list(
     *,
     labels: Mapping[str, str | None] | None = None,
     framework: str | None = None,
+    where: str | None = None,
+    sort: str | Iterable[str] | None = None,
+    limit: int | None = None,
     store: ModelStore | None = None,
 ) -> builtins.list[Model]:
     """Return handles on versions, by name, newest first.
@@ -136,12 +143,55 @@ def list(
         tag: only this name's; with a version, only what it means.
         labels: only those with all these labels; a value of `None` stands for any value.
         framework: only those that this adapter saved.
+        where: a query: 'metadata.accuracy > 0.9 and labels.team == "ml"'. It is parsed, and never evaluated as code.
+        sort: a field ("metadata.accuracy") or several; "-" before one means the largest first. What lacks it comes last.
+        limit: at most so many.
         store: another store than the default one.
+
+    Raises:
+        QueryError: the query, or a field to sort by, cannot be read.
 
     Warns:
         StoreWarning: something in the store is not a model; it is passed over.
     """
-    return (store or default_store()).list(str(tag) if tag is not None else None, labels=labels, framework=framework)
+    store = store or default_store()
+    found = store.list(str(tag) if tag is not None else None, labels=labels, framework=framework)
+    if where is None and sort is None and limit is None:
+        return found
+    from tiffin.info import select
+
+    order = [] if sort is None else [sort] if isinstance(sort, str) else [*sort]
+    return select(found, where=where, sort=order, limit=limit)
+
+
+def diff(first: str | Tag, second: str | Tag, *, store: ModelStore | None = None) -> builtins.list[Difference]:
+    """Return in what the records of two versions differ: labels, metadata, options, signatures, files, environment, ….
+
+    Args:
+        first, second: which versions.
+        store: another store than the default one.
+
+    Raises:
+        ModelNotFoundError, AmbiguousTagError: a tag means none, or several.
+    """
+    from tiffin.info import compare
+
+    return compare(get(first, store=store).info, get(second, store=store).info)
+
+
+def card(tag: str | Tag, *, store: ModelStore | None = None) -> str:
+    """Return a version's card as Markdown: its text, and below it metrics, signatures and record. Set it with `edit`.
+
+    Args:
+        tag: which version.
+        store: another store than the default one.
+
+    Raises:
+        ModelNotFoundError, AmbiguousTagError: the tag means none, or several.
+    """
+    from tiffin.info import render_card
+
+    return render_card(get(tag, store=store).info)
 
 
 def create(
@@ -149,6 +199,7 @@ def create(
     *,
     labels: Mapping[str, str] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    card: str | None = None,
     overwrite: bool = False,
     store: ModelStore | None = None,
 ) -> AbstractContextManager[NewFolder]:
@@ -158,23 +209,38 @@ def create(
 
     Args:
         name: the model's name, or `name:version`.
-        labels, metadata: as for `save`; may be changed on `new` within the block.
+        labels, metadata, card: as for `save`; may be changed on `new` within the block.
         overwrite: whether an existing version is replaced, in one step.
         store: another store than the default one.
 
     Raises:
         ModelExistsError: the version exists.
     """
-    return (store or default_store()).create(name, labels=labels, metadata=metadata, overwrite=overwrite)
+    return (store or default_store()).create(name, labels=labels, metadata=metadata, card=card, overwrite=overwrite)
 
 
-def delete(tag: str | Tag, *, store: ModelStore | None = None) -> Tag:
-    """Delete one version and the aliases that mean it; returns its full tag.
+def delete(
+    tag: str | Tag, *, force: bool = False, now: bool = False, store: ModelStore | None = None
+) -> builtins.list[Tag]:
+    """Delete one version, or all versions of a name. They can be had back for some days: see `undelete`.
+
+    Args:
+        tag: a name alone stands for all its versions; those that an alias means are spared unless forced.
+        force: whether versions that an alias means are deleted, too, and these aliases with them.
+        now: whether what they alone have is freed at once, and they cannot be had back.
+        store: another store than the default one.
+
+    Returns:
+        The tags of what was deleted.
 
     Raises:
         ModelNotFoundError, AmbiguousTagError: the tag means no version, or several.
+        AliasedVersionError: it means one version, which has an alias, and `force` is false.
+
+    Warns:
+        StoreWarning: a version was spared.
     """
-    return (store or default_store()).delete(tag)
+    return (store or default_store()).delete(tag, force=force, now=now)
 
 
 def prune(name: str, keep: int, *, dry_run: bool = False, store: ModelStore | None = None) -> builtins.list[Tag]:
@@ -191,22 +257,24 @@ def edit(
     *,
     labels: Mapping[str, str | None] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    card: str | None = None,
     replace: bool = False,
     store: ModelStore | None = None,
 ) -> Model:
-    """Change a version's labels and metadata; a value of `None` removes one.
+    """Change a version's labels, metadata and card; a label or field with the value `None` is removed.
 
     Args:
         tag: which version.
         labels, metadata: what to set.
-        replace: whether those that are not named are removed.
+        card: the text to set; an empty one removes it.
+        replace: whether labels and fields that are not named are removed.
         store: another store than the default one.
 
     Raises:
         ModelNotFoundError: there is no such version.
         LabelError, MetadataError: a value is not allowed.
     """
-    return (store or default_store()).edit(tag, labels=labels, metadata=metadata, replace=replace)
+    return (store or default_store()).edit(tag, labels=labels, metadata=metadata, card=card, replace=replace)
 
 
 def label(tag: str | Tag, *, store: ModelStore | None = None, **labels: str | None) -> Model:

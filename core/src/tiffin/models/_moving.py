@@ -30,6 +30,7 @@ def export_model(
     passwd: str | None = None,
     params: Mapping[str, Any] | None = None,
     force: bool = False,
+    parents: bool = False,
     progress: Progress | None = None,
     store: ModelStore | None = None,
 ) -> str:
@@ -47,6 +48,7 @@ def export_model(
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.
         force: whether a file that exists is replaced.
+        parents: whether missing folders above a local path are made; on servers they are, always.
         progress: told how far it is.
         store: another store than the default one.
 
@@ -70,6 +72,7 @@ def export_model(
         passwd=passwd,
         params=params,
         force=force,
+        parents=parents,
         progress=progress,
         store=store or default_store(),
     )
@@ -91,7 +94,7 @@ def import_model(
     progress: Progress | None = None,
     store: ModelStore | None = None,
 ) -> Model:
-    """Read one archive or folder that `export_model` wrote, or BentoML, or MLflow, and store it as a version.
+    """Read one archive or folder that `export_model` wrote, or a tool that a plugin reads, and store it as a version.
 
     Streams: holds no more than some MiB in memory and makes no second copy on disk. Everything is checked before the
     version is published; an error leaves the store as it was.
@@ -114,13 +117,14 @@ def import_model(
     Raises:
         UnsafeArchiveError: a member of the archive was refused; it is named.
         DamagedArchiveError: the archive is cut off or damaged, or holds other content than its record says.
-        ForeignModelError: another tool wrote it, and no installed adapter reads it, or it has no name.
+        ForeignModelError: another tool wrote it, and no installed plugin knows it, no adapter reads it, or it has no name.
         ArchiveError: it cannot be read.
         ModelExistsError: the version exists, and `force` is false.
         StorageFullError, ReadOnlyStoreError: the store's disk refused.
 
     Warns:
-        NotKeptWarning: another tool wrote it, and some of what it said is not kept.
+        NotKeptWarning: another tool wrote it, and some of what it said is not kept; or there are files of Finder or Explorer,
+            which are passed over.
     """
     from tiffin.archives import import_model
 
@@ -153,7 +157,8 @@ def push(
 ) -> Pushed:
     """Send one version to a remote, where others can pull it. What is there already does not travel.
 
-    The version is visible there once all of it is there. Signatures travel with it.
+    The version is visible there once all of it is there. Signatures travel with it. Of a version that is there already,
+    labels and metadata become those of this store.
 
     Args:
         tag: which version.

@@ -21,7 +21,7 @@ def verify(
     """Read a version, or the whole store, again, and return what is not as it was saved.
 
     Args:
-        tag: which version; `None` stands for everything.
+        tag: which version; a name alone stands for all its versions, `None` for everything.
         accept: whether a record that was edited by hand becomes the record.
         store: another store than the default one.
     """
@@ -30,11 +30,17 @@ def verify(
     return verify(store or default_store(), tag, accept=accept)
 
 
-def gc(*, dry_run: bool = False, store: ModelStore | None = None) -> Garbage:
-    """Remove what no version needs: abandoned work, unused contents, dangling aliases. See `tiffin models gc`."""
+def gc(*, dry_run: bool = False, trash: bool = False, store: ModelStore | None = None) -> Garbage:
+    """Remove what no version needs: abandoned work, unused contents, dangling aliases. See `tiffin models gc`.
+
+    Args:
+        dry_run: whether only to tell.
+        trash: whether deleted versions are freed as well; they cannot be had back then.
+        store: another store than the default one.
+    """
     from tiffin.store.gc import gc
 
-    return gc(store or default_store(), dry_run=dry_run)
+    return gc(store or default_store(), dry_run=dry_run, trash=trash)
 
 
 def usage(name: str | None = None, *, store: ModelStore | None = None) -> StoreUsage:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tiffin.places._digest import PIECE, Digest
-from tiffin.places._driver_errors import EXTRAS, exists_error, lacks_credentials, redact, told
+from tiffin.places._driver_errors import exists_error, lacks_credentials, told
 from tiffin.places._fsspec import file_system, open_remote, parts, quietly, uploads
 from tiffin.places._local_files import WRITEBACK, Unnamed, parents, write_all
-from tiffin.places._opening import compose, is_url, open_source, open_target
+from tiffin.places._opening import compose, open_source, open_target
 from tiffin.places._progress import Progress, Silent
+from tiffin.places._urls import is_url, redact, to_path
 
 __all__ = [
-    "EXTRAS",
     "PIECE",
     "WRITEBACK",
     "Digest",
@@ -29,6 +29,7 @@ __all__ = [
     "parts",
     "quietly",
     "redact",
+    "to_path",
     "told",
     "uploads",
     "write_all",

@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote
 
 from tiffin.exceptions import ArchiveError, StorageFullError, TiffinError
+from tiffin.hints import install_hint
+from tiffin.places._urls import is_url, redact, secrets_of
 
-EXTRAS = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gcs",
-    "gcs": "gcs",
-    "az": "azure",
-    "abfs": "azure",
-    "abfss": "azure",
-    "adl": "azure",
-    "sftp": "sftp",
-    "ssh": "sftp",
-    "webdav": "webdav",
-    "webdavs": "webdav",
-    "dav": "webdav",
-    "davs": "webdav",
-    "http": "http",
-    "https": "http",
-}
-"""URL scheme → the extra of tiffin that brings its driver."""
-
-_PEOPLE = ("sftp", "ssh", "ftp", "ftps", "smb", "hdfs", "abfs", "abfss", "az", "adl")
-"""Schemes whose URLs name a person or a container before the "@", and no token."""
-_LONGEST_USER = 32
+_HARMLESS = (
+    *(
+        "account_name",
+        "base_url",
+        "block_size",
+        "ca_file",
+        "endpoint",
+        "endpoint_url",
+        "host",
+        "mode",
+        "port",
+        "profile",
+    ),
+    *("project", "protocol", "region", "region_name", "requester_pays", "user", "username", "version_aware"),
+)
+"""Options of drivers whose values help whoever reads an error; those of all others are hidden."""
+_MOST_REMEMBERED = 1000
 _NO_CREDENTIALS = {
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -53,21 +49,24 @@ _NO_CREDENTIALS = {
 def told(path: str, doing: str) -> Iterator[None]:
     """Turn what goes wrong in the block with `path`, which only opens, reads or writes it, into errors of Tiffin."""
     shown = redact(path)
-    scheme = path.split("://", 1)[0].rsplit("::", 1)[-1]
+    scheme = path.split("://", 1)[0].rsplit("::", 1)[-1] if is_url(path) else ""
     try:
         yield
     except TiffinError:
         raise
     except Exception as error:
-        _clean(error, path)
-        raise _translated(error, shown, scheme, doing) from error
+        secrets = sorted({*secrets_of(path), *_remembered}, key=len, reverse=True)
+        is_clean = _clean(error, secrets)
+        translated = _translated(error, shown, scheme, doing, secrets)
+        if not is_clean:
+            raise translated from None
+        raise translated from error
 
 
-def _translated(error: Exception, shown: str, scheme: str, doing: str) -> TiffinError:
+def _translated(error: Exception, shown: str, scheme: str, doing: str, secrets: list[str]) -> TiffinError:
     if isinstance(error, ImportError):
         why = f"the driver for {scheme}:// is not installed ({error})"
-        fix = f"Try: pip install 'tiffin[{EXTRAS[scheme]}]'" if scheme in EXTRAS else "Install what it names"
-        return _error(shown, doing, why, fix)
+        return _error(shown, doing, why, install_hint(scheme, "drivers") or "Install what it names")
     if isinstance(error, FileNotFoundError):
         # The driver for web servers says so of hosts that it does not reach, too.
         why = f"it cannot be reached ({error.__cause__})" if _unreached(error.__cause__) else "it is not there"
@@ -84,9 +83,9 @@ def _translated(error: Exception, shown: str, scheme: str, doing: str) -> Tiffin
                 fix="Free space, or choose another place",
                 path=shown,
             )
-        return _error(shown, doing, error.strerror or str(error) or type(error).__name__)
+        return _error(shown, doing, _without(error.strerror or str(error), secrets) or type(error).__name__)
     # Some drivers add pages of rules to what they say first.
-    first = str(error).strip().partition("\n")[0]
+    first = _without(str(error), secrets).strip().partition("\n")[0]
     return _error(shown, doing, f"{type(error).__name__}: {first}", _fix(error))
 
 
@@ -113,82 +112,70 @@ def _error(shown: str, doing: str, why: str, fix: str = "") -> ArchiveError:
     return ArchiveError(f"Could not {doing} {shown}: {why}", fix=fix, path=shown, member="")
 
 
-def redact(path: str) -> str:
-    """Return a URL, or a chain of them, as it may be shown and recorded: without whatever may be a secret.
+def remember(path: str, options: Mapping[str, Any] | None) -> None:
+    """Have the secrets of a URL, and of the options for its driver, taken out of all errors of drivers from now on.
 
-    Without password, query and fragment; and without the user, which may be a token, unless the scheme's users are people.
+    A driver may tell them at any time, in whatever it is asked then.
     """
-    if "://" not in path:
-        return path
-    return "::".join(_redacted(link) for link in path.split("::"))
+    for secret in [*secrets_of(path), *_values(options or {})]:
+        if len(_remembered) >= _MOST_REMEMBERED and secret not in _remembered:
+            _remembered.pop(next(iter(_remembered)))
+        _remembered[secret] = None
 
 
-def _redacted(link: str) -> str:
-    head, found, rest = link.partition("://")
-    if not found:
-        return link
-    login, host, tail = _parted(rest)
-    shown = host + ("?…" if tail else "")
-    if not login:
-        return f"{head}://{shown}"
-    user, colon, _ = login.partition(":")
-    user = user if head in _PEOPLE and len(user) <= _LONGEST_USER else "***"
-    return f"{head}://{user}{':***' if colon else ''}@{shown}"
+_remembered: dict[str, None] = {}
 
 
-def _parted(rest: str) -> tuple[str, str, str]:
-    """Return login, host with path, and query with fragment, of what stands behind a URL's "://"."""
-    at = min((found for mark in "?#" if (found := rest.find(mark)) >= 0), default=len(rest))
-    rest, tail = rest[:at], rest[at:]
-    before, _, _ = rest.partition("/")
-    if "@" not in before and "@" in rest and ":" in before and not before.rpartition(":")[2].isdigit():
-        before = rest.rpartition("@")[0] + "@"  # a password with a slash in it that nobody has quoted
-    elif "@" in tail and ":" in before and not before.rpartition(":")[2].isdigit():
-        return rest + tail.rpartition("@")[0], tail.rpartition("@")[2], ""  # or with a "?" or "#"
-    login = before.rpartition("@")[0]
-    return login, rest[len(login) + 1 :] if login else rest, tail
+def _values(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _values(value)
+        elif isinstance(value, str) and len(value) > 3 and name not in _HARMLESS:
+            yield from {value, quote(value), quote(value, safe="")}
+        elif isinstance(value, str) and "@" in value:
+            yield from secrets_of(value)  # of a URL
 
 
-def _secrets(path: str) -> list[str]:
-    """Return what a URL may hold that must not be shown, the longest first."""
-    found: set[str] = set()
-    for link in path.split("::"):
-        head, _, rest = link.partition("://")
-        login, _, tail = _parted(rest)
-        user, _, password = login.partition(":")
-        found |= {password, tail[1:], *(value for part in tail[1:].split("&") if (value := part.partition("=")[2]))}
-        if head not in _PEOPLE or len(user) > _LONGEST_USER:
-            found.add(user)
-    return sorted(
-        {text for secret in found for text in (secret, unquote(secret)) if len(text) > 2}, key=len, reverse=True
-    )
-
-
-def _clean(error: BaseException, path: str) -> None:
-    """Take a URL's secrets out of a driver's error and its causes, which a traceback shows, too."""
-    secrets = _secrets(path)
+def _clean(error: BaseException, secrets: list[str]) -> bool:
+    """Take secrets out of a driver's error and of what it comes from, and tell whether none is left that would be shown."""
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
+    is_clean = True
     while secrets and pending:
         found = pending.pop()
         if found is None or id(found) in seen:
             continue
         seen.add(id(found))
-        pending += [found.__cause__, found.__context__]
+        pending += [found.__cause__, found.__context__, *getattr(found, "exceptions", ())]
         found.args = tuple(_without(value, secrets) for value in found.args)
         for name, value in list(vars(found).items()):
             with contextlib.suppress(AttributeError, TypeError):  # what cannot be set is not text of the driver's
                 setattr(found, name, _without(value, secrets))
         if isinstance(found, OSError):
             found.filename, found.strerror = _without(found.filename, secrets), _without(found.strerror, secrets)
-        if any(secret in str(found) for secret in secrets):
-            found.__cause__, found.__context__, found.__suppress_context__ = None, None, True
+        if _shows(found, secrets):  # by something else that it holds
+            found.args = (_without(str(found), secrets),)
+        is_clean = is_clean and not _shows(found, secrets)
+    return is_clean
 
 
-def _without(value: Any, secrets: list[str]) -> Any:
+def _shows(error: BaseException, secrets: list[str]) -> bool:
+    text = f"{error} {error!r}"
+    return any(secret in text for secret in secrets)
+
+
+def _without(value: Any, secrets: list[str], depth: int = 4) -> Any:
+    """Return a value without secrets in its texts; what is of other types as it is."""
     if isinstance(value, str):
         for secret in secrets:
             value = value.replace(secret, "***")
+    elif isinstance(value, bytes):
+        for secret in secrets:
+            value = value.replace(secret.encode(), b"***")
+    elif depth and type(value) in (list, tuple, set):
+        return type(value)(_without(item, secrets, depth - 1) for item in value)
+    elif depth and type(value) is dict:
+        return {_without(key, secrets): _without(item, secrets, depth - 1) for key, item in value.items()}
     return value
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from tiffin.places._driver_errors import exists_error, told
+from tiffin.places._driver_errors import exists_error, remember, told
 from tiffin.places._sftp import sftp_file_system
 
 _KEYS = {
@@ -23,6 +24,9 @@ _WEBDAV = {"webdav": "http", "dav": "http", "webdavs": "https", "davs": "https"}
 _CONNECTIONS = {"sftp": "client", "ssh": "client", "ftp": "ftp"}
 """URL scheme → where its driver has the one connection that it works with."""
 
+_CHAINING = {"fo", "fs", "target_protocol"}
+"""What the drivers take that read through others; only they begin a chain of URLs."""
+
 _PATIENCE = 5
 """Times that folders are made where others make them, too."""
 
@@ -35,6 +39,7 @@ _MAX_PARTS = 9000
 @contextlib.contextmanager
 def file_system(path: str, params: Mapping[str, Any] | None, doing: str) -> Iterator[tuple[Any, str]]:
     """Give the fsspec file system of a URL, and the name in it."""
+    remember(path, params)
     with told(path, doing):
         import fsspec
 
@@ -59,12 +64,24 @@ def file_system(path: str, params: Mapping[str, Any] | None, doing: str) -> Iter
             if scheme in ("sftp", "ssh"):
                 system, name = sftp_file_system(path, options)
             else:
-                system, name = fsspec.core.url_to_fs(path, **options)
+                system, name = _open(path, scheme, options)
     try:
         yield system, name
     finally:
         if scheme in _CONNECTIONS:
             quietly(getattr(system, _CONNECTIONS[scheme]).close)
+
+
+def _open(path: str, scheme: str, options: dict[str, Any]) -> tuple[Any, str]:
+    import fsspec
+
+    if "::" in path and "::" not in scheme:
+        driver = fsspec.get_filesystem_class(scheme)
+        if not _CHAINING & inspect.signature(driver.__init__).parameters.keys():
+            # Not a chain, but a name with "::" in it: fsspec would cut it there.
+            return driver(**{**driver._get_kwargs_from_urls(path), **options}), driver._strip_protocol(path)
+    system, name = fsspec.core.url_to_fs(path, **options)
+    return system, name
 
 
 def parts(system: Any, size: int) -> dict[str, int]:

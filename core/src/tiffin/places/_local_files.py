@@ -31,9 +31,26 @@ def check_target(target: Path, path: str, *, replace: bool) -> None:
 
 
 @contextlib.contextmanager
-def parents(target: Path) -> Iterator[None]:
-    """Make the folders above `target`, and remove those that were made if the block fails."""
+def parents(target: Path, path: str, *, make: bool = True) -> Iterator[None]:
+    """Make the folders above `target`, and remove those that were made if the block fails.
+
+    Args:
+        target: the file or folder.
+        path: as the user gave it, for errors.
+        make: whether they are made; where not, a missing one is an error.
+
+    Raises:
+        ArchiveError: one is missing, and `make` is false.
+    """
     missing = [folder for folder in target.parents if not folder.exists()]
+    if missing and not make:
+        raise ArchiveError(
+            f"{path} cannot be written: there is no folder {target.parent}",
+            why="A mistyped path would else become folders that nobody looks for",
+            fix="Look at the path; or have the folders made: parents=True (--parents)",
+            path=path,
+            member="",
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from tiffin.places._driver_errors import Told, told
 from tiffin.places._fsspec import file_system, open_remote, parts, quietly
 from tiffin.places._local_files import Unnamed, check_target, parents
+from tiffin.places._urls import is_url, to_path
 
 
 def compose(
@@ -22,19 +23,24 @@ def compose(
     passwd: str | None = None,
     subpath: str | None = None,
 ) -> str:
-    """Return one path or URL from its parts, as BentoML's functions take them."""
+    """Return one path or URL from its parts; of a `file://` URL, the path.
+
+    Args:
+        path: the path; with `protocol`, what follows "://".
+        protocol: the scheme of the URL.
+        user, passwd: who logs in.
+        subpath: what follows the path.
+
+    Raises:
+        ArchiveError: it is a `file://` URL of another machine.
+    """
     text = os.fspath(path)
     if protocol is not None:
         login = ""
         if user is not None:
             login = quote(user, safe="") + (":" + quote(passwd, safe="") if passwd is not None else "") + "@"
         text = f"{protocol.removesuffix('://')}://{login}{text.lstrip('/') if login else text}"
-    return f"{text.rstrip('/')}/{subpath.lstrip('/')}" if subpath else text
-
-
-def is_url(path: str) -> bool:
-    """Tell whether `path` is a URL, or a chain of them, and not a local path."""
-    return "://" in path or "::" in path
+    return to_path(f"{text.rstrip('/')}/{subpath.lstrip('/')}" if subpath else text)
 
 
 @contextlib.contextmanager
@@ -62,7 +68,12 @@ def open_source(path: str, params: Mapping[str, Any] | None = None) -> Iterator[
 
 @contextlib.contextmanager
 def open_target(
-    path: str, params: Mapping[str, Any] | None = None, *, size: int = 0, replace: bool = True
+    path: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    size: int = 0,
+    replace: bool = True,
+    make_parents: bool = True,
 ) -> Iterator[Any]:
     """Open a path or URL for writing; it appears when the block ends well, and an exception leaves nothing.
 
@@ -73,6 +84,7 @@ def open_target(
         params: options of the fsspec file system.
         size: about how many bytes will be written.
         replace: whether what is there is replaced.
+        make_parents: whether missing folders above a local path are made. On servers they are, always.
 
     Raises:
         ArchiveError: it exists and `replace` is false, it may not be written, or its driver is missing; also raised by
@@ -91,7 +103,7 @@ def open_target(
             # A link is followed, as other programs do; only what it leads to is replaced.
             target = Path(os.path.realpath(os.path.expanduser(path)))
             check_target(target, path, replace=replace)
-            stack.enter_context(parents(target))
+            stack.enter_context(parents(target, path, make=make_parents))
             file = stack.enter_context(Unnamed(target, path, replace=replace))
         yield Told(file, path, "write")
         with told(path, "write"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tiffin.exceptions import ArchiveError
-from tiffin.places._driver_errors import redact
+from tiffin.places._urls import redact
 
 UNKNOWN = "accept_unknown_hosts"
 """The option that lets hosts be spoken to whose key is not known; a key that is known and another one is refused always."""

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from tiffin.hints import install_hint
 from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._adapter_info import AdapterInfo, CodeReader
-from tiffin.plugins._foreign import find_reader
+from tiffin.plugins._foreign import find_reader, foreign_tools
+from tiffin.plugins._foreign_description import ForeignDescription
 from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
-from tiffin.plugins._install_hint import install_hint
+from tiffin.plugins._foreign_tool import ForeignTool
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
 from tiffin.plugins._saved import NotMine, Saved
 from tiffin.plugins._values import carried, known_kinds, restore, waiting_packages
-from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers
+from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers, proves
 
 __all__ = [
     "Adapter",
     "AdapterInfo",
     "CodeReader",
+    "ForeignDescription",
     "ForeignModel",
     "ForeignReading",
+    "ForeignTool",
     "NotMine",
     "PluginDescription",
     "Registry",
@@ -30,10 +34,12 @@ __all__ = [
     "carried",
     "check_attestation",
     "find_reader",
+    "foreign_tools",
     "has_vouchers",
     "hookimpl",
     "install_hint",
     "known_kinds",
+    "proves",
     "register",
     "registry",
     "restore",

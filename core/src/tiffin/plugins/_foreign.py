@@ -1,14 +1,34 @@
-"""Models that other tools wrote: what adapters are asked about them, what they answer, and who is asked."""
+"""Models that other tools wrote: which plugins are asked about them, and which adapters."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from tiffin.exceptions import PluginConflictError, PluginWarning
+from tiffin.exceptions import HookError, PluginConflictError, PluginWarning
 from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
+from tiffin.plugins._foreign_tool import ForeignTool
 from tiffin.plugins._registry import registry
+
+
+def foreign_tools() -> list[ForeignTool]:
+    """Return the tools whose models the installed plugins know; loads the plugins that are not adapters.
+
+    Raises:
+        HookError: a plugin answers with something else.
+    """
+    found: list[ForeignTool] = []
+    for answer in registry().broadcast().foreign_models():
+        if not isinstance(answer, Sequence) or not all(isinstance(tool, ForeignTool) for tool in answer):
+            raise HookError(
+                f"A plugin answers the hook 'foreign_models' with {answer!r}",
+                why="Whether an archive is another tool's is asked before it is refused",
+                fix="Return a list of objects of subclasses of tiffin.plugins.ForeignTool, or None",
+                plugin="",
+            )
+        found += answer
+    return found
 
 
 def find_reader(models: Iterable[ForeignModel]) -> tuple[ForeignModel, Adapter, ForeignReading] | None:

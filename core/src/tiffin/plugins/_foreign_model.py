@@ -17,10 +17,10 @@ class ForeignModel:
     All of it comes from whoever made the archive. Nothing in it may name a module to import, or be run.
 
     Attributes:
-        tool: the tool, in lower case: "bentoml" or "mlflow".
-        kind: what of the tool wrote the files: the module that a model of BentoML's names, or one of the flavors in MLflow.
-        fields: what the record says of that: a flavor's own fields, or `options` and `api_version`. Plain values.
-        files: path, with "/" → size in bytes, of all files but BentoML's own record.
+        tool: the tool, in lower case, as its plugin is called.
+        kind: what of the tool wrote the files: a module, a flavor, whatever the tool calls it.
+        fields: what the record says of that; the tool's plugin says which fields there are. Plain values.
+        files: path, with "/" → size in bytes, of all files that keep their names.
     """
 
     tool: str

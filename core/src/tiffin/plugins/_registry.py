@@ -21,11 +21,11 @@ from tiffin.exceptions import (
     PluginError,
     PluginWarning,
 )
+from tiffin.hints import install_hint
 from tiffin.plugins import _discovery
 from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._claims import nearest
 from tiffin.plugins._discovery import InstalledPlugin
-from tiffin.plugins._install_hint import install_hint
 from tiffin.plugins._manager import HookManager, implemented_hooks
 from tiffin.plugins.hookspecs import ADAPTER_HOOKS, SHARED_HOOKS
 
@@ -124,7 +124,7 @@ class Registry:
         if not candidates:
             raise AdapterNotFoundError(
                 f"There is no adapter {name!r} (installed: {', '.join(self.names()) or 'none'})",
-                fix=install_hint(name),
+                fix=install_hint(name) or "Install the package that brings it",
                 plugin=name,
             )
         self._refuse_conflict(name)
@@ -191,7 +191,8 @@ class Registry:
         if not found:
             raise AdapterNotFoundError(
                 f"No adapter stores objects of type {type_name} (installed: {', '.join(self.names()) or 'none'})",
-                fix="Install the adapter of its framework, or tiffin-picklable, which stores any Python object",
+                fix="Install the adapter of its framework. Any Python object is stored by another one"
+                + install_hint("picklable").replace("Try", ", with which you can begin"),
                 plugin="",
             )
         if len(found) > 1:

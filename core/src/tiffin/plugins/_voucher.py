@@ -71,6 +71,21 @@ def ask_vouchers(info: ModelInfo, path: Path, attestations: Sequence[bytes]) -> 
     return tuple(sorted(found, key=lambda voucher: voucher.result != "good"))
 
 
+def proves(info: ModelInfo, path: Path, data: bytes) -> bool:
+    """Tell whether an attestation is by somebody whom the settings trust now; most that anybody can make are not.
+
+    Args:
+        info: the model's record.
+        path: the version's folder; need not exist.
+        data: the attestation.
+
+    Raises:
+        ConfigError: the settings, or a key that they name, cannot be used.
+        HookError: a plugin answers with something else.
+    """
+    return any(voucher.result in ("good", "good for files") for voucher in ask_vouchers(info, path, [data]))
+
+
 def check_attestation(info: ModelInfo, data: bytes, where: str) -> bool:
     """Refuse an attestation that does not belong to a model's content.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tiffin.info import ModelInfo, ModelOptions
     from tiffin.plugins._adapter_info import AdapterInfo
     from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
+    from tiffin.plugins._foreign_tool import ForeignTool
     from tiffin.plugins._protocols import Backend, Connector, StoredModel
     from tiffin.plugins._saved import Saved
     from tiffin.plugins._voucher import Voucher
@@ -183,10 +184,43 @@ def model_loaded(model: StoredModel, obj: Any) -> None:
 def model_deleted(tag: Tag) -> None:
     """Note that a version was deleted by this process.
 
-    Called after it is gone. What is raised here reaches the user, and the model stays deleted.
+    Called after it is gone, into the trash or for good. What is raised here reaches the user, and the model stays deleted.
 
     Args:
         tag: the full tag.
+
+    Returns:
+        Nothing; answers are passed over.
+    """
+
+
+@hookspec
+def model_restored(model: StoredModel) -> None:
+    """Note that a deleted version was put back by this process.
+
+    Called after it is visible to others again. What is raised here reaches the user, and the model stays.
+
+    Args:
+        model: the version, as it was.
+
+    Returns:
+        Nothing; answers are passed over.
+    """
+
+
+@hookspec
+def alias_changed(name: str, alias: str, before: str | None, after: str | None) -> None:
+    """Note that an alias was set, moved or removed by this process.
+
+    Called after the change, and not where an alias is set to what it means already: for aliases that are set or removed, that
+    come with a pull, that go with a deleted version (after `model_deleted`), and that `gc` removes since their version was
+    gone. What is raised here reaches the user, and the change stays.
+
+    Args:
+        name: the model's name.
+        alias: the alias.
+        before: the full version that it meant; `None` where there was none, or it could not be read.
+        after: the full version that it means now; `None` where it was removed.
 
     Returns:
         Nothing; answers are passed over.
@@ -241,6 +275,18 @@ def remotes() -> Mapping[str, Connector] | None:
     Returns:
         URL scheme ("oci") → a function of the URL and of options, which makes the remote; see
         `tiffin.remotes.Remote`. `None` adds nothing. The latest answer for a scheme counts.
+    """
+
+
+@hookspec
+def foreign_models() -> Sequence[ForeignTool] | None:
+    """Add tools whose models can be imported.
+
+    Called when an archive or folder is imported that is not Tiffin's own.
+
+    Returns:
+        Objects of subclasses of `tiffin.plugins.ForeignTool`: by what a model of the tool is known, and what its record says.
+        Which adapter loads it is asked of adapters: see `read_foreign`. `None` adds nothing.
     """
 
 

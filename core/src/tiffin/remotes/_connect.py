@@ -8,13 +8,11 @@ from typing import Any
 
 from tiffin.config import config_path
 from tiffin.exceptions import ConfigError, HookError, TransferError
+from tiffin.hints import install_hint
 from tiffin.places import is_url, redact
 from tiffin.remotes._folder import FolderRemote
 from tiffin.remotes._interface import Connector, Remote
 from tiffin.remotes._settings import check_place, default_remote, named_remotes, unknown_remote
-
-_PACKAGES = {"oci": "tiffin-oci"}
-"""URL scheme → the package that brings it, where it is one of the workspace's."""
 
 
 @contextlib.contextmanager
@@ -85,11 +83,9 @@ def _connect(url: str, options: Mapping[str, Any]) -> Remote:
     if connector is not None:
         remote: Remote = connector(url, options)
         return remote
-    if scheme in _PACKAGES:
+    if hint := install_hint(scheme, "remotes"):
         raise TransferError(
-            f"Nothing serves {redact(url)}: no plugin for {scheme}:// is installed",
-            fix=f"Try: pip install {_PACKAGES[scheme]}",
-            url=redact(url),
+            f"Nothing serves {redact(url)}: no plugin for {scheme}:// is installed", fix=hint, url=redact(url)
         )
     return FolderRemote(url, options)
 

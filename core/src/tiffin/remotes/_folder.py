@@ -13,8 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreachableError, TransferError
-from tiffin.info import MAX_ATTESTATION, MAX_RECORD, read_foreign_record
-from tiffin.places import is_url
+from tiffin.hints import UPGRADE
+from tiffin.info import MAX_RECORD, ModelInfo, max_attestation_size, read_foreign_record
+from tiffin.places import is_url, redact, to_path
+from tiffin.remotes._errors import remote_errors
 from tiffin.remotes._folder_files import LocalPlace, Place, RemotePlace
 from tiffin.remotes._interface import Content, Opener, RemoteVersion, Source
 from tiffin.tags import LATEST, is_part
@@ -24,7 +26,9 @@ FORMAT = "remote 1"
 _PIECE = 1 << 20
 _TRIES = 3
 """Times that a content is sent, beside what the driver tries again by itself."""
-_MAX_ATTESTATIONS = 32
+_MAX_ATTESTATIONS = 256
+_MAX_TOGETHER = 64 << 20
+"""Bytes of all attestations that are read of one version."""
 _MAX_ALIAS = 256
 
 
@@ -37,12 +41,9 @@ class FolderRemote:
     """
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
-        self._place: Place
-        if url.startswith("file://"):
-            url = url.removeprefix("file://").removeprefix("localhost")
-        elif url.startswith("local://"):
-            url = url.removeprefix("local://")
-        self._place = RemotePlace(url, options) if is_url(url) else LocalPlace(url)
+        with remote_errors(redact(url), "read"):
+            url = to_path(url)
+        self._place: Place = RemotePlace(url, options) if is_url(url) else LocalPlace(url)
         self._lock = threading.Lock()
         self._checked = self._writable = False
 
@@ -159,26 +160,29 @@ class FolderRemote:
     # -- attestations --------------------------------------------------------------------------------------------------
 
     def attestations(self, version: RemoteVersion) -> Sequence[bytes]:
-        folder = self._attestations(version)
+        info = self._info(version)
+        folder, most = _attestations(info), max_attestation_size(info)
         names = sorted(name for name in self._place.list(folder) if name.endswith(".json"))[:_MAX_ATTESTATIONS]
-        paths = [f"{folder}/{name}" for name in names]
-        # What is too large is no attestation, and must keep nobody from pulling.
-        found = (
-            self._read(path, MAX_ATTESTATION) for path in paths if 0 < (self._place.size(path) or 0) <= MAX_ATTESTATION
-        )
-        return [data for data in found if data is not None]
+        sizes = {name: self._place.size(f"{folder}/{name}") or 0 for name in names}
+        found: list[bytes] = []
+        room = _MAX_TOGETHER
+        # The smallest first, so that what somebody put there to fill the room comes last. What is too large for the model is
+        # no attestation of it, and must keep nobody from pulling.
+        for name in sorted(names, key=sizes.__getitem__):
+            room -= sizes[name]
+            if 0 < sizes[name] <= most and room >= 0 and (data := self._read(f"{folder}/{name}", most)) is not None:
+                found.append(data)
+        return found
 
     def add_attestation(self, version: RemoteVersion, data: bytes) -> None:
         self._prepare()
-        path = f"{self._attestations(version)}/{hashlib.sha256(data).hexdigest()}.json"
+        path = f"{_attestations(self._info(version))}/{hashlib.sha256(data).hexdigest()}.json"
         if self._place.size(path) != len(data):
             self._place.put(path, data, replace=True)
 
-    def _attestations(self, version: RemoteVersion) -> str:
-        info = read_foreign_record(
-            version.record or b"", f"model.yaml of {version.name}:{version.version} on {self.url}"
-        )
-        return f"signatures/{info.content_digest.removeprefix('sha256:')}"
+    def _info(self, version: RemoteVersion) -> ModelInfo:
+        where = f"model.yaml of {version.name}:{version.version} on {self.url}"
+        return read_foreign_record(version.record or b"", where)
 
     def close(self) -> None:
         self._place.close()
@@ -193,7 +197,7 @@ class FolderRemote:
             raise TransferError(
                 f"{self.url} has the format {found!r}, and this Tiffin knows {FORMAT!r}",
                 why="A newer Tiffin wrote it, or it is something else",
-                fix="Try: pip install --upgrade tiffin",
+                fix=UPGRADE,
                 url=self.url,
             )
         self._checked = True
@@ -238,6 +242,10 @@ def exists_error(url: str, name: str, version: str) -> ModelExistsError:
         fix="Save it under another version and push that, or pass force=True (--force)",
         tag=f"{name}:{version}",
     )
+
+
+def _attestations(info: ModelInfo) -> str:
+    return f"signatures/{info.content_digest.removeprefix('sha256:')}"
 
 
 def _record(name: str, version: str) -> str:

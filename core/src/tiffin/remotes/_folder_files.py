@@ -66,7 +66,7 @@ class LocalPlace:
 
     def __init__(self, root: str) -> None:
         self.root = Path(os.path.abspath(os.path.expanduser(root)))
-        self.url = f"file://{self.root}"
+        self.url = self.root.as_uri()
 
     def size(self, path: str) -> int | None:
         with remote_errors(self._shown(path), "read"), contextlib.suppress(FileNotFoundError, NotADirectoryError):

@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING
 
 from tiffin.archives import Limits, Reader
 from tiffin.exceptions import (
-    BadSignatureError,
     InvalidTagError,
     ModelExistsError,
     ModelNotFoundError,
     RemoteDamagedError,
     StoreWarning,
-    TooManySignaturesError,
 )
 from tiffin.files import CHUNK, WriteLedger, digest_file, start_writeback
 from tiffin.info import RECORD_NAME, ModelInfo
 from tiffin.model import Model
-from tiffin.places import PIECE, WRITEBACK, Digest, Progress, Silent, write_all
+from tiffin.places import PIECE, WRITEBACK, Digest, Progress, Silent, redact, write_all
 from tiffin.remotes._find import find
 from tiffin.remotes._interface import Content, Remote, RemoteVersion
 from tiffin.remotes._parallel import each
@@ -83,13 +81,14 @@ def pull(
             store.check_free(info.tag, overwrite=force)
         except ModelExistsError as error:
             raise _taken(info) from error
-        with store.changing() as folder:
+        with _releasing(store) as indexed, store.changing() as folder:
             store.downloads.sweep(older=store.downloads.KEPT)
             stop = Stop(progress)
-            pulling = _Pulling(store, remote, version, folder, stop, limits or Limits())
+            pulling = _Pulling(store, remote, version, folder, stop, limits or Limits(), indexed)
             with stopping(stop), pulling.tidying():
                 pulling.fetch(info, progress)
-            origin = f"pulled from {remote.url}"
+            # It is kept for good, so that a plugin says its URL shows no secret is not enough.
+            origin = f"pulled from {redact(remote.url)}"
             try:
                 model = store.adopt(folder, info, pulling.ledger, origin=origin, overwrite=force)
             except ModelExistsError:
@@ -97,11 +96,23 @@ def pull(
                 model = _here(store, info, force=force) if version.record is not None else None
                 if model is None:
                     raise
-    _take_attestations(store, model, remote, version)
+    where = f"a signature of '{version.name}:{version.version}' on {remote.url}"
+    store.take_attestations(model.info, ((where, data) for data in remote.attestations(version)))
     if aliases:
         theirs = [alias for alias, target in remote.aliases(version.name).items() if target == version.version]
         _take_aliases(store, model, sorted(theirs), force=force)
     return model
+
+
+@contextlib.contextmanager
+def _releasing(store: ModelStore) -> Iterator[set[str]]:
+    """Give a set of digests; where the block fails, those that nothing has are taken out of the index of contents."""
+    indexed: set[str] = set()
+    try:
+        yield indexed
+    except BaseException:
+        store.blobs.release(indexed)
+        raise
 
 
 def _take_aliases(store: ModelStore, model: Model, aliases: list[str], *, force: bool) -> None:
@@ -133,16 +144,6 @@ def _take_aliases(store: ModelStore, model: Model, aliases: list[str], *, force:
             )
 
 
-def _take_attestations(store: ModelStore, model: Model, remote: Remote, version: RemoteVersion) -> None:
-    where = f"a signature of '{version.name}:{version.version}' on {remote.url}"
-    for data in remote.attestations(version):
-        try:
-            store.add_attestation(model.info, data, path=where)
-        except (BadSignatureError, TooManySignaturesError) as error:
-            # Who may write there could else keep everybody from pulling. It proves nothing, and is not kept.
-            warnings.warn(f"{error.what}. It was left out", StoreWarning, stacklevel=3)
-
-
 def _here(store: ModelStore, info: ModelInfo, *, force: bool) -> Model | None:
     """Return the version, if the store has it with the same content."""
     if force or not os.path.lexists(store.layout.record(info.name, info.version)):
@@ -168,7 +169,14 @@ class _Pulling:
     """Fetches the files of one version into a staging folder."""
 
     def __init__(
-        self, store: ModelStore, remote: Remote, version: RemoteVersion, folder: str, stop: Stop, limits: Limits
+        self,
+        store: ModelStore,
+        remote: Remote,
+        version: RemoteVersion,
+        folder: str,
+        stop: Stop,
+        limits: Limits,
+        indexed: set[str],
     ) -> None:
         self.store = store
         self.remote = remote
@@ -176,6 +184,7 @@ class _Pulling:
         self.folder = folder
         self.stop = stop
         self.ledger = WriteLedger()
+        self._indexed = indexed
         self._reader = Reader(f"{version.name}:{version.version} on {remote.url}", limits)
         self._kept: set[str] = set()
 
@@ -227,11 +236,17 @@ class _Pulling:
         return False
 
     def _copy(self, source: Content, content: Content) -> None:
-        path = f"{self.folder}/{content.path}"
+        """Give a file the content of another one, as a link: however often a content is named, it is here once."""
+        path, first = f"{self.folder}/{content.path}", f"{self.folder}/{source.path}"
+        if self.store.blobs.restore(first, content.sha256):
+            self._indexed.add(content.sha256)
         if not self.store.blobs.take(content.sha256, content.size, path):
             import shutil
 
-            shutil.copyfile(f"{self.folder}/{source.path}", path)
+            self._reader.check_size(content.path, content.size)
+            shutil.copyfile(first, path)
+        elif os.path.samefile(first, path):
+            self.ledger.record(path, content.sha256, synced=True)
 
     def _fetch(self, content: Content) -> None:
         path = f"{self.folder}/{content.path}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from tiffin.exceptions import RecordError, StoreError
+from tiffin.files import unreadable
 from tiffin.info import RECORD_NAME, ModelInfo, read_foreign_record, render_record
 from tiffin.model import Model, accepted_info
 from tiffin.places import Digest, Progress, Silent
@@ -35,6 +36,7 @@ class Pushed:
         total: bytes of all files of the version, each content counted once.
         published: whether the version is new there, or was replaced; `False` if it was there already.
         aliases: aliases that were set there.
+        updated: whether the version was there with other labels or metadata, which are those of this store now.
     """
 
     tag: Tag
@@ -43,6 +45,7 @@ class Pushed:
     total: int
     published: bool
     aliases: tuple[str, ...] = ()
+    updated: bool = False
 
 
 def push(
@@ -54,7 +57,7 @@ def push(
     force: bool = False,
     progress: Progress | None = None,
 ) -> Pushed:
-    """Send one version to a remote.
+    """Send one version to a remote. Where it is there already, its labels and metadata there become those of this store.
 
     Args:
         store: the store.
@@ -78,23 +81,28 @@ def push(
     info = accepted_info(model, "Whoever pulls it would refuse it")
     chosen = [alias for alias, version in store.aliases(model.name).items() if version == model.version]
     there = remote.find(model.name, model.version)
-    same = there is not None and _is_same(there, info, remote.url)
+    known = None if there is None else _record_of(there, remote.url)
+    same = known is not None and known.content_digest == info.content_digest and known.tag == info.tag
     if there is not None and not same and not force:
         raise exists_error(remote.url, model.name, model.version)
+    updated = same and known != info
     contents = {
         entry.sha256: Content(sha256=entry.sha256, size=entry.size, path=path) for path, entry in info.files.items()
     }
     files = [Content(sha256=e.sha256, size=e.size, path=path) for path, e in sorted(info.files.items())]
     record = render_record(info)
     published = not same or force
-    if published:
-        remote.prepare(model.name, model.version, record, files, force=force)
+    # What refers to the record there, as signatures do in a registry, has to refer to the new one.
+    attestations = list(remote.attestations(there)) if there is not None and updated else []
+    if published or updated:
+        remote.prepare(model.name, model.version, record, files, force=force or updated)
     stop = Stop(progress or Silent())
     # Where it is there already, what somebody deleted of it is sent again.
     _send(model, remote, contents, stop, progress or Silent())
-    if published:
-        remote.publish(model.name, model.version, record, files, force=force)
-    if attestations := store.attestations(info.content_digest):
+    if published or updated:
+        remote.publish(model.name, model.version, record, files, force=force or updated)
+    attestations += [data for data in store.attestations(info.content_digest) if data not in attestations]
+    if attestations:
         now = remote.find(model.name, model.version)
         for data in attestations:
             if now is not None:  # else somebody deleted it in this moment
@@ -108,17 +116,17 @@ def push(
         total=sum(content.size for content in contents.values()),
         published=published,
         aliases=tuple(chosen) if aliases else (),
+        updated=updated and not published,
     )
 
 
-def _is_same(there: RemoteVersion, info: ModelInfo, url: str) -> bool:
+def _record_of(there: RemoteVersion, url: str) -> ModelInfo | None:
     if there.record is None:
-        return False
+        return None
     try:
-        found = read_foreign_record(there.record, f"{RECORD_NAME} of {info.tag} on {url}")
+        return read_foreign_record(there.record, f"{RECORD_NAME} of {there.name}:{there.version} on {url}")
     except RecordError:
-        return False  # damaged: then it is another model, which `force` replaces
-    return found.content_digest == info.content_digest and found.tag == info.tag
+        return None  # damaged: then it is another model, which `force` replaces
 
 
 def _send(model: Model, remote: Remote, contents: dict[str, Content], stop: Stop, progress: Progress) -> None:
@@ -165,6 +173,8 @@ class _Opener:
             source = (self._model.path / content.path).open("rb", buffering=0)
         except FileNotFoundError as error:
             raise changed() from error
+        except PermissionError as error:
+            raise unreadable(f"The model '{self._model.tag}'", error, str(self._model.path)) from error
         with source, Digest(content.size) as digest:
             if os.fstat(source.fileno()).st_size != content.size:
                 raise changed()

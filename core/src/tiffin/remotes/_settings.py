@@ -15,14 +15,16 @@ import attrs
 
 from tiffin.config import config_path, read_config
 from tiffin.exceptions import ConfigError, InvalidTagError
-from tiffin.places import EXTRAS, is_url, redact
+from tiffin.hints import known
+from tiffin.places import is_url, redact
 from tiffin.showing import close_names, command
 from tiffin.tags import check_part
 
 DEFAULT = "TIFFIN_REMOTE"
 """The environment variable that names the default remote, before `default` in the section `[remotes]`."""
 _KNOWN = ("url", "options")
-_SCHEMES = {*EXTRAS, "oci", "ftp", "file", "memory"}
+_SCHEMES = ("ftp", "file", "memory")
+"""Schemes of URLs that need no package beyond core."""
 
 
 @attrs.frozen
@@ -142,7 +144,9 @@ def add_remote(
     _check_name(name, path)
     if not url or url.startswith("://"):
         raise ConfigError(
-            f"{url!r} is neither a URL nor the path of a folder", fix="Write s3://…, file:///…, or a path", path=path
+            f"{redact(url)!r} is neither a URL nor the path of a folder",
+            fix="Write s3://…, file:///…, or a path",
+            path=path,
         )
     check_place(url)
     if not is_url(url):
@@ -244,7 +248,7 @@ def check_place(text: str) -> None:
     scheme, _, after = first.partition(":")
     if after.isdigit():
         fix = f"If a container registry is meant, write oci://{text}"
-    elif not after and scheme in _SCHEMES:
+    elif not after and scheme in {*_SCHEMES, *known("drivers"), *known("remotes")}:
         fix = f"Write {scheme}://{rest.lstrip('/')}"
     elif not after:  # as scp and rsync name a folder of a host
         fix = f"If a folder of a server is meant, write sftp://{scheme}/{rest}"

@@ -204,7 +204,7 @@ class Runner:
         return self
 
     def init_local(self, quiet: bool = False) -> Runner:
-        """Start the runner in this process; `start` under the name that BentoML's users know.
+        """Start the runner in this process; `start` under an older name.
 
         Args:
             quiet: Accepted and not needed: nothing warns.

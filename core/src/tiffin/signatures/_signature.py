@@ -42,7 +42,7 @@ def _check_truth(instance: object, attribute: attrs.Attribute[bool], value: obje
 
 @attrs.frozen
 class ModelSignature:
-    """One method of a model, as callers and batching see it. Field names and defaults are BentoML's.
+    """One method of a model, as callers and batching see it.
 
     Instances do not change; `attrs.evolve` makes changed copies. Those with specs or axes by name are not hashable.
 

@@ -1,7 +1,7 @@
 """The form of specs: what fields each type of spec has, how users' spellings become plain data, how specs read aloud.
 
 A spec is a mapping with the field `type`. Names come from JSON Schema where values nest (`type`, `items`,
-`properties`), and from MLflow and the Open Inference Protocol where they are arrays and tables (`dtype`, `shape`,
+`properties`), and from schemas of tables and tensors where they are arrays and tables (`dtype`, `shape`,
 `columns`, `name`).
 """
 

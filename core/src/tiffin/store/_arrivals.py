@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from tiffin.store._deleted import entries
 from tiffin.store._layout import Layout
 from tiffin.store._staging import is_aside
 
@@ -42,12 +43,9 @@ def note(layout: Layout, folder: str, info: ModelInfo) -> None:
     if created(info) <= now:
         return
     temporary = folder + ".arrival"
-    with open(temporary, "w", encoding="ascii") as file:
-        # With the time that it claims: what is stored under the same version later has another.
-        file.write(f"{created(info)} {now}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.makedirs(f"{layout.arrivals}/{info.name}", exist_ok=True)
+    # With the time that it claims: what is stored under the same version later has another.
+    layout.modes().write(temporary, f"{created(info)} {now}\n".encode())
+    layout.make_folder(f"{layout.arrivals}/{info.name}")
     os.replace(temporary, f"{layout.arrivals}/{info.name}/{info.version}")
 
 
@@ -75,6 +73,7 @@ def sweep(layout: Layout) -> None:
                     note.stat(follow_symlinks=False).st_mtime < time.time() - _UNDER_WAY
                     and not os.path.lexists(layout.version(folder.name, note.name))
                     and not is_aside(layout, folder.name, note.name)
+                    and not any(found.version == note.name for found in entries(layout, folder.name))
                 ):
                     os.unlink(note.path)
         with contextlib.suppress(OSError):  # it holds others

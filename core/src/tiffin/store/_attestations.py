@@ -10,12 +10,22 @@ import contextlib
 import hashlib
 import os
 import re
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from tiffin.exceptions import TooManySignaturesError
+from tiffin.exceptions import BadSignatureError, StoreWarning, TooManySignaturesError
 from tiffin.files import sync_file
 from tiffin.info import MAX_ATTESTATION, MAX_ATTESTATIONS
 from tiffin.store._layout import Layout, step
 
+if TYPE_CHECKING:
+    from tiffin.info import ModelInfo
+    from tiffin.store._store import ModelStore
+
+_READ = 4 * MAX_ATTESTATIONS
+"""Attestations of a content that are read: several programs that add some at once can pass the number that is kept."""
+_TOLD = 3
 _CONTENT = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9a-f]{64}\.json")
 
@@ -36,12 +46,7 @@ class Attestations:
 
     def read_all(self, content_digest: str) -> list[bytes]:
         """Return the attestations of a content that are as they were written, always in the same order."""
-        found = []
-        for name in self._names(content_digest)[:MAX_ATTESTATIONS]:
-            data = _read(f"{self.folder_of(content_digest)}/{name}")
-            if data is not None:
-                found.append(data)
-        return found
+        return list(self._kept(content_digest).values())
 
     def damaged(self, content_digest: str) -> list[str]:
         """Return the paths of what is no attestation, or not as it was written, in the folder of a content's attestations."""
@@ -65,51 +70,93 @@ class Attestations:
             )
         return []
 
-    def add(self, staging: str, content_digest: str, data: bytes) -> bool:
+    def add(
+        self, staging: str, content_digest: str, data: bytes, gives_way: Callable[[Sequence[bytes]], bytes | None]
+    ) -> bool:
         """Keep an attestation.
 
         Args:
             staging: a staging folder, for the unfinished file.
             content_digest: of what it is.
             data: the attestation.
+            gives_way: called with those that are kept where there are as many as may be; returns the one that goes, if any.
 
         Returns:
             Whether it is new here.
 
         Raises:
-            TooManySignaturesError: the content has as many attestations as are kept.
+            TooManySignaturesError: the content has as many attestations as are kept, and none gives way.
         """
         name = f"{hashlib.sha256(data).hexdigest()}.json"
         folder = self.folder_of(content_digest)
         path = f"{folder}/{name}"
         if _read(path) is not None:
             return False
-        if len([other for other in self._names(content_digest) if other != name]) >= MAX_ATTESTATIONS:
-            raise TooManySignaturesError(
-                f"The content {content_digest} has {MAX_ATTESTATIONS} signatures already",
-                why="No more are kept of one content",
-                fix=f"Delete those that nobody needs, in {folder}",
-                path=folder,
-            )
+        kept = self._kept(content_digest)
+        gone = None
+        if len(kept) >= MAX_ATTESTATIONS:
+            gone = gives_way(list(kept.values()))
+            if gone is None:
+                raise TooManySignaturesError(
+                    f"The content {content_digest} has {len(kept)} signatures already",
+                    why="No more are kept of one content, unless they are by a key that is trusted for the model",
+                    fix=f"Delete those that nobody needs, in {folder}",
+                    path=folder,
+                )
         temporary = staging + ".signature"
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        self._layout.modes().write(temporary, data)
         step("sign", "written")
-        os.makedirs(folder, exist_ok=True)
+        self._layout.make_folder(folder)
         os.replace(temporary, path)
         step("sign", "renamed")
+        if gone is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{folder}/{hashlib.sha256(gone).hexdigest()}.json")
         for parent in (folder, self._layout.signatures, self._layout.root):
             sync_file(parent)
         step("sign", "synced")
         return True
+
+    def _kept(self, content_digest: str) -> dict[str, bytes]:
+        """Return name → content of those that are as they were written."""
+        found: dict[str, bytes] = {}
+        for name in self._names(content_digest):
+            if len(found) < _READ and (data := _read(f"{self.folder_of(content_digest)}/{name}")) is not None:
+                found[name] = data
+        return found
 
     def _names(self, content_digest: str) -> list[str]:
         try:
             return sorted(name for name in os.listdir(self.folder_of(content_digest)) if _NAME.fullmatch(name))
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def take_all(store: ModelStore, info: ModelInfo, found: Iterable[tuple[str, bytes]]) -> None:
+    """Keep what somebody else has of a content's attestations; see `ModelStore.take_attestations`.
+
+    Whoever may write there could else keep everybody from having the model. What is left out proves nothing here.
+    """
+    left_out: list[str] = []
+    full = 0
+    for where, data in found:
+        try:
+            store.add_attestation(info, data, path=where)
+        except BadSignatureError as error:
+            left_out.append(f"{error.what}. It was left out")
+        except TooManySignaturesError:
+            full += 1
+    told = left_out[:_TOLD]
+    if len(left_out) > _TOLD:
+        told[-1] += f", and so were {len(left_out) - _TOLD} more"
+    if full:
+        told.append(
+            f"Of the signatures of '{info.tag}' {full} were left out, since a store keeps {MAX_ATTESTATIONS} of one content. "
+            "Those by a key that is trusted come first: name it in config.toml, under [[trust.keys]], and fetch the model "
+            "again"
+        )
+    for text in told:
+        warnings.warn(text, StoreWarning, stacklevel=5)
 
 
 def _read(path: str) -> bytes | None:

@@ -47,7 +47,7 @@ class Blobs:
                 os.link(path, blob)
                 return False
             except FileNotFoundError:
-                os.makedirs(os.path.dirname(blob), exist_ok=True)
+                self._layout.make_folder(os.path.dirname(blob))
             except FileExistsError:
                 linked = _take(path, blob, temporary)
                 if linked is not None:
@@ -80,7 +80,7 @@ class Blobs:
         Raises:
             OSError: it cannot be moved.
         """
-        os.makedirs(self._layout.damaged, exist_ok=True)
+        self._layout.make_folder(self._layout.damaged)
         os.replace(path, f"{self._layout.damaged}/{os.path.basename(path)}")
 
     def is_linked(self, path: str, known: WrittenFile | None) -> bool:
@@ -99,7 +99,7 @@ class Blobs:
         if os.path.exists(blob):
             return False
         try:
-            os.makedirs(os.path.dirname(blob), exist_ok=True)
+            self._layout.make_folder(os.path.dirname(blob))
             os.link(path, blob)
         except OSError:
             return False

@@ -119,6 +119,11 @@ class Catalog:
         # SQLite notices damage of its structure only; a model must not be loaded by a record with a flipped bit.
         return record if isinstance(record, str) and _crc(record) == found[0][4] else None
 
+    def holders(self, content_digest: str) -> list[tuple[str, str]]:
+        """Return name and version of each version that is held and has a content. Reads all records."""
+        found = self._read("SELECT name, version FROM records WHERE instr(record, ?)", content_digest)
+        return sorted((name, version) for name, version in found)
+
     def entry(self, name: str, version: str) -> tuple[tuple[object, ...] | None, Stamp | None, str | None]:
         """Return row, stamp and record of one version as they are noted, for a check."""
         rows = self._read("SELECT * FROM versions WHERE name = ? AND version = ?", name, version)
@@ -252,6 +257,12 @@ class Catalog:
         if held is None or not held.close.alive or held.path != path or held.file != _identity(path):
             self.close()
             held = self._held = _Held(path)
+            if path == self._layout.catalog:
+                modes = self._layout.modes()
+                for suffix in ("", "-wal", "-shm"):
+                    # By the path: to open and close a file gives up the locks that SQLite has on it in this process.
+                    with contextlib.suppress(OSError):
+                        modes.give(path + suffix, modes.grown)
         return held.connection
 
     def close(self) -> None:

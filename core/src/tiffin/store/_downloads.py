@@ -40,15 +40,16 @@ class Downloads:
             A descriptor, which the block need not close; `None` where another process has it open, or something else is in
             its place.
         """
-        os.makedirs(self._layout.partial, mode=0o700, exist_ok=True)
+        self._layout.make_folder(self._layout.partial, inner=True)
+        modes = self._layout.modes()
         path = self.path_of(sha256)
         while True:
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
             except OSError as error:
-                if error.errno not in (errno.ELOOP, errno.EISDIR):
+                if error.errno not in (errno.ELOOP, errno.EISDIR, errno.EACCES):
                     raise
-                yield None  # a link or a folder is not of this store's making; its place is taken
+                yield None  # a link or a folder is not of this store's making, or it is another user's: its place is taken
                 return
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -63,6 +64,7 @@ class Downloads:
                     return
                 # Whoever had it may have completed it, and so moved it away, a moment ago.
                 if _is_at(descriptor, path):
+                    modes.give(descriptor, modes.held)
                     yield descriptor
                     return
             finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -9,13 +10,14 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from tiffin.exceptions import AmbiguousTagError, ModelNotFoundError, StoreWarning
+from tiffin.exceptions import AmbiguousTagError, ModelNotFoundError, StoreError, StoreWarning
+from tiffin.files import unreadable
 from tiffin.model import RETRIES, Row, Stamp
 from tiffin.showing import close_names
 from tiffin.store import _records
 from tiffin.store._aliases import Aliases
 from tiffin.store._catalog import Catalog
-from tiffin.store._layout import Layout
+from tiffin.store._layout import Layout, reading_errors
 from tiffin.store._scan import entry_of, refresh, refresh_name
 from tiffin.store._staging import is_aside, sweep
 from tiffin.tags import LATEST, Tag, check_part
@@ -78,6 +80,10 @@ class Finder:
         self, name: str | None, question: Callable[[Catalog], T], *, versions_only: bool = False, warn: bool = True
     ) -> T:
         """Return what the catalog answers, once it is up to date with one name, or all."""
+        with reading_errors(self.layout.root):
+            return self._ask(name, question, versions_only=versions_only, warn=warn)
+
+    def _ask(self, name: str | None, question: Callable[[Catalog], T], *, versions_only: bool, warn: bool) -> T:
         self.layout.check_format()
         # A damaged one is removed when that shows, and the second attempt makes a new one. One that cannot be written to
         # (locked, full disk) is of no use for what has changed: then all is read again, in memory.
@@ -172,8 +178,12 @@ class Finder:
         """Return the names of the models in the store."""
         return sorted({row[0] for row in self.ask(None, lambda catalog: catalog.rows())})
 
-    def not_found(self, tag: Tag) -> ModelNotFoundError:
-        """Return the error for a tag that means no version, with what there is instead."""
+    def not_found(self, tag: Tag) -> ModelNotFoundError | StoreError:
+        """Return the error for a tag that means no version that can be seen, with what there is instead."""
+        folder = f"{self.layout.models}/{tag.name}"
+        if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):
+            refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+            return unreadable(f"What the store has of '{tag.name}'", refused, folder)
         versions = self.versions(tag.name)
         if versions:
             aliases = self.aliases_of(tag.name)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import sys
 import threading
 from collections.abc import Iterator
 
 from tiffin.exceptions import ReadOnlyStoreError, StorageFullError, StoreError, StoreFormatError
-from tiffin.files import sync_file
+from tiffin.files import denial, sync_file, unreadable
+from tiffin.hints import UPGRADE
+from tiffin.store._permissions import Modes, make_folders
 
 FORMAT = 1
 """The version of the store's layout that this Tiffin writes."""
@@ -33,10 +36,13 @@ class Layout:
         self.arrivals = os.path.join(root, "arrivals")
         self.signatures = os.path.join(root, "signatures")
         self.aliases = os.path.join(root, "aliases")
+        self.journal = os.path.join(root, "journal")
+        self.trash = os.path.join(root, "trash")
         self.staging = os.path.join(root, "staging")
         self.partial = os.path.join(root, "partial")
         self.catalog = os.path.join(root, "catalog.sqlite")
-        self._ready = False
+        self.trash_due = 0.0
+        self._known = self._prepared = False
 
     def version(self, name: str, version: str) -> str:
         """Return the folder of one version."""
@@ -50,6 +56,34 @@ class Layout:
         """Return the path of the blob with this digest."""
         return f"{self.blobs}/{sha256[:2]}/{sha256}"
 
+    def journal_of(self, name: str) -> str:
+        """Return the path of a name's journal."""
+        return f"{self.journal}/{name}"
+
+    def modes(self) -> Modes:
+        """Return the modes and group of what is made here: those of models/, or of what is there instead."""
+        for folder in (self.models, self.root):
+            with contextlib.suppress(FileNotFoundError):
+                return Modes.of(folder)
+        above = os.path.dirname(self.root)
+        os.makedirs(above, exist_ok=True)
+        if os.stat(above).st_mode & (stat.S_ISGID | stat.S_IWGRP) == stat.S_ISGID | stat.S_IWGRP:
+            return Modes.of(above)  # a folder for a group, made before the first save
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.root)
+        return Modes.of(self.root)
+
+    def make_folder(self, path: str, *, inner: bool = False) -> None:
+        """Make a folder of the store, and those above it, for all who have access to the store.
+
+        Args:
+            path: the folder; it may be there.
+            inner: whether only those need it who may change the store.
+        """
+        if not os.path.isdir(path):
+            modes = self.modes()
+            make_folders(self.root, path, modes, modes.inner if inner else modes.folder)
+
     def check_format(self) -> None:
         """Refuse a store that a newer Tiffin wrote. Looks once; a store that does not exist yet is fine.
 
@@ -57,20 +91,17 @@ class Layout:
             StoreFormatError: the format is newer, or the file does not hold a number.
             StoreError: the store's folder is a file.
         """
-        if self._ready:
+        if self._known:
             return
         try:
             with open(self.format, encoding="utf-8", errors="replace") as file:
                 text = file.read(64).strip()
         except FileNotFoundError:
             return
-        except (IsADirectoryError, PermissionError) as error:
-            raise StoreFormatError(
-                f"The format version of the store {self.root} cannot be read ({error.strerror})",
-                why="Which layout it has cannot be told",
-                fix=f"If it is a store of this Tiffin, write {FORMAT} into {self.format}",
-                path=self.format,
-            ) from error
+        except PermissionError as error:
+            raise unreadable(f"The store {self.root}", error, self.format) from error
+        except IsADirectoryError as error:
+            raise self._unreadable("which is a folder") from error
         except NotADirectoryError as error:
             raise StoreError(
                 f"The store {self.root} cannot be a folder: a part of its path is a file",
@@ -78,20 +109,23 @@ class Layout:
                 path=self.root,
             ) from error
         if not text.isdigit() or int(text) == 0:
-            raise StoreFormatError(
-                f"The store {self.root} has an unreadable format version {text!r}",
-                why="Which layout it has cannot be told",
-                fix=f"If it is a store of this Tiffin, write {FORMAT} into {self.format}",
-                path=self.format,
-            )
+            raise self._unreadable(f"{text!r}")
         if int(text) > FORMAT:
             raise StoreFormatError(
                 f"The store {self.root} has format {text}, and this Tiffin knows formats up to {FORMAT}",
                 why="A newer Tiffin wrote it",
-                fix="Try: pip install --upgrade tiffin",
+                fix=UPGRADE,
                 path=self.format,
             )
-        self._ready = True
+        self._known = True
+
+    def _unreadable(self, what: str) -> StoreFormatError:
+        return StoreFormatError(
+            f"The store {self.root} has an unreadable format version: {what}",
+            why="Which layout it has cannot be told",
+            fix=f"Restore {self.format} from a backup of the store",
+            path=self.format,
+        )
 
     def prepare(self) -> None:
         """Make the store's folders where they are missing. Called before every change.
@@ -100,24 +134,29 @@ class Layout:
             StoreFormatError, ReadOnlyStoreError, StorageFullError, StoreError: it cannot be written to.
         """
         self.check_format()
-        if self._ready and os.path.isdir(self.staging):
+        if self._prepared and os.path.isdir(self.staging):
             return
         with disk_errors(self.root):
             for folder in (self.models, self.blobs, self.origins, self.aliases):
-                os.makedirs(folder, exist_ok=True)
-            os.makedirs(self.staging, mode=0o700, exist_ok=True)
+                self.make_folder(folder)
+            self.make_folder(self.staging, inner=True)
+            # Made now as well: who changes the store later may not be allowed to make them.
+            for folder in (self.arrivals, self.signatures, self.journal, self.trash, self.partial):
+                with contextlib.suppress(OSError):
+                    self.make_folder(folder, inner=folder == self.partial)
+            modes = self.modes()
+            for folder in (self.staging, self.partial):
+                with contextlib.suppress(OSError):  # as an older Tiffin has made them: for their maker alone
+                    modes.give(folder, modes.inner)
             if not os.path.exists(self.format):
                 self._write_format()
-        self._ready = True
+        self._known = self._prepared = True
 
     def _write_format(self) -> None:
         # A name of its own for each thread: whoever is first is as right as the others.
         temporary = f"{self.staging}/format.{os.getpid()}.{threading.get_ident()}"
         while not os.path.exists(self.format):
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write(f"{FORMAT}\n")
-                file.flush()
-                os.fsync(file.fileno())
+            self.modes().write(temporary, f"{FORMAT}\n".encode())
             with contextlib.suppress(FileNotFoundError):  # another process swept it
                 os.replace(temporary, self.format)
         # The folders were made just now: without this a power failure could take them, and all that was saved since.
@@ -143,14 +182,16 @@ def disk_errors(root: str) -> Iterator[None]:
             raise StorageFullError(
                 f"No space is left in the store {root}",
                 why="Nothing was published, and nothing half-written remains",
-                fix="Free space, for example with: tiffin models gc",
+                fix="Free space, for example that of deleted models: tiffin models gc --trash, or tiffin models delete --now",
                 path=root,
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            whose, owner = denial(error) if error.errno != errno.EROFS else ("", "")
             raise ReadOnlyStoreError(
                 f"The store {root} may not be written to ({error.strerror})",
-                why="Reading models from it works, changing it does not",
-                fix="Set TIFFIN_HOME to a folder that you may write to",
+                why=whose or "Reading models from it works, changing it does not",
+                fix=(f"Ask {owner} to let you write there, or set" if owner else "Set")
+                + " TIFFIN_HOME to a folder that you may write to",
                 path=root,
             ) from error
         if error.errno == errno.ENOTDIR:
@@ -160,6 +201,21 @@ def disk_errors(root: str) -> Iterator[None]:
                 path=root,
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def reading_errors(root: str) -> Iterator[None]:
+    """Turn refusals to read what is in a store into an error that says whose permission is missing.
+
+    Raises:
+        StoreError: something may not be read.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        if not _concerns(error, root):
+            raise
+        raise unreadable(f"The store {root}", error, root) from error
 
 
 def _concerns(error: OSError, root: str) -> bool:

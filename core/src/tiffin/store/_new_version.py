@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from tiffin.info import ModelInfo, check_labels, check_metadata
+from tiffin.info import ModelInfo, check_card, check_labels, check_metadata
 from tiffin.tags import Tag, new_version
 
 
@@ -17,14 +17,18 @@ class NewVersion:
         tag: the name, and an explicit version; without one a version is made.
         labels: as the user gave them.
         metadata: as the user gave it.
+        card: as the user gave it.
     """
 
-    def __init__(self, tag: Tag, labels: Mapping[str, str] | None, metadata: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, tag: Tag, labels: Mapping[str, str] | None, metadata: Mapping[str, Any] | None, card: str | None
+    ) -> None:
         made, microseconds = new_version()
         self.tag = Tag(tag.name, tag.version or made)
         self.created = datetime.datetime.fromtimestamp(0, datetime.UTC) + datetime.timedelta(microseconds=microseconds)
         self.labels = check_labels(labels)
         self.metadata = check_metadata(metadata)
+        self.card = check_card(card)
 
     def info(self, **fields: Any) -> ModelInfo:
         """Return the record with these and the other fields."""
@@ -33,6 +37,7 @@ class NewVersion:
             version=self.tag.version or "",
             labels=check_labels(self.labels),
             metadata=check_metadata(self.metadata),
+            card=check_card(self.card),
             creation_time=self.created,
             **fields,
         )

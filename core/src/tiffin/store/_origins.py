@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiffin.exceptions import StoreError
+from tiffin.files import unreadable
 from tiffin.origin import LOCAL
 from tiffin.store._layout import Layout
 
@@ -73,10 +74,8 @@ class Origins:
     def _replace(self, folder: str, content_digest: str, origin: dict[str, Any]) -> None:
         origin["content"] = content_digest
         temporary = folder + ".origin"
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(json.dumps({**origin, "digest": _digest(origin)}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        text = json.dumps({**origin, "digest": _digest(origin)}) + "\n"
+        self._layout.modes().write(temporary, text.encode())
         os.replace(temporary, self.path_of(content_digest))
 
     def read(self, content_digest: str) -> dict[str, Any] | None:
@@ -91,6 +90,8 @@ class Origins:
                 origin = json.loads(file.read())
         except FileNotFoundError:
             return None
+        except PermissionError as error:
+            raise unreadable(f"The origin record {path}", error, path) from error
         except (ValueError, RecursionError, OSError) as error:
             raise _damaged(path, f": {error}") from error
         if (

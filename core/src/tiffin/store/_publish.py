@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,14 +12,14 @@ import attrs
 
 from tiffin.exceptions import ModelExistsError, StoreError
 from tiffin.files import WriteLedger, WrittenFile, digest_file, sync_file
-from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, check_limits
+from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, Paths, check_limits
 from tiffin.model import Stamp
 from tiffin.store import _arrivals, _records
 from tiffin.store._blobs import Blobs
+from tiffin.store._journal import changing_name
 from tiffin.store._layout import Layout, step
 from tiffin.store._origins import Origins
 from tiffin.store._rename import exchange, rename_new
-from tiffin.store._staging import version_lock
 
 _LARGE = 8 << 20
 """Bytes from which on the files of a version are hashed by two threads."""
@@ -43,7 +42,8 @@ def publish(
         folder: the staged folder, with all files but model.yaml.
         info: the record; its files and content digest are filled in here.
         ledger: digests that are known already.
-        origin: how the store got this content, for its origin record.
+        origin: how the store got this content, for its origin record and the journal: "saved here", "imported from …",
+            "pulled from …".
         overwrite: whether a version that exists is replaced, in one step.
         operation: what the steps are announced as.
 
@@ -55,13 +55,13 @@ def publish(
         StoreError: the folder holds links or special files.
     """
     step(operation, "staged")
-    mode = stat.S_IMODE(os.stat(layout.models).st_mode)
+    modes = layout.modes()
     files, folders = _walk(folder)
     for path in files:
         _own(layout, f"{folder}/{path}", f"{folder}.link", ledger)
     known = _digest(folder, files, ledger)
     for path in files:
-        os.chmod(f"{folder}/{path}", 0o444 & mode)
+        modes.give(f"{folder}/{path}", 0o444 & modes.folder)
     step(operation, "synced")
     for path, written in known.items():
         Blobs(layout).share(f"{folder}/{path}", written.sha256, f"{folder}.link")
@@ -73,15 +73,16 @@ def publish(
     Origins(layout).write(folder, info.content_digest, origin)
     step(operation, "origin")
     record = f"{folder}/{RECORD_NAME}"
-    stamp = _records.write(record, info)
-    os.chmod(record, 0o644 & mode)
+    stamp = _records.write(layout, record, info)
     step(operation, "recorded")
     for path in (*folders, ""):
+        modes.give(f"{folder}/{path}", modes.folder)
         sync_file(f"{folder}/{path}")
-    os.chmod(folder, mode)
     step(operation, "folder-synced")
-    with version_lock(layout, info.name, info.version):
+    with changing_name(layout, info.name) as notes:
         replaced = _place(layout, folder, info, overwrite=overwrite)
+        kind, _, how = ("saved", "", "") if origin == "saved here" else origin.partition(" ")
+        notes.add("overwritten" if replaced else kind, version=info.version, how=origin if replaced and how else how)
         step(operation, "renamed")
     parent = f"{layout.models}/{info.name}"
     with contextlib.suppress(FileNotFoundError):  # deleted already by another process, and the name with it
@@ -107,7 +108,7 @@ def _place(layout: Layout, folder: str, info: ModelInfo, *, overwrite: bool) -> 
         except FileNotFoundError:
             if not os.path.isdir(folder):
                 raise
-            os.makedirs(parent, exist_ok=True)
+            layout.make_folder(parent)
         except FileExistsError as error:
             if not overwrite:
                 raise exists_error(layout, info.name, info.version) from error
@@ -156,7 +157,6 @@ def _walk(folder: str) -> tuple[list[str], list[str]]:
         with os.scandir(f"{folder}/{relative}") as entries:
             for entry in entries:
                 path = relative + entry.name
-                _check_name(path)
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(path)
                     pending.append(path + "/")
@@ -169,6 +169,15 @@ def _walk(folder: str) -> tuple[list[str], list[str]]:
                         fix="Save a copy of what it stands for",
                         path=path,
                     )
+    paths = Paths()
+    for path in sorted(files):
+        if wrong := paths.add(path):
+            raise StoreError(
+                f"The file {path!r} cannot be saved: {wrong}",
+                why="Not every system could hold it, so it could be neither exported nor pulled",
+                fix="Rename the file",
+                path=path,
+            )
     return sorted(files), sorted(folders, reverse=True)
 
 
@@ -180,20 +189,6 @@ def _own(layout: Layout, path: str, temporary: str, ledger: WriteLedger) -> None
     if os.stat(path).st_nlink > 1 and not Blobs(layout).is_linked(path, ledger.lookup(path)):
         shutil.copyfile(path, temporary)
         os.replace(temporary, path)
-
-
-def _check_name(path: str) -> None:
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise StoreError(f"The file name {path!r} is not UTF-8", fix="Rename the file", path=path) from error
-    if "\\" in path or any(ord(character) < 32 for character in path):
-        raise StoreError(
-            f"The file name {path!r} holds a backslash or a control character",
-            why="Other systems cannot hold such a file",
-            fix="Rename the file",
-            path=path,
-        )
 
 
 def _digest(folder: str, files: list[str], ledger: WriteLedger) -> dict[str, WrittenFile]:

@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from tiffin.exceptions import ModelNotFoundError, RecordError
+from tiffin.files import denial
 from tiffin.model import Stamp
 from tiffin.store._layout import Layout
 
@@ -68,9 +69,11 @@ def read(layout: Layout, name: str, version: str) -> tuple[ModelInfo, Stamp]:
         except OSError as error:
             if error.errno in _OURS:
                 raise
+            whose, owner = denial(error) if isinstance(error, PermissionError) else ("", "")
             raise RecordError(
                 f"The record {path} cannot be read ({error.strerror})",
-                fix="Ask its owner, or look at the disk",
+                why=whose,
+                fix=f"Ask {owner} to let you read it" if owner else "Look at the disk",
                 path=path,
             ) from error
     info = parse_record(text, path)
@@ -94,6 +97,14 @@ def _read(path: str) -> tuple[bytes, os.stat_result]:
         return file.read(), status
 
 
+def text_of(path: str) -> bytes | None:
+    """Return what a record's file holds, valid or not; `None` where there is no file that can be read."""
+    try:
+        return _read(path)[0]
+    except OSError:
+        return None
+
+
 def digests_below(folder: str) -> set[str]:
     """Return the digests of the files that the record in `folder` lists; none where it is not valid."""
     from tiffin.info import parse_record
@@ -105,14 +116,8 @@ def digests_below(folder: str) -> set[str]:
         return set()  # gc finds its blobs
 
 
-def write(path: str, info: ModelInfo) -> Stamp:
+def write(layout: Layout, path: str, info: ModelInfo) -> Stamp:
     """Write a record to a new file and sync it; returns its stamp, which a rename does not change."""
     from tiffin.info import render_record
 
-    text = render_record(info)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    with open(descriptor, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-        return _stamp(os.fstat(descriptor))
+    return _stamp(layout.modes().write(path, render_record(info), new=True))

@@ -224,7 +224,7 @@ def _adapters_of(custom_objects: Mapping[str, Any] | None) -> dict[str, tuple[An
 
 def _save_object(folder: str, name: str, item: Any, adapter: Adapter | None) -> ObjectEntry:
     # Percent-encoding makes a file name of any name; a dot is encoded too, since "." and ".." are no file names.
-    relative = f"{OBJECTS}/{quote(name, safe='').replace('.', '%2E')}"
+    relative = f"{OBJECTS}/{_free(Path(folder, OBJECTS), quote(name, safe='').replace('.', '%2E'))}"
     target = Path(folder, relative)
     target.mkdir(parents=True)
     declined = set()
@@ -243,6 +243,12 @@ def _save_object(folder: str, name: str, item: Any, adapter: Adapter | None) -> 
             return ObjectEntry(relative, adapter.name, options_to_dict(saved.options))
     pickling.dump(item, target)
     return ObjectEntry(relative)
+
+
+def _free(folder: Path, name: str) -> str:
+    """Return `name`, or one made from it where that is another's on a system which does not tell case apart."""
+    taken = {path.name.lower() for path in folder.iterdir()} if folder.is_dir() else set()
+    return next(free for n in range(len(taken) + 1) if (free := f"{name}-{n + 1}" if n else name).lower() not in taken)
 
 
 def _warn_of_lost(what: str, saved: Saved) -> None:

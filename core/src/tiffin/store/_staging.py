@@ -10,14 +10,19 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 
 from tiffin.files import sync_file
-from tiffin.store._layout import Layout, disk_errors, step
+from tiffin.store._layout import Layout, step
 from tiffin.store._rename import rename_new, split_aside
 from tiffin.tags import new_version
 
 _LOCK = ".lock"
+NAMES = "name."
+"""What the locks of names begin with. One that a dead process has left says that a name may be other than its journal."""
+_PATIENCE = 20
+"""Times that a lock which another user has just made is tried to open, a millisecond apart."""
 _held: set[Lock] = set()
 
 
@@ -25,10 +30,19 @@ class Lock:
     """An exclusive lock on a file in staging/, held from `acquire` until `release` or the process's end.
 
     A child of a fork does not have its parent's locks.
+
+    Args:
+        layout: the store.
+        name: what it is called there.
+
+    Attributes:
+        was_left: whether its file was there when the lock was taken: a process that held it was killed.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, layout: Layout, name: str) -> None:
+        self.path = f"{layout.staging}/{name}{_LOCK}"
+        self.was_left = False
+        self._layout = layout
         self._descriptor = -1
 
     @property
@@ -43,7 +57,7 @@ class Lock:
             wait: whether to wait for another holder.
         """
         while True:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = self._open()
             _held.add(self)
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -57,6 +71,29 @@ class Lock:
                     return False
                 raise
             self._close()
+
+    def _open(self) -> int:
+        flags, attempts = os.O_RDWR | os.O_CLOEXEC, _PATIENCE
+        while True:
+            try:
+                descriptor = os.open(self.path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                self.was_left = True
+            else:
+                self.was_left = False
+                modes = self._layout.modes()
+                modes.give(descriptor, modes.held)
+                return descriptor
+            try:
+                return os.open(self.path, flags)
+            except FileNotFoundError:
+                continue  # released in this moment
+            except PermissionError:
+                # Another user may have made it in this moment, and not let the group have it yet.
+                attempts -= 1
+                if not attempts:
+                    raise
+                time.sleep(0.001)
 
     def release(self) -> None:
         """Remove the file and give the lock up."""
@@ -94,10 +131,10 @@ def staged(layout: Layout, operation: str) -> Iterator[str]:
     """
     identity = new_version()[0]
     folder = f"{layout.staging}/{identity}"
-    lock = Lock(folder + _LOCK)
+    lock = Lock(layout, identity)
     lock.acquire(wait=True)
     try:
-        os.mkdir(folder, 0o700)
+        layout.make_folder(folder, inner=True)
         step(operation, "locked")
         yield folder
     finally:
@@ -105,31 +142,6 @@ def staged(layout: Layout, operation: str) -> Iterator[str]:
             for suffix in ("", ".gone", ".link", ".origin"):
                 discard(folder + suffix)
             lock.release()
-
-
-@contextlib.contextmanager
-def changing(layout: Layout) -> Iterator[None]:
-    """Make the store ready for a change in the block: folders made, abandoned work swept, disk errors told."""
-    layout.prepare()
-    with disk_errors(layout.root):
-        sweep(layout)
-        yield
-
-
-@contextlib.contextmanager
-def named_lock(layout: Layout, name: str) -> Iterator[None]:
-    """Hold the lock called `name` for the block; waits for others that hold it."""
-    lock = Lock(f"{layout.staging}/{name}{_LOCK}")
-    lock.acquire(wait=True)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def version_lock(layout: Layout, name: str, version: str) -> contextlib.AbstractContextManager[None]:
-    """Hold, for the block, the right to change one version: to put it in place, replace, edit or delete it."""
-    return named_lock(layout, f"version.{name}.{version}")
 
 
 def sweep(layout: Layout, *, dry_run: bool = False) -> list[str]:
@@ -142,7 +154,9 @@ def sweep(layout: Layout, *, dry_run: bool = False) -> list[str]:
     """
     removed = []
     for identity in sorted(_work(layout)):
-        lock = Lock(f"{layout.staging}/{identity}{_LOCK}")
+        if identity.startswith(NAMES):
+            continue
+        lock = Lock(layout, identity)
         try:
             if not lock.acquire(wait=False):
                 continue
@@ -193,7 +207,7 @@ def _remove(layout: Layout, identity: str, entry: str) -> None:
     path = f"{layout.staging}/{entry}"
     aside = split_aside(entry)
     if aside is not None:
-        if _put_back(path, layout.version(*aside[1:])):
+        if _put_back(layout, path, layout.version(*aside[1:])):
             return
         # Under its name it would be put back by the next sweep, even if this one is interrupted and leaves the half of it.
         gone = f"{layout.staging}/{identity}.gone"
@@ -204,11 +218,11 @@ def _remove(layout: Layout, identity: str, entry: str) -> None:
     discard(path)
 
 
-def _put_back(path: str, target: str) -> bool:
+def _put_back(layout: Layout, path: str, target: str) -> bool:
     """Put a version back to its place unless another is there; returns whether it lies there now."""
     for _ in range(10):  # its name's folder may come and go
         try:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            layout.make_folder(os.path.dirname(target))
             rename_new(path, target)
             sync_file(os.path.dirname(target))
         except FileNotFoundError:

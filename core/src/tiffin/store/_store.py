@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiffin.exceptions import ModelNotFoundError, PluginWarning, ReadOnlyStoreError, StorageFullError
+from tiffin.exceptions import PluginWarning, ReadOnlyStoreError, StorageFullError
 from tiffin.home import home
 from tiffin.model import Model, Stamp
 from tiffin.origin import signer
 from tiffin.store._blobs import Blobs
 from tiffin.store._catalog import Entry
+from tiffin.store._changing import changing
 from tiffin.store._downloads import Downloads
 from tiffin.store._finding import Finder
 from tiffin.store._layout import Layout
-from tiffin.store._staging import changing, staged
-from tiffin.store._writing import NewFolder, Writer, check_alias
+from tiffin.store._staging import staged
+from tiffin.store._writing import NewFolder, Writer
 from tiffin.tags import Tag, check_part
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ class ModelStore:
         *,
         labels: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        card: str | None = None,
         overwrite: bool = False,
     ) -> Iterator[NewFolder]:
         """Make a version of a raw folder of files, without an adapter.
@@ -184,15 +186,14 @@ class ModelStore:
 
         Args:
             name: `name`, or `name:version`.
-            labels: as for `save`.
-            metadata: as for `save`.
+            labels, metadata, card: as for `save`.
             overwrite: whether an existing version is replaced, in one step.
 
         Raises:
             ModelExistsError: the explicit version exists.
             StoreError: the folder holds links or special files.
         """
-        with self.writer.create(name, labels, metadata, overwrite=overwrite) as new:
+        with self.writer.create(name, labels, metadata, card, overwrite=overwrite) as new:
             yield new
         assert new.record is not None
         new.model = self._saved(new.record)
@@ -246,15 +247,17 @@ class ModelStore:
         *,
         labels: Mapping[str, str | None] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        card: str | None = None,
         replace: bool = False,
     ) -> Model:
-        """Change a version's labels and metadata.
+        """Change a version's labels, metadata and card.
 
         Args:
             tag: which version.
             labels: labels to set; a value of `None` removes the label.
             metadata: fields to set; a value of `None` removes the field.
-            replace: whether those that are not named are removed.
+            card: the text to set; an empty one removes it.
+            replace: whether labels and fields that are not named are removed.
 
         Returns:
             A handle on the version with the new record.
@@ -265,20 +268,42 @@ class ModelStore:
             RecordError: the record was edited by hand and is not accepted yet.
         """
         name, version, _ = self.finder.find(tag)
-        return Model(self, name, version, record=self.writer.edit(name, version, labels, metadata, replace=replace))
+        record = self.writer.edit(name, version, labels, metadata, card, replace=replace)
+        return Model(self, name, version, record=record)
 
-    def delete(self, tag: str | Tag) -> Tag:
-        """Delete one version, and the aliases that mean it.
+    def delete(self, tag: str | Tag, *, force: bool = False, now: bool = False) -> List[Tag]:
+        """Delete one version, or all versions of a name; they can be had back for some days: see `tiffin.store.trash`.
 
         What has no valid record is deleted too, if named by its full version.
 
+        Args:
+            tag: a name alone stands for all its versions; those that an alias means are spared unless forced.
+            force: whether versions that an alias means are deleted, too, and these aliases with them.
+            now: whether what they alone have is freed at once, and they cannot be had back.
+
         Returns:
-            The tag of what was deleted.
+            The tags of what was deleted.
 
         Raises:
             ModelNotFoundError, AmbiguousTagError: the tag means none, or several.
+            AliasedVersionError: it means one version which has an alias, and `force` is false.
+
+        Warns:
+            StoreWarning: a version was spared.
         """
-        return self.writer.delete(tag)
+        return self.writer.delete(tag, force=force, now=now)
+
+    def check_deletable(self, tag: Tag) -> None:
+        """Refuse what `delete` would refuse without force: a version that an alias means.
+
+        Raises:
+            AliasedVersionError: an alias means it.
+        """
+        aliases = [alias for alias, version in self.aliases(tag.name).items() if version == tag.version]
+        if aliases:
+            from tiffin.store._changes import aliased_error
+
+            raise aliased_error(tag.name, str(tag.version), aliases)
 
     def prune(self, name: str, keep: int, *, dry_run: bool = False) -> List[Tag]:
         """Delete all but the newest versions of a name; versions that have an alias stay.
@@ -315,9 +340,7 @@ class ModelStore:
         """
         check_part(alias, "alias")
         model = self.get(tag)
-        check_alias(self.finder, model.name, alias)
-        with changing(self.layout):
-            self.finder.aliases.write(model.name, alias, model.version)
+        self.writer.set_alias(model.name, alias, model.version)
         return model
 
     def remove_alias(self, name: str, alias: str) -> None:
@@ -326,14 +349,7 @@ class ModelStore:
         Raises:
             ModelNotFoundError: the name has no such alias.
         """
-        with changing(self.layout):
-            removed = self.finder.aliases.remove(check_part(name, "model name"), check_part(alias, "alias"))
-        if not removed:
-            raise ModelNotFoundError(
-                f"'{name}' has no alias {alias!r}",
-                fix="It has " + (", ".join(self.aliases(name)) or "none"),
-                tag=f"{name}:{alias}",
-            )
+        self.writer.remove_alias(name, alias)
 
     # -- trust ---------------------------------------------------------------------------------------------------------
 
@@ -390,10 +406,14 @@ class ModelStore:
         Raises:
             ReadOnlyStoreError, StorageFullError: it cannot be noted.
         """
+        from tiffin.store._journal import changing_name
         from tiffin.store._origins import Origins
 
         with self.changing() as folder:
             Origins(self.layout).set_trust(folder, content_digest, trusted)
+            for name, version in self.finder.catalog.holders(content_digest):
+                with changing_name(self.layout, name) as notes:
+                    notes.add("trusted" if trusted else "untrusted", version=version, how=(trusted or {}).get("how"))
 
     # -- attestations --------------------------------------------------------------------------------------------------
 
@@ -403,39 +423,62 @@ class ModelStore:
 
         return Attestations(self.layout).read_all(content_digest)
 
-    def add_attestation(self, info: ModelInfo, data: bytes, *, path: str = "This") -> bool:
-        """Keep an attestation of a model's content. What it proves is not looked at, but that it is about this content.
+    def add_attestation(self, info: ModelInfo, data: bytes, *, path: str = "This", own: bool = False) -> bool:
+        """Keep an attestation of a model's content. It has to be about this content; what it proves is told each time.
+
+        Where there are as many as are kept, one of a trusted key's takes the place of one that proves nothing.
 
         Args:
             info: the model's record; the version need not be in the store yet.
             data: the attestation, in a format that an installed plugin knows, or in any.
             path: where it is from, for errors.
+            own: whether it was made here just now; it counts as one of a trusted key's.
 
         Returns:
             Whether it is new here.
 
         Raises:
             BadSignatureError: it is malformed, or is about other content.
-            TooManySignaturesError: the content has as many attestations as are kept (`tiffin.info.MAX_ATTESTATIONS`).
+            TooManySignaturesError: the content has as many attestations as are kept (`tiffin.info.MAX_ATTESTATIONS`), and
+                it takes the place of none.
             ReadOnlyStoreError, StorageFullError: it cannot be kept.
 
         Warns:
             PluginWarning: no installed plugin can tell what it is about; it is kept all the same.
         """
-        from tiffin.plugins import check_attestation
+        from tiffin.hints import install_hint
+        from tiffin.plugins import check_attestation, proves
         from tiffin.store._attestations import Attestations
 
         checked = check_attestation(info, data, path)
+        version = Path(self.layout.version(info.name, info.version))
+
+        def gives_way(kept: Sequence[bytes]) -> bytes | None:
+            if not (own or proves(info, version, data)):
+                return None
+            return next((other for other in kept if not proves(info, version, other)), None)
+
         with self.changing() as folder:
-            new = Attestations(self.layout).add(folder, info.compute_digest(), data)
+            new = Attestations(self.layout).add(folder, info.compute_digest(), data, gives_way)
         if not checked:
             warnings.warn(
                 f"{path} was kept unchecked: no installed plugin can tell whether it vouches for model '{info.tag}'. "
-                "Signatures are checked by the extra: pip install 'tiffin[signing]'",
+                + install_hint("signing", "plugins"),
                 PluginWarning,
                 stacklevel=4,
             )
         return new
+
+    def take_attestations(self, info: ModelInfo, found: Iterable[tuple[str, bytes]]) -> None:
+        """Keep what somebody else has of a content's attestations, and warn of what is left out; see `add_attestation`.
+
+        Args:
+            info: the model's record; the version need not be in the store yet.
+            found: where each is from, in words, and the attestation.
+        """
+        from tiffin.store._attestations import take_all
+
+        take_all(self, info, found)
 
     signatures = attestations
     """The name that `attestations` had before."""

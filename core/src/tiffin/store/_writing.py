@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiffin.exceptions import InvalidTagError, ModelExistsError, ModelNotFoundError, ModelTypeError, RecordError
+from tiffin.exceptions import (
+    AliasedVersionError,
+    InvalidTagError,
+    ModelExistsError,
+    ModelNotFoundError,
+    ModelTypeError,
+    RecordError,
+    StoreWarning,
+)
 from tiffin.model import Stamp
 from tiffin.store import _changes
+from tiffin.store._changing import changing
 from tiffin.store._finding import Finder
 from tiffin.store._layout import step
 from tiffin.store._scan import make_entry
-from tiffin.store._staging import changing, staged
+from tiffin.store._staging import staged
 from tiffin.tags import LATEST, Tag, check_part
 
 if TYPE_CHECKING:
@@ -33,14 +42,16 @@ class NewFolder:
         tag: the tag that the version will have.
         labels: may be changed until the end of the block.
         metadata: may be changed until the end of the block.
+        card: may be changed until the end of the block.
         model: the handle on the version, once it is published.
     """
 
-    def __init__(self, path: Path, tag: Tag, labels: dict[str, str], metadata: dict[str, Any]) -> None:
+    def __init__(self, path: Path, tag: Tag, labels: dict[str, str], metadata: dict[str, Any], card: str) -> None:
         self.path = path
         self.tag = tag
         self.labels = labels
         self.metadata = metadata
+        self.card = card
         self.model: Model | None = None
         self.record: tuple[ModelInfo, Stamp] | None = None
 
@@ -69,7 +80,7 @@ class Writer:
             )
         tag = Tag.parse(request.name)
         self.check_free(tag, overwrite=request.overwrite)
-        new = NewVersion(tag, request.labels, request.metadata)
+        new = NewVersion(tag, request.labels, request.metadata, request.card)
         with changing(self._layout):
             record = save_object(self._layout, new, request)
             self._note(record, "save")
@@ -81,6 +92,7 @@ class Writer:
         name: str | Tag,
         labels: Mapping[str, str] | None,
         metadata: Mapping[str, Any] | None,
+        card: str | None,
         *,
         overwrite: bool,
     ) -> Iterator[NewFolder]:
@@ -90,14 +102,14 @@ class Writer:
 
         tag = Tag.parse(name)
         self.check_free(tag, overwrite=overwrite)
-        new = NewVersion(tag, labels, metadata)
+        new = NewVersion(tag, labels, metadata, card)
         with changing(self._layout):
             staging = contextlib.ExitStack()
             folder = staging.enter_context(staged(self._layout, "create"))
         with staging:
-            made = NewFolder(Path(folder), new.tag, new.labels, new.metadata)
+            made = NewFolder(Path(folder), new.tag, new.labels, new.metadata, new.card)
             yield made
-            new.labels, new.metadata = made.labels, made.metadata
+            new.labels, new.metadata, new.card = made.labels, made.metadata, made.card
             with changing(self._layout):
                 made.record = publish_folder(self._layout, folder, new, overwrite=overwrite)
                 self._note(made.record, "create")
@@ -141,13 +153,14 @@ class Writer:
         version: str,
         labels: Mapping[str, str | None] | None,
         metadata: Mapping[str, Any] | None,
+        card: str | None,
         *,
         replace: bool,
     ) -> tuple[ModelInfo, Stamp]:
-        """Change a version's labels and metadata; returns its new record. See `ModelStore.edit`."""
+        """Change a version's labels, metadata and card; returns its new record. See `ModelStore.edit`."""
         import attrs
 
-        from tiffin.info import check_labels, check_limits, check_metadata
+        from tiffin.info import check_card, check_labels, check_limits, check_metadata
 
         def change(info: ModelInfo) -> ModelInfo:
             before = info
@@ -162,6 +175,8 @@ class Writer:
                 info = attrs.evolve(info, labels=check_labels(_merged(info.labels, labels, replace=replace)))
             if metadata is not None:
                 info = attrs.evolve(info, metadata=check_metadata(_merged(info.metadata, metadata, replace=replace)))
+            if card is not None:
+                info = attrs.evolve(info, card=check_card(card))
             check_limits(info, before=before)
             return info
 
@@ -170,25 +185,63 @@ class Writer:
             self._note(record, "edit")
         return record
 
-    def delete(self, tag: str | Tag) -> Tag:
-        """Delete one version, and the aliases that mean it; see `ModelStore.delete`."""
+    def delete(self, tag: str | Tag, *, force: bool, now: bool) -> list[Tag]:
+        """Delete one version, or all of a name; see `ModelStore.delete`."""
+        parsed = Tag.parse(tag)
+        if parsed.version is not None:
+            return [self._delete(parsed.name, self._finder.resolve(parsed), force=force, now=now)]
+        versions = self._finder.versions(parsed.name)
+        if not versions:
+            raise self._finder.not_found(parsed)
+        deleted = []
+        for version in versions:
+            try:
+                deleted.append(self._delete(parsed.name, version, force=force, now=now))
+            except ModelNotFoundError:
+                pass  # somebody else deleted it meanwhile
+            except AliasedVersionError as error:
+                aliases = ", ".join(error.aliases)
+                text = f"Spared '{error.tag}', which has the alias {aliases}. To delete it, pass force=True (--force)"
+                warnings.warn(text, StoreWarning, stacklevel=4)
+        return deleted
+
+    def _delete(self, name: str, version: str, *, force: bool, now: bool) -> Tag:
         from tiffin.plugins import registry
 
-        name = Tag.parse(tag).name
-        version = self._finder.resolve(tag)
-        registry().broadcast()  # a plugin that cannot be used stops the deletion here
+        hook = registry().broadcast()  # a plugin that cannot be used stops the deletion here
         with changing(self._layout):
-            _changes.delete(self._layout, name, version)
-            try:
-                self._finder.aliases.remove_those_of(name, version)
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                # A disk so full that no lock can be made: they mean nothing now, and gc removes them.
-            step("delete", "aliases-removed")
+            aliases = _changes.delete(self._layout, name, version, force=force, now=now)
         deleted = Tag(name, version)
-        registry().broadcast().model_deleted(tag=deleted)
+        hook.model_deleted(tag=deleted)
+        for alias in aliases:
+            hook.alias_changed(name=name, alias=alias, before=version, after=None)
         return deleted
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Let an alias mean a version; see `ModelStore.set_alias`."""
+        from tiffin.plugins import registry
+
+        check_alias(self._finder, name, alias)
+        hook = registry().broadcast()
+        with changing(self._layout):
+            before = _changes.set_alias(self._layout, name, alias, version)
+        if before != version:
+            hook.alias_changed(name=name, alias=alias, before=before, after=version)
+
+    def remove_alias(self, name: str, alias: str) -> None:
+        """Remove an alias; see `ModelStore.remove_alias`."""
+        from tiffin.plugins import registry
+
+        hook = registry().broadcast()
+        with changing(self._layout):
+            before = _changes.remove_alias(self._layout, check_part(name, "model name"), check_part(alias, "alias"))
+        if before is None:
+            raise ModelNotFoundError(
+                f"'{name}' has no alias {alias!r}",
+                fix="It has " + (", ".join(self._finder.aliases_of(name)) or "none"),
+                tag=f"{name}:{alias}",
+            )
+        hook.alias_changed(name=name, alias=alias, before=before or None, after=None)
 
     def prune(self, name: str, keep: int, *, dry_run: bool) -> list[Tag]:
         """Delete all but the newest versions of a name; see `ModelStore.prune`."""
@@ -201,8 +254,9 @@ class Writer:
         tags = [Tag(name, version) for version in versions[keep:] if version not in aliased]
         if not dry_run:
             for tag in tags:
-                with contextlib.suppress(ModelNotFoundError):  # somebody else deleted it meanwhile
-                    self.delete(tag)
+                # Somebody else has deleted it meanwhile, or let an alias mean it.
+                with contextlib.suppress(ModelNotFoundError, AliasedVersionError):
+                    self._delete(name, str(tag.version), force=False, now=False)
         return tags
 
     def _note(self, record: tuple[ModelInfo, Stamp], operation: str) -> None:

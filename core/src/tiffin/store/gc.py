@@ -8,8 +8,10 @@ from collections import Counter
 
 import attrs
 
-from tiffin.store import _arrivals
+from tiffin.store import _arrivals, _changes
 from tiffin.store._aliases import Aliases
+from tiffin.store._deleted import bytes_of, entries, remove
+from tiffin.store._journal import settle
 from tiffin.store._layout import Layout, disk_errors, step
 from tiffin.store._rename import split_aside
 from tiffin.store._staging import abandoned, is_aside, sweep
@@ -29,6 +31,7 @@ class Garbage:
         names: names without versions.
         partial: digests of contents of which a pull that broke off has fetched a part.
         freed: bytes.
+        trash: tags of deleted versions.
     """
 
     staging: list[str]
@@ -38,24 +41,34 @@ class Garbage:
     names: list[str]
     partial: list[str]
     freed: int
+    trash: list[str]
 
 
-def gc(store: ModelStore, *, dry_run: bool = False) -> Garbage:
-    """Remove what no version needs: abandoned work, unused blobs, dangling aliases, empty names.
+def gc(store: ModelStore, *, dry_run: bool = False, trash: bool = False) -> Garbage:
+    """Remove what no version needs: abandoned work, unused blobs, dangling aliases, empty names; the trash on request.
 
     Safe beside saves, loads and deletions of other processes. Origins stay: what was saved here once is known for ever.
 
     Args:
         store: the store.
         dry_run: whether only to tell.
+        trash: whether deleted versions are removed for good, too.
     """
+    from tiffin.plugins import registry
+
     layout = store.layout
     layout.check_format()
     if not os.path.isdir(layout.models):
-        return Garbage([], [], [], [], [], [], 0)
+        return Garbage([], [], [], [], [], [], 0, [])
+    hook = registry().broadcast()
     with disk_errors(layout.root):
+        deleted = sorted(entries(layout)) if trash else []
+        emptied = bytes_of(layout, [found.path for found in deleted])
+        if not dry_run:
+            deleted = [found for found in deleted if remove(layout, found)]
         # How many links to each content, and bytes without any other, go with the abandoned work.
         links, freed = _staged_links(abandoned(layout))
+        freed += emptied
         staging = sweep(layout, dry_run=dry_run)
         step("gc", "staging-swept")
         held = links if dry_run else Counter[tuple[int, int]]()
@@ -82,7 +95,9 @@ def gc(store: ModelStore, *, dry_run: bool = False) -> Garbage:
                 if dry_run:
                     found = [alias for alias, target in Aliases(layout).of_name(name).items() if target == version]
                 else:
-                    found = Aliases(layout).remove_those_of(name, version)
+                    found = _changes.remove_dangling(layout, name, version)
+                    for alias in found:
+                        hook.alias_changed(name=name, alias=alias, before=version, after=None)
                 aliases += [f"{name}:{alias}" for alias in found]
         step("gc", "aliases-removed")
         names = []
@@ -96,10 +111,13 @@ def gc(store: ModelStore, *, dry_run: bool = False) -> Garbage:
         if not dry_run:
             _arrivals.sweep(layout)
             step("gc", "arrivals-swept")
+            settle(layout)
+            step("gc", "names-settled")
         partial = store.downloads.sweep(dry_run=dry_run)
         freed += sum(size for _, size in partial)
         step("gc", "partial-removed")
-    return Garbage(staging, blobs, damaged, sorted(aliases), names, [digest for digest, _ in partial], freed)
+    tags = [f"{found.name}:{found.version}" for found in deleted]
+    return Garbage(staging, blobs, damaged, sorted(aliases), names, [digest for digest, _ in partial], freed, tags)
 
 
 def _staged_links(paths: list[str]) -> tuple[Counter[tuple[int, int]], int]:

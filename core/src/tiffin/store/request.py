@@ -21,6 +21,7 @@ class SaveRequest:
     signatures: Mapping[str, Any] | None = None
     labels: Mapping[str, str] | None = None
     metadata: Mapping[str, Any] | None = None
+    card: str | None = None
     custom_objects: Mapping[str, Any] | None = None
     external_modules: Iterable[ModuleType] | None = None
     input_example: Any = None

@@ -8,6 +8,7 @@ from collections import defaultdict
 import attrs
 
 from tiffin.model import Model
+from tiffin.store._deleted import bytes_of, entries
 from tiffin.store._store import ModelStore
 from tiffin.tags import check_part
 
@@ -35,11 +36,13 @@ class StoreUsage:
         versions: each version's, largest own first.
         total: bytes on disk of all contents, each counted once.
         apparent: bytes if nothing was shared.
+        trash: bytes that only deleted versions have, which emptying the trash would free.
     """
 
     versions: list[Usage]
     total: int
     apparent: int
+    trash: int
 
 
 def usage(store: ModelStore, name: str | None = None) -> StoreUsage:
@@ -79,7 +82,8 @@ def usage(store: ModelStore, name: str | None = None) -> StoreUsage:
         rows.append(Usage(tag, own, sum(sizes[key] for key in versions[tag]) - own))
     rows.sort(key=lambda row: (-row.own, row.tag))
     contents = set().union(*(versions[tag] for tag in chosen)) if chosen else set()
-    return StoreUsage(rows, sum(sizes[key] for key in contents), sum(row.own + row.shared for row in rows))
+    trash = bytes_of(store.layout, [found.path for found in entries(store.layout, name)])
+    return StoreUsage(rows, sum(sizes[key] for key in contents), sum(row.own + row.shared for row in rows), trash)
 
 
 def _files(model: Model) -> list[str]:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import attrs
 
 from tiffin.exceptions import ModelNotFoundError, RecordError, StoreError, TiffinError
-from tiffin.files import digest_file
-from tiffin.info import RECORD_NAME, ModelInfo, encode_cached
+from tiffin.files import denial, digest_file
+from tiffin.info import RECORD_NAME, ModelInfo, encode_cached, is_system_file
 from tiffin.origin import is_local
 from tiffin.store import _changes, _records
 from tiffin.store._attestations import Attestations
-from tiffin.store._layout import FORMAT, step
+from tiffin.store._layout import reading_errors, step
 from tiffin.store._origins import Origins
 from tiffin.store._scan import make_entry
 from tiffin.store._store import ModelStore
@@ -30,7 +30,8 @@ class Problem:
         path: the file or folder.
         what: what is wrong, as a sentence.
         fix: what to do.
-        state: "edited" (record edited by hand), "damaged", "missing", "foreign" or "repaired".
+        state: "edited" (record edited by hand), "damaged", "missing", "foreign", "unreadable" (to this user, or on a disk
+            that fails) or "repaired".
     """
 
     tag: str
@@ -47,7 +48,8 @@ def verify(store: ModelStore, tag: str | Tag | None = None, *, accept: bool = Fa
 
     Args:
         store: the store.
-        tag: which version; `None` stands for the whole store, blobs and aliases included.
+        tag: which version; a name alone stands for all its versions, and `None` for the whole store, blobs and aliases
+            included.
         accept: whether a record that was edited by hand becomes the record, if it is valid and the files are good.
 
     Returns:
@@ -58,11 +60,15 @@ def verify(store: ModelStore, tag: str | Tag | None = None, *, accept: bool = Fa
     """
     store.layout.check_format()
     checker = _Checker(store, accept=accept)
-    if tag is not None:
-        parsed = Tag.parse(tag)
-        checker.version(parsed.name, store.resolve(parsed))
-    else:
-        checker.everything()
+    with reading_errors(store.layout.root):
+        if tag is None:
+            checker.everything()
+        elif (parsed := Tag.parse(tag)).version is not None:
+            checker.version(parsed.name, store.resolve(parsed))
+        elif os.path.isdir(f"{store.layout.models}/{parsed.name}"):
+            checker.name(parsed.name)
+        else:
+            raise store.finder.not_found(parsed)
     return checker.problems
 
 
@@ -82,15 +88,14 @@ class _Checker:
                 "",
                 layout.format,
                 "The store's format version is missing",
-                f"If it is a store of this Tiffin, write {FORMAT} into it",
+                "Restore it from a backup; else the next change takes the store for one of this Tiffin's",
                 "missing",
             )
         if not self.store.check_catalog():
             self._add("", layout.catalog, "The catalog was damaged, and is made again", "", "repaired")
-        for name, path in self._places(layout.models, "", "a model's name"):
-            found = list(self._places(path, name, "a version"))
-            for version, _ in found:
-                self.version(name, version)
+        names = [name for name, _ in self._places(layout.models, "", "a model's name")]
+        for name in names:
+            self.name(name)
         for path, status in self.store.blobs.everything():
             if self.store.blobs.is_blob(path, status):
                 self._blob(path, status)
@@ -99,14 +104,28 @@ class _Checker:
         for path in Attestations(layout).foreign():
             self._add("", path, "It is not the folder of signatures", "Move it elsewhere, or delete it", "foreign")
         for name in self.store.finder.aliases.names():
-            for alias in self.store.finder.aliases.entries(name):
-                self._alias(name, alias)
+            if name not in names:
+                self._aliases(name)
+
+    def name(self, name: str) -> None:
+        """Check all versions of a name, and its aliases."""
+        for version, _ in list(self._places(f"{self.layout.models}/{name}", name, "a version")):
+            self.version(name, version)
+        self._aliases(name)
+
+    def _aliases(self, name: str) -> None:
+        for alias in self.store.finder.aliases.entries(name):
+            self._alias(name, alias)
 
     def _alias(self, name: str, alias: str) -> None:
         path = f"{self.layout.aliases}/{name}/{alias}"
-        version = self.store.finder.aliases.read(name, alias)
+        try:
+            version = self.store.finder.aliases.read(name, alias)
+        except StoreError as error:
+            self._add(f"{name}:{alias}", path, error.what, error.fix, "unreadable")
+            return
         if version is None:
-            if os.path.lexists(path) and not alias.startswith("."):
+            if os.path.lexists(path) and not alias.startswith(".") and not is_system_file(alias):
                 self._add(
                     f"{name}:{alias}", path, "The alias is damaged", "Delete the file, and set it again", "damaged"
                 )
@@ -170,7 +189,12 @@ class _Checker:
         good = True
         for file, entry in info.files.items():
             path = f"{folder}/{file}"
-            what = self._difference(path, entry.size, entry.sha256)
+            try:
+                what = self._difference(path, entry.size, entry.sha256)
+            except OSError as error:
+                good = False
+                self._unreadable(tag, path, error)
+                continue
             if what:
                 good = False
                 self._add(tag, path, what, "Restore the file, or delete the version and save it again", "damaged")
@@ -192,10 +216,12 @@ class _Checker:
             return "It is not a file"
         if status.st_size != size:
             return f"The file has {status.st_size} bytes; {size} were saved"
-        try:
-            return "" if self._digest(path, status) == sha256 else "The file's content is not what was saved"
-        except OSError as error:
-            return f"The file cannot be read: {error.strerror}"
+        return "" if self._digest(path, status) == sha256 else "The file's content is not what was saved"
+
+    def _unreadable(self, tag: str, path: str, error: OSError) -> None:
+        whose, owner = denial(error) if isinstance(error, PermissionError) else ("", "")
+        what = f"The file cannot be read: {error.strerror}" + (f". {whose}" if whose else "")
+        self._add(tag, path, what, f"Ask {owner} to let you read it" if owner else "Look at the disk", "unreadable")
 
     def _digest(self, path: str, status: os.stat_result) -> str:
         key = (status.st_dev, status.st_ino)
@@ -208,6 +234,12 @@ class _Checker:
         try:
             if self._digest(path, status) == name:
                 return
+        except FileNotFoundError:
+            return  # released meanwhile
+        except OSError as error:
+            self._unreadable("", path, error)
+            return
+        try:
             self.store.blobs.put_aside(path)
             moved = f"It was moved to {self.layout.damaged}; no later save will use it"
         except FileNotFoundError:
@@ -222,7 +254,8 @@ class _Checker:
         try:
             Origins(self.layout).read(info.content_digest)
         except StoreError as error:
-            self._add(tag, error.path, error.what, error.fix, "damaged")
+            state = "unreadable" if isinstance(error.__cause__, PermissionError) else "damaged"
+            self._add(tag, error.path, error.what, error.fix, state)
 
     def _accept(self, info: ModelInfo) -> None:
         record = self.layout.record(info.name, info.version)
@@ -232,7 +265,7 @@ class _Checker:
 
         try:
             with self.store.changing() as folder:
-                accepted, stamp = _changes.edit(self.layout, info.name, info.version, reseal)
+                accepted, stamp = _changes.edit(self.layout, info.name, info.version, reseal, what="accepted")
                 self._accept_origin(folder, info.content_digest, accepted.content_digest)
                 step("accept", "origin")
         except TiffinError as error:
@@ -261,5 +294,5 @@ def _unlisted(folder: str, info: ModelInfo) -> Iterator[str]:
         links = [name for name in folders if os.path.islink(f"{parent}/{name}")]
         for file in sorted(files + links):
             path = os.path.relpath(f"{parent}/{file}", folder)
-            if path != RECORD_NAME and path not in info.files:
+            if path != RECORD_NAME and path not in info.files and not is_system_file(path):
                 yield f"{folder}/{path}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from tiffin.config import trusted_keys
+from tiffin.hints import install_hint
 from tiffin.plugins import Voucher, ask_vouchers, has_vouchers
 from tiffin.trust._content import TrustSource
 
@@ -60,6 +61,6 @@ def vouched(source: TrustSource, path: Path, info: ModelInfo, content_digest: st
         problem = "No installed plugin can verify that"
         if any(key.is_for(info.name) for key in trusted_keys()):
             problem += f", although config.toml trusts keys for models called {info.name!r}"
-        return Vouched((), problem, "Try: pip install 'tiffin[signing]'")
+        return Vouched((), problem, install_hint("signing", "plugins"))
     vouchers = ask_vouchers(info, path, attestations)
     return Vouched(vouchers, "" if vouchers else "It is not signed in a way that an installed plugin knows")

@@ -275,6 +275,7 @@ class Download:
         if self._offset:
             headers["Range"] = f"bytes={self._offset}-"
         incoming = self._client.open("GET", self._path, self._what, scopes=self._scopes, headers=headers, ok=(200, 206))
+        incoming.expect_rate()
         try:
             first = 0
             if incoming.status == 206:

@@ -66,6 +66,10 @@ class Incoming:
             raise http.client.IncompleteRead(body, self.raw.length)
         return body if len(body) <= limit else body[:limit] if clipped else None
 
+    def expect_rate(self) -> None:
+        """Take a long body, as long as it comes at a least rate."""
+        self._connection.pace.expect_rate()
+
     def drop(self) -> bytes:
         """Read what little may be left, so that the connection can be kept; return it, and close."""
         try:
@@ -91,7 +95,8 @@ class Client:
         base: scheme and host of the registry: "https://ghcr.io".
         url: the remote's URL without secrets, for errors.
         credentials: returns who asks; called when a registry wants to know.
-        timeout: seconds without an answer after which a connection counts as broken.
+        timeout: seconds without a byte after which a connection counts as broken; and seconds for each answer's head, and for
+            the whole of a small one.
         retries: how often a request is tried again.
         ca_file: a file of certificates that are trusted besides the system's; empty for none.
         sleep: waits for some seconds.
@@ -113,7 +118,7 @@ class Client:
         self.base = base
         self.url = url
         self.retries = retries
-        self.connections = Connections(timeout, ca_file)
+        self.connections = Connections(timeout, ca_file, clock=clock)
         self._origin = Origin.of(base)
         self._auth = Authorizer(self._origin, credentials, self._ask_for_token, url, clock)
         self._sleep = sleep
@@ -289,6 +294,7 @@ class Client:
             f"?{_query(split.query)}" if split.query else ""
         )
         raw = connection.raw
+        connection.pace.expect_all()  # a proxy answers before the server does
         raw.putrequest(method, connection.prefix + target, skip_host=True, skip_accept_encoding=True)
         every = {"Host": connection.origin.netloc, "User-Agent": AGENT, **connection.headers, **headers}
         if length or method in ("POST", "PUT", "PATCH"):
@@ -306,10 +312,16 @@ class Client:
             except (BrokenPipeError, ConnectionResetError) as error:
                 # A server that refuses a body may close before all of it has come; its answer says why.
                 try:
-                    return Incoming(self.connections, connection, raw.getresponse(), url)
+                    return self._answer(connection, url)
                 except BROKEN:
                     raise error from None
-        return Incoming(self.connections, connection, raw.getresponse(), url)
+        return self._answer(connection, url)
+
+    def _answer(self, connection: Connection, url: str) -> Incoming:
+        connection.pace.expect_all()
+        incoming = Incoming(self.connections, connection, connection.raw.getresponse(), url)
+        connection.pace.expect_all()
+        return incoming
 
     def renew(self, incoming: Incoming, scopes: Sequence[str]) -> bool:
         """Get what a 401 asks for and tell whether to ask again; closes the answer."""

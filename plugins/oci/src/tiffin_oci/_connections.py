@@ -5,15 +5,19 @@ The standard library's http.client: it moves bytes as fast as urllib3 and httpx 
 
 from __future__ import annotations
 
+import functools
 import http.client
 import ssl
 import threading
+import time
 import urllib.request
 from base64 import b64encode
+from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from tiffin.exceptions import ConfigError
+from tiffin_oci._pace import Pace, PacedResponse
 from tiffin_oci._reference import is_loopback
 
 MAX_IDLE = 16
@@ -47,9 +51,13 @@ class Origin(NamedTuple):
 
 
 class Connection:
-    """One connection; `path` turns a URL's path into what is asked for, which a proxy wants in full."""
+    """One connection; `prefix` turns a URL's path into what is asked for, which a proxy wants in full."""
 
-    def __init__(self, origin: Origin, raw: http.client.HTTPConnection, prefix: str, headers: dict[str, str]) -> None:
+    def __init__(
+        self, origin: Origin, raw: http.client.HTTPConnection, prefix: str, headers: dict[str, str], pace: Pace
+    ) -> None:
+        raw.response_class = functools.partial(PacedResponse, pace=pace)  # type: ignore[assignment]
+        self.pace = pace
         self.origin = origin
         self.raw = raw
         self.prefix = prefix
@@ -64,9 +72,17 @@ class Connections:
         timeout: seconds without an answer after which a connection counts as broken.
         ca_file: a file of certificates (PEM) that are trusted besides the system's; empty for none.
         proxies: scheme → URL of the proxy to use; `None` stands for the environment's (HTTPS_PROXY, NO_PROXY, …).
+        clock: seconds, ever growing.
     """
 
-    def __init__(self, timeout: float, ca_file: str = "", proxies: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        timeout: float,
+        ca_file: str = "",
+        proxies: dict[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._timeout = timeout
         self._ca_file = ca_file
         self._proxies = proxies
@@ -110,7 +126,7 @@ class Connections:
     def _make(self, origin: Origin) -> Connection:
         proxy = self._proxy(origin)
         if proxy is None:
-            return Connection(origin, self._raw(origin.scheme, origin.host, origin.port), "", {})
+            return self._connection(origin, self._raw(origin.scheme, origin.host, origin.port), "", {})
         split = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         headers = {}
         if split.username:
@@ -120,8 +136,13 @@ class Connections:
         if origin.scheme == "https":
             raw = self._raw("https", host, port)
             raw.set_tunnel(origin.host, origin.port, headers)
-            return Connection(origin, raw, "", {})
-        return Connection(origin, self._raw(split.scheme, host, port), f"http://{origin.netloc}", headers)
+            return self._connection(origin, raw, "", {})
+        return self._connection(origin, self._raw(split.scheme, host, port), f"http://{origin.netloc}", headers)
+
+    def _connection(
+        self, origin: Origin, raw: http.client.HTTPConnection, prefix: str, headers: dict[str, str]
+    ) -> Connection:
+        return Connection(origin, raw, prefix, headers, Pace(self._timeout, self._clock))
 
     def _raw(self, scheme: str, host: str, port: int) -> http.client.HTTPConnection:
         if scheme == "https":

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tiffin.exceptions import TransferError
-from tiffin.info import RECORD_NAME, ModelInfo, parse_record
+from tiffin.info import RECORD_NAME, ModelInfo, parse_record, render_card
 from tiffin.remotes import Content
 from tiffin_oci import _media_types as types
 
+_CARD = "README.md"
+"""What a model's card is called in a registry, unless the model has such a file itself."""
 MAX_MANIFEST = 4_000_000
 """Bytes that a manifest may have: registries have to take 4 MB and some take no more."""
 
@@ -39,7 +41,7 @@ class Artifact(NamedTuple):
 
     Attributes:
         manifest: what the tag names.
-        blobs: the config and model.yaml, which have to be there before the manifest.
+        blobs: the config, model.yaml and the card, if there is one; they have to be there before the manifest.
     """
 
     manifest: Blob
@@ -79,6 +81,11 @@ def make_artifact(name: str, version: str, record: bytes, contents: Sequence[Con
         }
         for content in files
     ]
+    blobs = [sealed]
+    if info.card and _CARD not in info.files:
+        card = Blob(types.DOC, render_card(info).encode())
+        layers.append({**card.descriptor, "annotations": _file_annotations(_CARD, len(card.data), info)})
+        blobs.append(card)
     config = Blob(types.MODEL_CONFIG, _json(_config(name, version, info, [str(layer["digest"]) for layer in layers])))
     manifest = {
         "schemaVersion": 2,
@@ -96,7 +103,7 @@ def make_artifact(name: str, version: str, record: bytes, contents: Sequence[Con
             fix="Save it as fewer, larger files (an archive, say), or push it to another kind of remote",
             url=url,
         )
-    return Artifact(Blob(types.MANIFEST, text), (config, sealed))
+    return Artifact(Blob(types.MANIFEST, text), (config, *blobs))
 
 
 def _config(name: str, version: str, info: ModelInfo, digests: Sequence[str]) -> dict[str, Any]:

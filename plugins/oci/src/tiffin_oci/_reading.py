@@ -162,7 +162,15 @@ def contents_of(manifest: Manifest) -> list[Content]:
             fix="Run it with a container engine; what you look for may have another name",
             url=manifest.url,
         )
-    found = [_content(layer, number, manifest) for number, layer in enumerate(layers(manifest))]
+    found: list[Content] = []
+    archives: set[Content] = set()
+    for number, layer in enumerate(layers(manifest)):
+        content = _content(layer, number, manifest)
+        # Named again, an archive would bring the same files, or none, for another time of fetching.
+        if content not in archives:
+            found.append(content)
+        if content.archive:
+            archives.add(content)
     if not found:
         raise TransferError(f"{manifest.where} has no files", why="It may be a signature or a note", url=manifest.url)
     return found

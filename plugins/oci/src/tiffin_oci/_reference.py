@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from tiffin.exceptions import TransferError
+from tiffin.places import redact
 
 _PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", re.ASCII)
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
@@ -92,7 +93,7 @@ def parse(url: str, *, plain_http: bool | None = None) -> Place:
         user, password = unquote(split.username or ""), unquote(split.password or "")
     except ValueError:
         split, host, port, user, password = urlsplit("oci:"), "", None, "", ""
-    shown = url.partition("://")[0] + "://" + url.partition("://")[2].rpartition("@")[2]
+    shown = redact(url)
     if ":" in host:
         host = f"[{host}]"
     labels = () if host.startswith("[") else host.split(".")

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from tiffin.exceptions import InvalidTagError, ModelExistsError, ModelNotFoundError, TransferError
+from tiffin.info import MAX_ATTESTATION, max_attestation_size, read_foreign_record
 from tiffin.remotes import Content, Opener, RemoteVersion, Source
 from tiffin.tags import LATEST, is_part
 from tiffin_oci import _media_types as types
@@ -235,7 +236,11 @@ class OciRemote:
 
     def attestations(self, version: RemoteVersion) -> Sequence[bytes]:
         """Return the Sigstore bundles that refer to a version's manifest."""
-        return _referrers.read_bundles(self._client, self._key(version))
+        most = MAX_ATTESTATION
+        if version.record is not None:
+            where = f"model.yaml of {version.name}:{version.version} on {self.url}"
+            most = max_attestation_size(read_foreign_record(version.record, where))
+        return _referrers.read_bundles(self._client, self._key(version), most)
 
     def add_attestation(self, version: RemoteVersion, data: bytes) -> None:
         """Let a Sigstore bundle refer to a version's manifest."""

@@ -112,6 +112,11 @@ def _material(material: dict[str, Any], path: str) -> tuple[str, str]:
     hint = found.get("hint") or ""
     if not isinstance(hint, str) or len(hint) > _MAX_HINT or not hint.isprintable():
         raise malformed("its field 'hint' is not as it must be", path)
+    if kinds[0] == "x509CertificateChain" and not field(found, "certificates", list, path):
+        raise malformed("its field 'certificates' is empty", path)
+    # A certificate of Sigstore's holds for some minutes, so only a log tells that it held when the signature was made.
+    if kinds[0] == "certificate" and not field(material, "tlogEntries", list, path):
+        raise malformed("its field 'tlogEntries' is empty", path)
     return _KINDS[kinds[0]], hint if kinds[0] == "publicKey" else ""
 
 

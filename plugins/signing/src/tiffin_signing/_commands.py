@@ -8,8 +8,10 @@ from pathlib import Path
 
 import click
 
+from tiffin import Model
 from tiffin import models as api
 from tiffin.cli import complete_tag, output_option, say, show_data, show_vouchers
+from tiffin.plugins import Voucher
 from tiffin.showing import shown
 from tiffin_signing._keys import needs_password
 from tiffin_signing._library import PASSWORD
@@ -60,10 +62,17 @@ def verify_signature(tag: str, keys: tuple[str, ...], signature: str | None, out
     first = checks[0]
     if first.result == "good":
         click.echo()
-        say(f"{model.tag} is what {shown(first.key_path)} signed")
+        say(f"The content of {model.tag} is what {shown(first.key_path)} signed{_as(first, model)}")
     else:
         click.echo()
-        say(f"The files of {model.tag} are those that {shown(first.key_path)} signed. {first.problem}.")
+        say(
+            f"The files of {model.tag} are those that {shown(first.key_path)} signed{_as(first, model)}. {first.problem}."
+        )
+
+
+def _as(voucher: Voucher, model: Model) -> str:
+    """Say under which name it was signed, where it has another one now: a name is not under a signature."""
+    return "" if voucher.signed_as == str(model.tag) else f" as {shown(voucher.signed_as, 130)!r}, not under this tag"
 
 
 def _password(key: str, password_file: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ _MAX_PEM = 64 << 10
 _CURVES = {"secp256r1": "SHA256", "secp384r1": "SHA384", "secp521r1": "SHA512"}
 """Curve → hash. The key alone decides how a signature is made; nothing that comes with a signature does."""
 _NEW_KEY = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -aes256 -out key.pem"
+
+
+_ONE_KEY = "Give a file that holds one key in PEM form"
+_BEGIN = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )?(?:PUBLIC|PRIVATE) KEY-----")
 
 
 @attrs.frozen(eq=False)
@@ -167,7 +172,9 @@ def _read(path: str | os.PathLike[str]) -> bytes:
     except OSError as error:
         raise _error(path, error.strerror or str(error), "Give a file that you can read") from error
     if len(pem) > _MAX_PEM:
-        raise _error(path, f"it has more than {_MAX_PEM} bytes", "Give a file that holds one key in PEM form")
+        raise _error(path, f"it has more than {_MAX_PEM} bytes", _ONE_KEY)
+    if (count := len(_BEGIN.findall(pem))) > 1:  # of which only the first would count, and nobody would be told
+        raise _error(path, f"it holds {count} keys", _ONE_KEY)
     return pem
 
 

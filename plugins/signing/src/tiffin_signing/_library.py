@@ -51,7 +51,7 @@ def sign(model: Model, key: str | os.PathLike[str], *, password: str | bytes | N
         if check.result == "good" and read_bundle(bundle, "").statement.content_digest:
             return bundle
     bundle = make_signature(info, private)
-    store.add_attestation(info, bundle)
+    store.add_attestation(info, bundle, own=True)
     return bundle
 
 

@@ -106,9 +106,12 @@ def read_statement(payload: bytes, path: str) -> Statement:
         raise malformed(f"it is a {shown(kinds[0])} with the predicate {shown(kinds[1])}", path)
     subject = only(field(found, "subject", list, path), "subject", path)
     predicate = field(found, "predicate", dict, path)
-    method = field(field(predicate, "serialization", dict, path), "method", str, path)
+    serialization = field(predicate, "serialization", dict, path)
+    method, algorithm = field(serialization, "method", str, path), serialization.get("hash_type", "sha256")
     if method != "files":
         raise malformed(f"it is about {shown(method)}; only whole files are known here", path)
+    if algorithm != "sha256":
+        raise malformed(f"it has digests by {shown(algorithm)}; only 'sha256' is known here", path)
     files: dict[str, str] = {}
     together = hashlib.sha256()
     for resource in field(predicate, "resources", list, path):

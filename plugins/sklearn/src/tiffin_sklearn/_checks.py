@@ -51,7 +51,8 @@ def _warn_of(version: Any, name: str) -> None:
     import sklearn
     from sklearn.exceptions import InconsistentVersionWarning
 
-    if version != sklearn.__version__ and type(version) is str:
+    require(type(version) is str, "its _sklearn_version is no text")  # scikit-learn would show it, whatever it is
+    if version != sklearn.__version__:
         warnings.warn(
             InconsistentVersionWarning(
                 estimator_name=name, current_sklearn_version=sklearn.__version__, original_sklearn_version=version[:40]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tiffin.archives._description import Description
+from tiffin.plugins import ForeignDescription
 
 _DTYPES = {"boolean": "bool", "integer": "int32", "long": "int64", "float": "float32", "double": "float64"}
 """MLflow's types of columns that are one dtype in every frame."""
@@ -15,7 +15,7 @@ _VAGUE = ("string", "binary", "datetime")
 _MAX_TEXT = 1 << 20
 
 
-def read_schema(signature: Any, described: Description) -> dict[str, Any]:
+def read_schema(signature: Any, described: ForeignDescription) -> dict[str, Any]:
     """Return `input_spec` and `output_spec`, as far as they can be told.
 
     Args:

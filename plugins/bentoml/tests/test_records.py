@@ -28,7 +28,7 @@ from tiffin.exceptions import (
 )
 from tiffin.store import ModelStore
 
-SAMPLES = Path(__file__).resolve().parents[1] / "data" / "foreign" / "bentoml"
+SAMPLES = Path(__file__).resolve().parent / "data"
 EXPECTED = json.loads((SAMPLES / "expected.json").read_text(encoding="utf-8"))
 CONTAINERS = ["iris.bentomodel", "iris.xz", "iris.gz", "iris.bz2", "iris.tar", "iris.zip", "iris"]
 RECORD = yaml.safe_load((SAMPLES / "iris" / "model.yaml").read_text(encoding="utf-8"))
@@ -58,11 +58,6 @@ class Toy:
         if foreign.tool != "bentoml" or foreign.kind not in ("bentoml.sklearn", "bentoml.picklable_model"):
             return None
         return {"renames": {"saved_model.pkl": "thing.pkl"}, "options": {"format": "joblib"}, "not_kept": ["its smell"]}
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TIFFIN_DISABLE_PLUGINS", "sklearn,picklable,picklable_model")
 
 
 @pytest.fixture

@@ -1,12 +1,37 @@
-"""Paths inside archives: what every system can hold, and nobody can be harmed by."""
+"""Paths of a model's files: what every system can hold and nobody can be harmed by; what desktops leave in folders."""
 
 from __future__ import annotations
 
 import unicodedata
 
+_FOLDERS = frozenset({"__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems", "$RECYCLE.BIN"})
+_FILES = frozenset(
+    {
+        ".DS_Store",
+        ".localized",
+        ".directory",
+        "Icon\r",
+        "Thumbs.db",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "Desktop.ini",
+    }
+)
+
+
+def is_system_file(path: str) -> bool:
+    """Tell whether a file is called as those that Finder, Explorer and their like leave in what they show or pack.
+
+    Args:
+        path: its path, with "/" between its parts.
+    """
+    *folders, name = path.split("/")
+    return name in _FILES or name.startswith("._") or name in _FOLDERS or not _FOLDERS.isdisjoint(folders)
+
 
 class Paths:
-    """The paths of one archive so far, and the rules that the next one has to keep."""
+    """The paths of one model's files so far, and the rules that the next one has to keep."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[str, str]] = {}
@@ -19,8 +44,10 @@ class Paths:
             path: the path, with "/" between its parts.
             folder: whether it is a folder's.
         """
-        if not path or path.startswith("/") or (path[0].isalpha() and path[1:2] == ":"):
+        if not path or path.startswith("/"):
             return "its path is absolute"
+        if path[0].isascii() and path[0].isalpha() and path[1:2] == ":":
+            return f"its path begins with {path[:2]!r}, which is a drive on Windows"
         parts = path.split("/")
         if any(part in ("", ".", "..") for part in parts):
             return "its path leads outside, or is not plain"

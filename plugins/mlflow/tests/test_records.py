@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from tiffin import Model, hookimpl, models
 from tiffin.exceptions import DamagedArchiveError, ForeignModelError, InvalidTagError, NotKeptWarning
 from tiffin.store import ModelStore
 
-SAMPLES = Path(__file__).resolve().parents[1] / "data" / "foreign" / "mlflow"
+SAMPLES = Path(__file__).resolve().parent / "data"
 FLAVORS = {
     "python_function": {"loader_module": "mlflow.thing", "predict_fn": "guess", "env": "conda.yaml"},
     "thing": {},
@@ -53,11 +56,6 @@ class Toy:
         if foreign.tool != "mlflow" or foreign.kind not in self.kinds:
             return None
         return {"versions": {"scikit-learn": foreign.fields.get("sklearn_version", ""), "other": "1"}}
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TIFFIN_DISABLE_PLUGINS", "sklearn,picklable,picklable_model")
 
 
 @pytest.fixture
@@ -237,3 +235,16 @@ def test_a_record_that_names_no_flavors_is_damaged(text: str, make_folder: Any, 
     (folder / "MLmodel").write_text(text)
     with pytest.raises(DamagedArchiveError, match="MLmodel"):
         bring_folder(folder, name="x")
+
+
+def test_the_command_line_asks_for_a_name(make_folder: Any, tmp_path: Path) -> None:
+    """The error says how to give one; no traceback."""
+    command = [sys.executable, "-m", "tiffin", "models", "import", str(make_folder()), "--as-files"]
+    home = {**os.environ, "TIFFIN_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, capture_output=True, text=True, env=home, check=False)
+    assert done.returncode == 1
+    assert "has no name" in done.stderr
+    assert "--as NAME" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = subprocess.run([*command, "--as", "iris:v1"], capture_output=True, text=True, env=home, check=False)
+    assert done.stdout == "Imported iris:v1\n"

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
 from tiffin.exceptions import LabelError, SignatureError
 from tiffin.info import check_labels
-from tiffin.plugins import ForeignModel
+from tiffin.plugins._foreign_model import ForeignModel
 from tiffin.signatures import ModelSignature, normalise_signatures, plain_spec
 
-MAX_DEPTH = 32
-MAX_LOST = 100
-"""Phrases of loss that are kept; a record may hold a million values that cannot be."""
+_MAX_DEPTH = 32
 _MAX_BITS = 8192
+_MAX_TEXT = 255
 
 
 @attrs.define(kw_only=True)
-class Description:
+class ForeignDescription:
     """A foreign model, as far as its record tells.
 
     Attributes:
-        tool: as it is written: "BentoML", "MLflow".
+        tool: its name, as it is written; in lower case it is the field of the metadata that has the facts.
         tool_version: its version; empty where the record does not say.
         models: descriptions for the adapters, the one to prefer first; none for a plain folder of files.
         name: the model's name; empty where it has none.
@@ -36,10 +35,14 @@ class Description:
         python_version: the Python that wrote it.
         versions: distribution → version.
         facts: what else the record says; kept in the metadata under the tool's name.
+        kind_field: what the tool calls the kind of model that an adapter reads; it stands among the facts under this name.
         renames: path → new path, of what Tiffin itself reads.
         objects: the path of the pickle that holds the custom objects; empty where there are none.
         lost: what is not kept, as phrases.
     """
+
+    MAX_LOST: ClassVar = 100
+    """Phrases of loss that are kept; a record may hold a million values that cannot be."""
 
     tool: str
     tool_version: str = ""
@@ -55,12 +58,23 @@ class Description:
     python_version: str = ""
     versions: dict[str, str] = attrs.field(factory=dict)
     facts: dict[str, Any] = attrs.field(factory=dict)
+    kind_field: str = "kind"
     renames: dict[str, str] = attrs.field(factory=dict)
     objects: str = ""
     lost: list[str] = attrs.field(factory=list)
 
+    @staticmethod
+    def text_of(value: Any) -> str:
+        """Return a value that should be a short text, empty where it is none."""
+        return value if isinstance(value, str) and _is_text(value) and len(value) <= _MAX_TEXT else ""
+
     def keep(self, value: Any, where: str) -> Any:
-        """Return a value as a record of Tiffin's can hold it; what it cannot hold is noted, and left out, or `None`."""
+        """Return a value as a record of Tiffin's can hold it; what it cannot hold is noted, and left out, or `None`.
+
+        Args:
+            value: anything that YAML can say.
+            where: what it is, for the note.
+        """
         return self._keep(value, where, 0)
 
     def keep_mapping(self, value: Any, where: str) -> dict[str, Any]:
@@ -80,7 +94,7 @@ class Description:
             return value if value.bit_length() <= _MAX_BITS else self._lose(where, "a number of too many digits")
         if isinstance(value, str):
             return value if _is_text(value) else self._lose(where, "text that is not valid")
-        if depth > MAX_DEPTH:
+        if depth > _MAX_DEPTH:
             return self._lose(where, "nested too deeply")
         if isinstance(value, Mapping):
             kept = {}
@@ -99,7 +113,7 @@ class Description:
         return self._lose(where, f"{type(value).__name__}, which has no plain form")
 
     def _lose(self, where: str, why: str) -> None:
-        if len(self.lost) < MAX_LOST:
+        if len(self.lost) < self.MAX_LOST:
             self.lost.append(f"{where}: {why}")
 
     def keep_labels(self, labels: Any) -> None:
@@ -146,8 +160,3 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def text_of(value: Any) -> str:
-    """Return a value that should be a short text, empty where it is none."""
-    return value if isinstance(value, str) and _is_text(value) and len(value) <= 255 else ""
