@@ -54,7 +54,7 @@ class Runner:
         warm_up: Method name to positional arguments; called in each worker before it takes calls.
         resources: Says how many threads numeric libraries get in worker processes.
         clock: A monotonic clock, seconds; all times of queueing and computing are taken from it.
-        embedded: As in BentoML: `True` says that the runner is in this process, as `backend="local"` is.
+        embedded: `True` says that the runner is in this process, as `backend="local"` is.
         unknown: None: what is not listed here is refused, with what to write in its place.
 
     Raises:
