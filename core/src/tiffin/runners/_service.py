@@ -172,7 +172,10 @@ class ServicePort:
     def __init__(self, runner: Served, deliver: Deliver, limits: ClientLimits) -> None:
         self._runner = runner
         self._engine = runner.engine
-        self._account = _Account(limits, runner.name, max(1, 3 * runner.engine.core.max_queue_rows // 4))
+        core = runner.engine.core
+        # What runs is open as well, and waits no more.
+        running = runner.engine.workers * max((method.max_batch_size for method in core.methods.values()), default=0)
+        self._account = _Account(limits, runner.name, 3 * core.max_queue_rows // 4 + running)
         self._share = Share(limits.streams or max(1, 3 * runner.lanes.places // 4))
         self._deliver = deliver
         self._open: dict[Hashable, _Open] = {}
