@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
 import sys
 from importlib import import_module, invalidate_caches
 from pathlib import Path
@@ -290,6 +291,13 @@ def test_a_level_leaves_out_newer_checks() -> None:
     assert list(checks("2026.10")) == []
     with pytest.raises(ConformanceError, match=r"'2026\.13' is no level"):
         list(checks("2026.13"))
+
+
+def test_the_kit_needs_no_pytest() -> None:
+    """The command runs where only Tiffin and the adapter are installed."""
+    program = "import sys, tiffin.testing as t; list(t.checks()); print('pytest' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (result.stdout.strip(), result.stderr) == ("False", "")
 
 
 def test_no_subject_is_no_pass(folder: Path) -> None:
