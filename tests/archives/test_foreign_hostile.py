@@ -331,6 +331,7 @@ def test_a_model_whose_tool_no_plugin_knows_says_what_to_install(
     with pytest.raises(ForeignModelError, match="the plugin that reads it is not installed") as caught:
         bring(tar((record, text)), name="x")
     assert caught.value.fix == f"Try: pip install '{package}'"
+    assert caught.value.member == record
 
 
 @pytest.mark.parametrize("answer", ["BOX", [Box], {"box": Box()}, 7])

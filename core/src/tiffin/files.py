@@ -44,9 +44,9 @@ class WriteLedger:
         """Record that `path`, as it lies on disk now, has this digest.
 
         Args:
-            path: An existing file that the caller has finished writing and closed.
-            sha256: The content's digest, 64 hexadecimal digits.
-            synced: Whether the caller has already synced the content to disk.
+            path: an existing file that the caller has finished writing and closed.
+            sha256: the content's digest, 64 hexadecimal digits.
+            synced: whether the caller has already synced the content to disk.
         """
         status = os.stat(path)
         self._entries[os.fspath(path)] = (_state(status), WrittenFile(status.st_size, sha256, synced))

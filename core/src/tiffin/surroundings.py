@@ -30,7 +30,7 @@ def worker_context(runner: str) -> Context:
     """Return a new context for a worker: nothing of the thread that makes it is in there.
 
     Args:
-        runner: The identity of the worker's runner.
+        runner: the identity of the worker's runner.
     """
     context = Context()
     context.run(running_in.set, runner)

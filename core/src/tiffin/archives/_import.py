@@ -239,7 +239,7 @@ class _Unpacking:
         try:
             self.info = read_foreign_record(text, f"{member} of {self.reader.path}")
         except RecordError as error:
-            if is_foreign_record(text, self.reader):
+            if is_foreign_record(text, member, self.reader):
                 return False
             raise self.reader.damaged(error.what, member) from error
         # What cannot be published need not be fetched.

@@ -31,23 +31,24 @@ class Found:
     root: str
 
 
-def is_foreign_record(text: bytes, checks: Checks) -> bool:
+def is_foreign_record(text: bytes, member: str, checks: Checks) -> bool:
     """Tell whether a model.yaml that is not Tiffin's is that of another tool. One that cannot be read is not.
 
     Args:
         text: the file.
+        member: its path in the archive.
         checks: names the archive in errors.
 
     Raises:
         ForeignModelError: it is that of a tool whose plugin is not installed.
     """
     try:
-        data = _read(text, RECORD_NAME)
+        data = _read(text, member)
     except RecordError:
         return False
     if any(tool.record == RECORD_NAME and tool.is_record(data) for tool in foreign_tools()):
         return True
-    _check_installed(RECORD_NAME, data, checks)
+    _check_installed(member, data, checks)
     return False
 
 
@@ -82,8 +83,7 @@ def find_foreign(folder: str, files: Mapping[str, int], checks: Checks) -> Found
     records = {name: read(name) for name in sorted((names | others) & inner.keys())}
     tools = [tool for tool in known_tools if tool.record in records and tool.is_record(records[tool.record])]
     if not tools:
-        # A model.yaml below a folder may be Tiffin's own; what else has such a name is meant to be a record.
-        for name in sorted((names & records.keys()) - {RECORD_NAME}):
+        for name in sorted(names & records.keys()):
             raise checks.damaged("it is not as the tool writes it that gives this name to its record", root + name)
         for name, data in records.items():
             _check_installed(root + name, data, checks)

@@ -35,18 +35,18 @@ class Chunk:
     """Calls of one kind that came together through one port: parallel lists of payloads and waiters.
 
     Attributes:
-        method: The method they call.
-        key: Chunks with equal keys may share a batch; `None`: with no other.
-        layout: How payloads merge, or `None` for calls that run as they are, one by one.
-        payloads: What each call brings.
-        waiters: Who waits for each.
-        each: The rows of every single call, if they are all the same, else 0.
-        counts: The rows of each call, if they differ, else `None`.
-        sink: Where answers go.
-        arrived: When it came, seconds.
-        deadline: When its answers are worth nothing any more, seconds.
-        sequence: Its place in line.
-        repeated: Whether a worker has died over it already.
+        method: the method they call.
+        key: chunks with equal keys may share a batch; `None`: with no other.
+        layout: how payloads merge, or `None` for calls that run as they are, one by one.
+        payloads: what each call brings.
+        waiters: who waits for each.
+        each: the rows of every single call, if they are all the same, else 0.
+        counts: the rows of each call, if they differ, else `None`.
+        sink: where answers go.
+        arrived: when it came, seconds.
+        deadline: when its answers are worth nothing any more, seconds.
+        sequence: its place in line.
+        repeated: whether a worker has died over it already.
     """
 
     __slots__ = (
@@ -176,22 +176,22 @@ class Batch:
     """What one worker runs at one time: calls of one kind.
 
     Attributes:
-        number: Counts the batches of the runner.
-        method: The method.
-        chunks: The calls, oldest first.
-        rows: Their rows together.
-        calls: How many they are.
-        reason: Why it left when it did, one of the `RELEASED_…` constants.
-        started: When, seconds.
-        finished: When it was done, seconds; 0 before.
-        worker: Who runs it.
-        probe: Why it runs once more, if it does.
-        abandoned: Whether its calls have been answered (with an error) while it still runs.
-        ahead: Whether it is with its worker already, but waits there for another batch to end.
-        thread: The thread of the caller that runs it itself, else 0.
-        known: Whether the state machine was told of it.
-        failed: Whether it failed, for one that a caller's thread runs.
-        returned: Whether that thread has given its worker back.
+        number: counts the batches of the runner.
+        method: the method.
+        chunks: the calls, oldest first.
+        rows: their rows together.
+        calls: how many they are.
+        reason: why it left when it did, one of the `RELEASED_…` constants.
+        started: when, seconds.
+        finished: when it was done, seconds; 0 before.
+        worker: who runs it.
+        probe: why it runs once more, if it does.
+        abandoned: whether its calls have been answered (with an error) while it still runs.
+        ahead: whether it is with its worker already, but waits there for another batch to end.
+        thread: the thread of the caller that runs it itself, else 0.
+        known: whether the state machine was told of it.
+        failed: whether it failed, for one that a caller's thread runs.
+        returned: whether that thread has given its worker back.
     """
 
     __slots__ = (
@@ -260,8 +260,8 @@ class Batch:
         """Return, for each chunk, its calls' results.
 
         Raises:
-            InseparableError: Whose rows are whose cannot be told.
-            BatchRowsError: The result has not one row for each that was given.
+            InseparableError: whose rows are whose cannot be told.
+            BatchRowsError: the result has not one row for each that was given.
         """
         chunks = self.chunks
         first = chunks[0]
@@ -305,11 +305,11 @@ class Search:
     """The search for the culprits of one failed batch.
 
     Attributes:
-        error: What the batch failed with.
-        budget: How many runs are left.
-        open: Probes that have not finished yet.
-        exhausted: Whether the budget did not suffice.
-        certain: Whether every call of the batch was still there when its part ran; only then is anything inferred.
+        error: what the batch failed with.
+        budget: how many runs are left.
+        open: probes that have not finished yet.
+        exhausted: whether the budget did not suffice.
+        certain: whether every call of the batch was still there when its part ran; only then is anything inferred.
     """
 
     __slots__ = ("budget", "certain", "error", "exhausted", "open")
@@ -326,10 +326,10 @@ class Probe:
     """A part of a failed batch that runs again.
 
     Attributes:
-        calls: Chunks of one call each; whole chunks if a batch is repeated because its worker died.
-        sibling: The other half, if nothing is known of it until this one has run.
-        search: What it belongs to; `None` for a batch that is repeated.
-        reason: Why it leaves.
+        calls: chunks of one call each; whole chunks if a batch is repeated because its worker died.
+        sibling: the other half, if nothing is known of it until this one has run.
+        search: what it belongs to; `None` for a batch that is repeated.
+        reason: why it leaves.
     """
 
     __slots__ = ("calls", "reason", "search", "sibling")

@@ -35,10 +35,10 @@ class Core:
     """Waiting calls, running batches and idle workers of one runner.
 
     Args:
-        name: The runner's name, for errors.
-        methods: Its methods.
-        max_queue_rows: Rows that may wait at most; further calls are refused. A call that finds nobody waiting is not.
-        in_place: Whether methods get the callers' own objects, and can change them: in this process.
+        name: the runner's name, for errors.
+        methods: its methods.
+        max_queue_rows: rows that may wait at most; further calls are refused. A call that finds nobody waiting is not.
+        in_place: whether methods get the callers' own objects, and can change them: in this process.
     """
 
     def __init__(

@@ -42,21 +42,21 @@ class Counters:
     """What happened to one method's calls.
 
     Attributes:
-        calls: Calls that ran, however they ended.
-        rows: Their rows.
-        batches: Batches that ran, probes included.
-        failed: Calls answered with an error of the method or its worker.
-        undecided: Of these, the ones that nobody could say were to blame.
-        refused: Calls refused on arrival because of max_latency_ms.
-        dropped: Calls dropped later for the same reason.
-        overflowed: Calls refused because the queue was full.
-        abandoned: Calls for which nobody waited any more when their turn came: cancelled, timed out, gone.
-        probes: Runs that looked for the call that made a batch fail.
-        repeated: Batches that ran again because their worker died.
-        batch_rows: Rows in each batch.
-        batch_calls: Calls in each batch.
-        queue_seconds: How long each call waited.
-        compute_seconds: How long each batch ran.
+        calls: calls that ran, however they ended.
+        rows: their rows.
+        batches: batches that ran, probes included.
+        failed: calls answered with an error of the method or its worker.
+        undecided: of these, the ones that nobody could say were to blame.
+        refused: calls refused on arrival because of max_latency_ms.
+        dropped: calls dropped later for the same reason.
+        overflowed: calls refused because the queue was full.
+        abandoned: calls for which nobody waited any more when their turn came: cancelled, timed out, gone.
+        probes: runs that looked for the call that made a batch fail.
+        repeated: batches that ran again because their worker died.
+        batch_rows: rows in each batch.
+        batch_calls: calls in each batch.
+        queue_seconds: how long each call waited.
+        compute_seconds: how long each batch ran.
     """
 
     NUMBERS = (

@@ -20,9 +20,9 @@ class BatchAxes(NamedTuple):
     """A parsed `batch_dim`.
 
     Attributes:
-        inputs: One axis for every argument that is a batch, or the axis of each named argument. What a mapping does not
+        inputs: one axis for every argument that is a batch, or the axis of each named argument. What a mapping does not
             name, or names with `None`, is not batched.
-        output: The axis of the result.
+        output: the axis of the result.
     """
 
     inputs: InputAxes
@@ -33,11 +33,11 @@ class BatchAxes(NamedTuple):
         """Return the axes that a `batch_dim` says.
 
         Args:
-            batch_dim: A number, a pair (inputs, output), or a mapping from argument names to axes; the output's axis is
+            batch_dim: a number, a pair (inputs, output), or a mapping from argument names to axes; the output's axis is
                 the number, or the one axis that the mapping's arguments share.
 
         Raises:
-            BatchInputError: It is none of these.
+            BatchInputError: it is none of these.
         """
         if isinstance(batch_dim, (list, tuple)) and len(batch_dim) == 2:
             inputs, output = batch_dim
@@ -111,8 +111,8 @@ class Layout:
         """Return whether a run of the merged calls, in this process, could have changed what another run would get.
 
         Args:
-            payloads: What each call brought.
-            key: The calls' key, made before the run.
+            payloads: what each call brought.
+            key: the calls' key, made before the run.
         """
         for payload in payloads:
             values = (payload,) if len(self.slots) == 1 else payload
@@ -151,15 +151,15 @@ class Layout:
         """Return each caller's part of a result.
 
         Args:
-            result: What the method returned for the merged call.
-            counts: How many rows each call brought, in order.
-            rows: Their sum.
-            payloads: What each call brought.
-            by_order: Whether the rows are known to be in the order of the calls, so that nothing else is looked at.
+            result: what the method returned for the merged call.
+            counts: how many rows each call brought, in order.
+            rows: their sum.
+            payloads: what each call brought.
+            by_order: whether the rows are known to be in the order of the calls, so that nothing else is looked at.
 
         Raises:
-            InseparableError: Several calls brought the rows, and whose are whose cannot be told.
-            BatchRowsError: The result is no batch, or has another number of rows.
+            InseparableError: several calls brought the rows, and whose are whose cannot be told.
+            BatchRowsError: the result is no batch, or has another number of rows.
         """
         kind = registry.find(type(result))
         received = None
@@ -235,10 +235,10 @@ class Prepared(NamedTuple):
     """One call, ready to be queued.
 
     Attributes:
-        key: Calls with equal keys may be merged; `None` means with no other.
-        rows: How many rows it has; 1 if it is not batched.
-        payload: What varies, see `Layout`. The pair (args, kwargs) if `layout` is `None`.
-        layout: How to merge it and split the result; `None` for a call that runs as it is, its result unchecked.
+        key: calls with equal keys may be merged; `None` means with no other.
+        rows: how many rows it has; 1 if it is not batched.
+        payload: what varies, see `Layout`. The pair (args, kwargs) if `layout` is `None`.
+        layout: how to merge it and split the result; `None` for a call that runs as it is, its result unchecked.
     """
 
     key: Hashable
@@ -253,14 +253,14 @@ def prepare(
     """Return a call of a batchable method, taken apart.
 
     Args:
-        method: The method's name.
-        axes: Which arguments are batched, and along which axis.
-        parameters: Names of the method's positional parameters in order, if known; only a mapping of axes needs them.
-        args: The call's positional arguments.
-        kwargs: Its keyword arguments.
+        method: the method's name.
+        axes: which arguments are batched, and along which axis.
+        parameters: names of the method's positional parameters in order, if known; only a mapping of axes needs them.
+        args: the call's positional arguments.
+        kwargs: its keyword arguments.
 
     Raises:
-        BatchInputError: Arguments differ in their numbers of rows, lack the axis, or are no batches though they are
+        BatchInputError: arguments differ in their numbers of rows, lack the axis, or are no batches though they are
             declared as such.
     """
     slots: list[Slot] = []

@@ -13,19 +13,19 @@ class Method:
     """One method of a runnable, as batching sees it.
 
     Args:
-        name: Its name.
-        max_batch_size: Rows in one batch at most, 1 or more.
-        max_latency: Seconds within which an answer is worth something; `None` for ever.
-        idempotent: Whether it may run again with the same arguments: bisecting and repeating need that.
-        timeout: Seconds after which a run of it is given up; `None` for never.
+        name: its name.
+        max_batch_size: rows in one batch at most, 1 or more.
+        max_latency: seconds within which an answer is worth something; `None` for ever.
+        idempotent: whether it may run again with the same arguments: bisecting and repeating need that.
+        timeout: seconds after which a run of it is given up; `None` for never.
 
     Attributes:
-        cost: What a batch of it costs.
-        counters: What happened to its calls.
-        waiting: Rows that wait in line.
-        groups: Groups of calls that wait.
-        lists_rows: Whether its lists are known to hold rows: one was seen that cannot be a list of several outputs.
-        gate: The error for a call of one row if it would be refused now, else `None`; opens with the next batch.
+        cost: what a batch of it costs.
+        counters: what happened to its calls.
+        waiting: rows that wait in line.
+        groups: groups of calls that wait.
+        lists_rows: whether its lists are known to hold rows: one was seen that cannot be a list of several outputs.
+        gate: the error for a call of one row if it would be refused now, else `None`; opens with the next batch.
     """
 
     __slots__ = (

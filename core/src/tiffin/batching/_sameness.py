@@ -49,10 +49,10 @@ def value_key(value: Any) -> Hashable:
     """Return a key that two values share only if a method cannot tell them apart.
 
     Args:
-        value: Any argument. Lists, tuples, sets and dicts are compared item by item, dicts with their order.
+        value: any argument. Lists, tuples, sets and dicts are compared item by item, dicts with their order.
 
     Raises:
-        Incomparable: The value is of a class about which nothing is known, or a large array.
+        Incomparable: the value is of a class about which nothing is known, or a large array.
     """
     kind = type(value)
     if kind in _BY_VALUE:

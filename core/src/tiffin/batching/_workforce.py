@@ -21,7 +21,7 @@ class Station:
     """What several workers share.
 
     Args:
-        threads: How many of their batches can be computed at one time.
+        threads: how many of their batches can be computed at one time.
     """
 
     __slots__ = ("threads",)
@@ -34,9 +34,9 @@ class Workforce:
     """The workers of one runner.
 
     Attributes:
-        idle: Those that would take anything.
-        ahead: Those that would take only a full batch.
-        busy: What each of the others runs.
+        idle: those that would take anything.
+        ahead: those that would take only a full batch.
+        busy: what each of the others runs.
     """
 
     __slots__ = ("_stations", "ahead", "busy", "idle")
@@ -87,9 +87,9 @@ class Workforce:
         """Note that a batch does not run any more.
 
         Args:
-            batch: The batch.
-            now: The time.
-            promote: Whether the next batch of its station can be computed now; not if all of them end.
+            batch: the batch.
+            now: the time.
+            promote: whether the next batch of its station can be computed now; not if all of them end.
         """
         worker = batch.worker
         if self.busy.get(worker) is batch:

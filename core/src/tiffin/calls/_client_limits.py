@@ -12,16 +12,16 @@ class ClientLimits:
     """What each attached client may take up at one time.
 
     Attributes:
-        clients: How many clients may be attached; more are turned away.
-        calls: Open calls of one client; more are turned away with `QueueFullError`.
-        bytes: Bytes of the arguments of its open calls, and of one call alone. More open calls are turned away with
+        clients: how many clients may be attached; more are turned away.
+        calls: open calls of one client; more are turned away with `QueueFullError`.
+        bytes: bytes of the arguments of its open calls, and of one call alone. More open calls are turned away with
             `QueueFullError`; a larger call is `UnsendableError`. By default a sixteenth of the machine's memory, at most
             1 GiB.
-        rows: Rows of its open calls; more are turned away with `QueueFullError`. `None` means three quarters of the runner's
+        rows: rows of its open calls; more are turned away with `QueueFullError`. `None` means three quarters of the runner's
             `max_queue_rows`. A client with no open calls may bring more.
-        streams: Its async and streaming calls that run at a time; further ones wait. `None` means three quarters of what the
+        streams: its async and streaming calls that run at a time; further ones wait. `None` means three quarters of what the
             runner's workers take, at least 1.
-        answers: Bytes of answers that wait for it to read them; the calls of further ones fail.
+        answers: bytes of answers that wait for it to read them; the calls of further ones fail.
     """
 
     clients: int = 128

@@ -9,14 +9,14 @@ class Explanation:
     """What happened to one call on its way.
 
     Attributes:
-        method: The method's name.
-        queued_seconds: How long it waited.
-        batch: The number of the batch that it joined, counted per runner.
-        batch_rows: Rows in that batch.
-        batch_calls: Calls in that batch.
-        released: Why the batch left when it did, in words.
-        compute_seconds: How long the batch ran.
-        worker: Who ran it.
+        method: the method's name.
+        queued_seconds: how long it waited.
+        batch: the number of the batch that it joined, counted per runner.
+        batch_rows: rows in that batch.
+        batch_calls: calls in that batch.
+        released: why the batch left when it did, in words.
+        compute_seconds: how long the batch ran.
+        worker: who ran it.
     """
 
     __slots__ = (

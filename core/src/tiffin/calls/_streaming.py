@@ -27,9 +27,9 @@ class Items:
     """The items of a stream. No generator: one that is interrupted may not come to its `finally`.
 
     Args:
-        open_stream: Returns the stream, not begun, given what takes its events.
-        timeout: Seconds to wait for each item; `None` waits.
-        timed_out: Returns the error of a caller that has waited long enough.
+        open_stream: returns the stream, not begun, given what takes its events.
+        timeout: seconds to wait for each item; `None` waits.
+        timed_out: returns the error of a caller that has waited long enough.
     """
 
     def __init__(

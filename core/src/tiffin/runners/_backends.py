@@ -20,8 +20,8 @@ def register_backend(name: str, make: Callable[[], Backend]) -> None:
     """Offer a back end under a name, in this process.
 
     Args:
-        name: What `backend=` takes.
-        make: Returns the back end; called for each runner that uses it.
+        name: what `backend=` takes.
+        make: returns the back end; called for each runner that uses it.
     """
     backends[name] = make
 
@@ -36,7 +36,7 @@ def find_backend(backend: str | Backend) -> Backend:
     """Return the back end of this name, or the one that is given.
 
     Raises:
-        RunnerError: There is none of that name.
+        RunnerError: there is none of that name.
     """
     if not isinstance(backend, str):
         return backend
@@ -55,7 +55,7 @@ def ask_plugins() -> None:
     """Take in what the hooks `batch_containers` and `runner_backends` answer.
 
     Raises:
-        PluginError: A plugin cannot be used; it is named, and how to switch it off.
+        PluginError: a plugin cannot be used; it is named, and how to switch it off.
     """
     hooks = plugins().broadcast()
     for added in hooks.batch_containers():

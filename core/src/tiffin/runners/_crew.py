@@ -31,8 +31,8 @@ class Crew:
     """The workers' threads of one engine.
 
     Args:
-        engine: The engine.
-        warm_up: Called with each new worker before it gets any batch.
+        engine: the engine.
+        warm_up: called with each new worker before it gets any batch.
     """
 
     def __init__(self, engine: Engine, warm_up: Callable[[Any], None]) -> None:

@@ -34,8 +34,8 @@ class Desk:
     """Calls back from a thread of its own. Callbacks must be quick; from any thread, signal handlers and finalizers too.
 
     Args:
-        name: The thread's name.
-        clock: The clock whose times are given.
+        name: the thread's name.
+        clock: the clock whose times are given.
     """
 
     def __init__(self, name: str, clock: Callable[[], float]) -> None:

@@ -52,18 +52,18 @@ class Engine:
     """Runs what calls bring.
 
     Args:
-        name: The runner's name.
-        methods: The methods that go through the core.
-        backend: Makes the workers.
-        specs: What each worker is made from.
-        max_queue_rows: Rows that may wait.
-        warm_up: Called with each new worker before it gets any batch.
-        clock: A monotonic clock, seconds.
+        name: the runner's name.
+        methods: the methods that go through the core.
+        backend: makes the workers.
+        specs: what each worker is made from.
+        max_queue_rows: rows that may wait.
+        warm_up: called with each new worker before it gets any batch.
+        clock: a monotonic clock, seconds.
 
     Attributes:
-        identity: Tells this engine from all others, in other processes too.
-        arrivals: Calls that the core has not seen yet.
-        unmerged: The open calls that run past the core, with the thread that each runs in, or 0.
+        identity: tells this engine from all others, in other processes too.
+        arrivals: calls that the core has not seen yet.
+        unmerged: the open calls that run past the core, with the thread that each runs in, or 0.
     """
 
     def __init__(
@@ -263,7 +263,7 @@ class Engine:
         """Leave calls at the door, and ring.
 
         Raises:
-            RunnerError: No call can be taken; none was.
+            RunnerError: no call can be taken; none was.
         """
         if self.state != RUNNING or self.sick is not None:
             raise self.refusal()

@@ -73,12 +73,12 @@ class MethodHandle:
         """Call the method and return its result. Blocks; in a coroutine await `async_run` instead.
 
         Args:
-            *args: The method's positional arguments.
-            **kwargs: Its keyword arguments.
+            *args: the method's positional arguments.
+            **kwargs: its keyword arguments.
 
         Raises:
-            Exception: What the method raised for this call.
-            RunnerError: The call could not be taken in, or was not answered; its subclasses say why.
+            Exception: what the method raised for this call.
+            RunnerError: the call could not be taken in, or was not answered; its subclasses say why.
         """
         prepared = self.prepare(args, kwargs)
         if self._inline and prepared.rows <= self.method.max_batch_size:
@@ -99,12 +99,12 @@ class MethodHandle:
         Cancelling it cancels this call only.
 
         Args:
-            *args: The method's positional arguments.
-            **kwargs: Its keyword arguments.
+            *args: the method's positional arguments.
+            **kwargs: its keyword arguments.
 
         Raises:
-            Exception: What the method raised for this call.
-            RunnerError: The call could not be taken in, or was not answered; its subclasses say why.
+            Exception: what the method raised for this call.
+            RunnerError: the call could not be taken in, or was not answered; its subclasses say why.
         """
         stage = self._stage
         if stage.loop is not get_running_loop():
@@ -159,7 +159,7 @@ class MethodHandle:
         """Return a call taken apart, ready to be queued.
 
         Raises:
-            BatchInputError: The arguments do not go together as a batch.
+            BatchInputError: the arguments do not go together as a batch.
         """
         if not self.declared.batchable:
             return Prepared(None, 1, (args, kwargs), None)
@@ -215,8 +215,8 @@ class MethodHandle:
         """Return the same method with options for a call.
 
         Args:
-            timeout: Seconds after which to give up with `CallTimeoutError`.
-            explain: Whether to return `Explained(result, explanation)` in place of the result.
+            timeout: seconds after which to give up with `CallTimeoutError`.
+            explain: whether to return `Explained(result, explanation)` in place of the result.
         """
         return CallWithOptions(self, CallOptions(timeout, explain))
 

@@ -30,7 +30,7 @@ class Share:
     """What one client may have of the lanes.
 
     Args:
-        limit: Calls at one time.
+        limit: calls at one time.
     """
 
     def __init__(self, limit: int) -> None:
@@ -43,9 +43,9 @@ class Lanes:
     """The extra slots of all workers of a runner, and the threads that use them. Threads are made as calls come.
 
     Args:
-        engine: The runner's engine.
-        per_worker: Calls at one time in one worker.
-        queue: Calls that may wait for a lane.
+        engine: the runner's engine.
+        per_worker: calls at one time in one worker.
+        queue: calls that may wait for a lane.
     """
 
     def __init__(self, engine: Engine, per_worker: int, queue: int) -> None:
@@ -62,8 +62,8 @@ class Lanes:
         """Run a call as soon as a lane is free.
 
         Raises:
-            RunnerError: The runner takes no calls.
-            QueueFullError: Too many wait already.
+            RunnerError: the runner takes no calls.
+            QueueFullError: too many wait already.
         """
         engine = self.engine
         engine.check_open()
@@ -212,14 +212,14 @@ class LaneCall:
     """One call of an async method.
 
     Args:
-        lanes: Where it runs.
-        method: The method's name.
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-        timeout: Seconds that a worker may take for it; of a stream, for one item.
-        emit: Gets the result or the error.
-        explain: Whether to answer with an explanation.
-        share: Its client's share of the lanes; `None` for callers in this process.
+        lanes: where it runs.
+        method: the method's name.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        timeout: seconds that a worker may take for it; of a stream, for one item.
+        emit: gets the result or the error.
+        explain: whether to answer with an explanation.
+        share: its client's share of the lanes; `None` for callers in this process.
     """
 
     def __init__(

@@ -143,15 +143,15 @@ class Stage:
     """Where an event loop gathers the calls of one tick that look like the last one: one array, same dtype and shape.
 
     Attributes:
-        port: The loop's port.
-        loop: The loop.
-        method: The method they call.
-        shape: The shape of each call's array, `None` while nothing is known.
-        dtype: Its dtype.
-        payloads: The arrays.
-        waiters: A future for each.
-        enough: How many of them fill a batch, with the tick's other calls of the method.
-        create_future: The loop's.
+        port: the loop's port.
+        loop: the loop.
+        method: the method they call.
+        shape: the shape of each call's array, `None` while nothing is known.
+        dtype: its dtype.
+        payloads: the arrays.
+        waiters: a future for each.
+        enough: how many of them fill a batch, with the tick's other calls of the method.
+        create_future: the loop's.
     """
 
     __slots__ = (

@@ -20,16 +20,16 @@ class RunnableMethod:
     """What a runnable declares of one method.
 
     Attributes:
-        batchable: Whether calls may be merged: the method takes many rows and answers with one row for each.
-        batch_dim: Where the rows lie: a number for all, a pair (inputs, output), or a mapping from the arguments' names
+        batchable: whether calls may be merged: the method takes many rows and answers with one row for each.
+        batch_dim: where the rows lie: a number for all, a pair (inputs, output), or a mapping from the arguments' names
             to axes, `None` for what is not batched.
-        idempotent: Whether it may run again with the same arguments. If not, a failed batch is not searched for the
+        idempotent: whether it may run again with the same arguments. If not, a failed batch is not searched for the
             call to blame, and a call is not repeated when its worker dies.
-        thread_affine: Whether it must run in the thread that made the runnable.
+        thread_affine: whether it must run in the thread that made the runnable.
         kind: "call", "async" (a coroutine function), "stream" or "async_stream" (generator functions).
-        parameters: Names of its positional parameters in order, `self` left out; `None` if they are not known.
-        input_spec: What it takes, for documentation and for clients.
-        output_spec: What it returns.
+        parameters: names of its positional parameters in order, `self` left out; `None` if they are not known.
+        input_spec: what it takes, for documentation and for clients.
+        output_spec: what it returns.
     """
 
     __module__ = "tiffin.runners"  # pickles hold the public name, wherever the file is
@@ -48,8 +48,8 @@ class Runnable:
     """Base class of what runners run. Decorate the methods that callers may use with `Runnable.method`.
 
     Attributes:
-        SUPPORTED_RESOURCES: What it can run on, such as ("cpu",) or ("nvidia.com/gpu", "cpu").
-        SUPPORTS_CPU_MULTI_THREADING: Whether it makes good use of several cores itself, and its methods may be called
+        SUPPORTED_RESOURCES: what it can run on, such as ("cpu",) or ("nvidia.com/gpu", "cpu").
+        SUPPORTS_CPU_MULTI_THREADING: whether it makes good use of several cores itself, and its methods may be called
             from several threads at once. Decides how many threads BLAS and OpenMP get in a worker.
     """
 
@@ -103,16 +103,16 @@ class Runnable:
         """Offer the decorated method to callers of a runner.
 
         Args:
-            function: The method, when used without parentheses.
-            batchable: Whether calls may be merged.
-            batch_dim: Where the rows lie: a number, a pair (inputs, output), or a mapping from names to axes.
-            idempotent: Whether it may run again with the same arguments.
-            thread_affine: Whether it must run in the thread that made the runnable.
-            input_spec: What it takes; not looked at by the runner.
-            output_spec: What it returns; not looked at by the runner.
+            function: the method, when used without parentheses.
+            batchable: whether calls may be merged.
+            batch_dim: where the rows lie: a number, a pair (inputs, output), or a mapping from names to axes.
+            idempotent: whether it may run again with the same arguments.
+            thread_affine: whether it must run in the thread that made the runnable.
+            input_spec: what it takes; not looked at by the runner.
+            output_spec: what it returns; not looked at by the runner.
 
         Raises:
-            SignatureError: A coroutine or generator function is declared batchable or thread-affine.
+            SignatureError: a coroutine or generator function is declared batchable or thread-affine.
         """
 
         def declare(target: F) -> F:
@@ -150,18 +150,18 @@ class Runnable:
         """Add a method to the class, and offer it to callers of a runner.
 
         Args:
-            method: A function whose first argument is the runnable.
-            name: The name to add it under.
-            batchable: Whether calls may be merged.
-            batch_dim: Where the rows lie: a number, a pair (inputs, output), or a mapping from names to axes.
-            idempotent: Whether it may run again with the same arguments.
-            thread_affine: Whether it must run in the thread that made the runnable.
-            parameters: Names of its positional parameters, if its own signature does not tell.
-            input_spec: What it takes.
-            output_spec: What it returns.
+            method: a function whose first argument is the runnable.
+            name: the name to add it under.
+            batchable: whether calls may be merged.
+            batch_dim: where the rows lie: a number, a pair (inputs, output), or a mapping from names to axes.
+            idempotent: whether it may run again with the same arguments.
+            thread_affine: whether it must run in the thread that made the runnable.
+            parameters: names of its positional parameters, if its own signature does not tell.
+            input_spec: what it takes.
+            output_spec: what it returns.
 
         Raises:
-            SignatureError: A coroutine or generator function is declared batchable or thread-affine.
+            SignatureError: a coroutine or generator function is declared batchable or thread-affine.
         """
         declared = declare_method(
             method,
@@ -182,7 +182,7 @@ def declare_method(function: Callable[..., Any], **declared: Any) -> RunnableMet
     """Return what is declared of a function, with what it says of itself: its kind and its parameters.
 
     Raises:
-        SignatureError: A coroutine or generator function is declared batchable or thread-affine.
+        SignatureError: a coroutine or generator function is declared batchable or thread-affine.
     """
     kind = _kind_of(function)
     name = getattr(function, "__name__", repr(function))

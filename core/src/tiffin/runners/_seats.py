@@ -17,12 +17,12 @@ class Slot:
     """One place to run a batch: a worker, a slot number in it, and the thread that pulls for it.
 
     Attributes:
-        seat: Whose slot it is.
-        number: Its number in the worker, from 0.
-        inbox: Rings for the thread: `True` has it look for work, `None` ends it.
-        pending: A batch that the thread is to run next.
-        thread: The thread.
-        freed: When a caller's thread that had used it gave it back, seconds.
+        seat: whose slot it is.
+        number: its number in the worker, from 0.
+        inbox: rings for the thread: `True` has it look for work, `None` ends it.
+        pending: a batch that the thread is to run next.
+        thread: the thread.
+        freed: when a caller's thread that had used it gave it back, seconds.
     """
 
     __slots__ = ("_holder", "_name", "freed", "inbox", "number", "pending", "seat", "thread")
@@ -73,13 +73,13 @@ class Seat:
     """A worker's place in a runner; the worker changes when one dies and another is started.
 
     Attributes:
-        spec: What its workers are made from.
-        worker: The present one.
-        usable: Whether batches may be given to it.
-        restarting: Whether a thread is replacing the worker.
-        failures: Restarts in a row that failed.
-        slots: Its places to run.
-        station: What its slots share, for the batching core.
+        spec: what its workers are made from.
+        worker: the present one.
+        usable: whether batches may be given to it.
+        restarting: whether a thread is replacing the worker.
+        failures: restarts in a row that failed.
+        slots: its places to run.
+        station: what its slots share, for the batching core.
     """
 
     __slots__ = ("failures", "restarting", "slots", "spec", "station", "usable", "worker")

@@ -36,17 +36,17 @@ def make_runnable(
     """Return a runnable class that loads a model when it is instantiated, and offers the methods of its signatures.
 
     Args:
-        load: Returns the model; called once for each worker, in the worker. Must go through cloudpickle for back ends
+        load: returns the model; called once for each worker, in the worker. Must go through cloudpickle for back ends
             in other processes.
-        signatures: Method name to what is known of it: an object with `batchable` and `batch_dim`, and perhaps
+        signatures: method name to what is known of it: an object with `batchable` and `batch_dim`, and perhaps
             `idempotent`, `thread_affine`, `stream`, `parameters`, `input_spec` and `output_spec`.
-        partial_kwargs: Method name to keyword arguments that every call gets unless it brings its own.
-        name: The class's name.
-        supported_resources: What the model can run on.
-        supports_cpu_multi_threading: Whether it makes good use of several cores, and may be called by several threads.
+        partial_kwargs: method name to keyword arguments that every call gets unless it brings its own.
+        name: the class's name.
+        supported_resources: what the model can run on.
+        supports_cpu_multi_threading: whether it makes good use of several cores, and may be called by several threads.
 
     Raises:
-        BatchInputError: A signature's batch_dim is none.
+        BatchInputError: a signature's batch_dim is none.
     """
     namespace: dict[str, Any] = {
         "__doc__": f"A stored model's methods: {', '.join(signatures)}.",

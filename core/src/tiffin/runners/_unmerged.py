@@ -41,8 +41,8 @@ class UnmergedHandle:
         """Return the same method with options for a call.
 
         Args:
-            timeout: Seconds after which to give up with `CallTimeoutError`; of a stream, for each item.
-            explain: Whether to return `Explained(result, explanation)`; of no effect on a stream.
+            timeout: seconds after which to give up with `CallTimeoutError`; of a stream, for each item.
+            explain: whether to return `Explained(result, explanation)`; of no effect on a stream.
         """
         given = CallOptions(timeout, explain)
         return UnmergedHandle(self._lanes, self.name, self.declared, self._timeout, self._life, given)
@@ -53,8 +53,8 @@ class UnmergedHandle:
         A call that is given up (timeout, interrupt) is cancelled.
 
         Raises:
-            Exception: What the method raised.
-            RunnerError: The call could not be taken in, or was not answered.
+            Exception: what the method raised.
+            RunnerError: the call could not be taken in, or was not answered.
         """
         if self.streaming:
             return Items(lambda emit: self.open_stream(args, kwargs, emit), self._options.timeout, self.timed_out)
@@ -87,8 +87,8 @@ class UnmergedHandle:
         Cancelling it cancels the method's coroutine.
 
         Raises:
-            Exception: What the method raised.
-            RunnerError: The call could not be taken in, or was not answered.
+            Exception: what the method raised.
+            RunnerError: the call could not be taken in, or was not answered.
         """
         if self.streaming:
             return self.async_stream(*args, **kwargs)
@@ -127,8 +127,8 @@ class UnmergedHandle:
         """Call a streaming method and yield its items.
 
         Raises:
-            Exception: What the method raised.
-            RunnerError: The call could not be taken in, or an item did not come in time.
+            Exception: what the method raised.
+            RunnerError: the call could not be taken in, or an item did not come in time.
         """
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()

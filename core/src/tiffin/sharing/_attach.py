@@ -58,14 +58,14 @@ class AttachedService:
     """A runner in another process. Any number of threads and event loops share the one connection.
 
     Args:
-        address: What the runner listens at: `unix:/path`, or the path.
-        timeout: Seconds to wait for the connection and the runner's first word.
-        shared_memory: Bytes of shared memory for this process's arguments; `None` means a sixteenth of the machine's
+        address: what the runner listens at: `unix:/path`, or the path.
+        timeout: seconds to wait for the connection and the runner's first word.
+        shared_memory: bytes of shared memory for this process's arguments; `None` means a sixteenth of the machine's
             memory, at most 1 GiB; 0 sends everything through the socket.
 
     Raises:
-        RunnerNotReadyError: Nobody listens there, or nobody answers in time.
-        SocketPathError: The path is none, or another user listens there.
+        RunnerNotReadyError: nobody listens there, or nobody answers in time.
+        SocketPathError: the path is none, or another user listens there.
     """
 
     def __init__(

@@ -62,7 +62,7 @@ class Loop:
     """A thread that waits for sockets, and runs what other threads hand to it.
 
     Args:
-        name: The thread's name.
+        name: the thread's name.
     """
 
     def __init__(self, name: str) -> None:
@@ -175,15 +175,15 @@ class Connection:
     """One multiplexed connection.
 
     Args:
-        loop: The loop that serves it.
-        sock: A connected AF_UNIX stream socket; the connection owns it.
-        received: Called in the loop's thread with the frames that arrived together.
-        closed: Called once in the loop's thread, with the reason, when nothing more will arrive; `None` means that
+        loop: the loop that serves it.
+        sock: a connected AF_UNIX stream socket; the connection owns it.
+        received: called in the loop's thread with the frames that arrived together.
+        closed: called once in the loop's thread, with the reason, when nothing more will arrive; `None` means that
             the peer closed it in order.
-        pool: Shared memory for what this side sends; `None` sends everything through the socket.
-        limits: What to accept.
-        memory: What large buffers that come through the socket are taken from; `None` sets no limit to all together.
-        patience: Seconds within which a frame that has begun must be there, or bring some bytes; `None` waits.
+        pool: shared memory for what this side sends; `None` sends everything through the socket.
+        limits: what to accept.
+        memory: what large buffers that come through the socket are taken from; `None` sets no limit to all together.
+        patience: seconds within which a frame that has begun must be there, or bring some bytes; `None` waits.
     """
 
     def __init__(
@@ -231,8 +231,8 @@ class Connection:
         On a closed connection the frames are dropped: whoever awaits an answer hears of the end through `closed`.
 
         Args:
-            messages: The frames.
-            agreement: Which kinds of values they rely on; what is new in it goes out before them.
+            messages: the frames.
+            agreement: which kinds of values they rely on; what is new in it goes out before them.
         """
         if messages and not self._closed:
             self._send(_Parcel(messages, agreement))

@@ -63,14 +63,14 @@ class Listener:
     """Lets other processes of the same user call a service. Starts at once.
 
     Args:
-        service: What answers the calls.
+        service: what answers the calls.
         address: `unix:/path` or a path. Its folder is made with mode 0700, or must be so; the socket gets mode 0600.
-        limits: What each client may take up. Of its calls, rows and bytes the service keeps account.
-        shared_memory: Bytes of shared memory for the results of all clients; `None` means a sixteenth of the machine's
+        limits: what each client may take up. Of its calls, rows and bytes the service keeps account.
+        shared_memory: bytes of shared memory for the results of all clients; `None` means a sixteenth of the machine's
             memory, at most 1 GiB; 0 sends everything through the socket.
 
     Raises:
-        SocketPathError: There can be no safe socket at the address.
+        SocketPathError: there can be no safe socket at the address.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ def socket_path(address: str | os.PathLike[str]) -> Path:
     """Return the path in an address, `unix:/path` or a path alone.
 
     Raises:
-        SocketPathError: It is longer than a socket's path may be, or empty.
+        SocketPathError: it is longer than a socket's path may be, or empty.
     """
     text = os.fspath(address)
     path = Path(text.removeprefix(SCHEME)).expanduser().absolute()
@@ -48,7 +48,7 @@ def bind(path: Path) -> socket.socket:
     Makes the folder (mode 0700) if there is none. A socket that nobody listens on any more is replaced.
 
     Raises:
-        SocketPathError: The folder is open to others, or something else is at the path, or another process listens
+        SocketPathError: the folder is open to others, or something else is at the path, or another process listens
             there.
     """
     with contextlib.suppress(FileExistsError):

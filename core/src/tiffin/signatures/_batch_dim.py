@@ -28,13 +28,13 @@ def parse_batch_dim(value: Any, *, method: str = "") -> BatchDim:
     """Return the pair (input, output) that `value` stands for.
 
     Args:
-        value: One axis n for (n, n); a mapping by argument name, whose output axis is the one that its batched
+        value: one axis n for (n, n); a mapping by argument name, whose output axis is the one that its batched
             arguments share; or a pair (input, output) as a tuple or list. Axes are whole numbers, negative ones
             count from the last axis.
-        method: The method that it belongs to, for errors.
+        method: the method that it belongs to, for errors.
 
     Raises:
-        SignatureError: The value has none of these forms, or names no batched argument.
+        SignatureError: the value has none of these forms, or names no batched argument.
     """
     if isinstance(value, (tuple, list)):
         if len(value) != 2:

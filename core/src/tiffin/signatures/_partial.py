@@ -22,15 +22,15 @@ def check_partial_kwargs(obj: Any, partial_kwargs: Mapping[str, Mapping[str, Any
     """Check that the model has the methods, and these the arguments, that partial kwargs name.
 
     Args:
-        obj: The model. For the method "__call__" it must be callable.
-        partial_kwargs: Method name → argument name → value. Values are not looked at. Functions whose parameters
+        obj: the model. For the method "__call__" it must be callable.
+        partial_kwargs: method name → argument name → value. Values are not looked at. Functions whose parameters
             Python cannot tell pass, those with `**kwargs` take any name.
 
     Returns:
         A copy as plain dicts (the values are the same objects); empty for `None`.
 
     Raises:
-        PartialKwargsError: A method does not exist or is not callable; an argument is not taken, or is
+        PartialKwargsError: a method does not exist or is not callable; an argument is not taken, or is
             positional-only; or the form is wrong. The text names what looks alike.
     """
     checked: PartialKwargs = {}
@@ -73,9 +73,9 @@ def bind_partial(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> Cal
     function's own TypeError.
 
     Args:
-        function: Any callable. Coroutine functions, generator functions and asynchronous generator functions give
+        function: any callable. Coroutine functions, generator functions and asynchronous generator functions give
             their like, as `inspect` tells them.
-        kwargs: The defaults by name, as `check_partial_kwargs` accepts them; a changeable value is shared by all calls.
+        kwargs: the defaults by name, as `check_partial_kwargs` accepts them; a changeable value is shared by all calls.
 
     Returns:
         A function with the name, docstring and signature of `function`; `function` itself if there are no defaults.

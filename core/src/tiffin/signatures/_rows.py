@@ -19,13 +19,13 @@ def count_rows(value: Any, axis: int, *, where: str, method: str = "") -> int:
     """Return how many rows `value` has along its batch axis.
 
     Args:
-        value: An array, frame, series or list, or a tuple or dict of these, which must agree in their number of rows.
-        axis: The batch axis; negative counts from the last one. Frames, series and lists have rows along axis 0 only.
-        where: The value's place, for errors: "input", "output", with a path inside it ("input['x']").
-        method: The method that the value belongs to, for errors.
+        value: an array, frame, series or list, or a tuple or dict of these, which must agree in their number of rows.
+        axis: the batch axis; negative counts from the last one. Frames, series and lists have rows along axis 0 only.
+        where: the value's place, for errors: "input", "output", with a path inside it ("input['x']").
+        method: the method that the value belongs to, for errors.
 
     Raises:
-        SignatureError: The value has no such axis, or its parts differ in their number of rows.
+        SignatureError: the value has no such axis, or its parts differ in their number of rows.
     """
     if isinstance(value, (tuple, Mapping)):
         parts = list(value.items() if isinstance(value, Mapping) else enumerate(value))

@@ -47,19 +47,19 @@ class ModelSignature:
     Instances do not change; `attrs.evolve` makes changed copies. Those with specs or axes by name are not hashable.
 
     Args:
-        batchable: Whether several calls may be merged into one along `batch_dim`, and its answer be split again.
-        batch_dim: The batch axis: one number for input and output, a pair (input, output), or a mapping from
+        batchable: whether several calls may be merged into one along `batch_dim`, and its answer be split again.
+        batch_dim: the batch axis: one number for input and output, a pair (input, output), or a mapping from
             argument name to axis (`None`, or not named: that argument is not batched), alone or as a pair's input.
             Kept as a pair. Means nothing while `batchable` is false.
-        input_spec: Plain data that describes the input (see `infer_spec`), or `None` if nothing is known.
-        output_spec: The same of the output.
-        stream: Whether the method is a generator, whose items go to the caller one by one.
-        thread_affine: Whether it must run in the thread that loaded the model.
-        idempotent: Whether it may run twice with the same arguments: to find the call that made a batch fail, or because a
+        input_spec: plain data that describes the input (see `infer_spec`), or `None` if nothing is known.
+        output_spec: the same of the output.
+        stream: whether the method is a generator, whose items go to the caller one by one.
+        thread_affine: whether it must run in the thread that loaded the model.
+        idempotent: whether it may run twice with the same arguments: to find the call that made a batch fail, or because a
             worker died.
 
     Raises:
-        SignatureError: A field has a wrong type or form, or a method that streams is batchable or thread-affine.
+        SignatureError: a field has a wrong type or form, or a method that streams is batchable or thread-affine.
     """
 
     __module__ = "tiffin"  # pickles hold the public name, wherever the file is
@@ -80,12 +80,12 @@ class ModelSignature:
         """Return the signature that `value` stands for.
 
         Args:
-            value: A signature, a mapping with some of its fields, or `None` for all defaults. Specs are copied,
+            value: a signature, a mapping with some of its fields, or `None` for all defaults. Specs are copied,
                 not examined: `normalise_signatures` does that.
-            method: The method that it belongs to, for errors.
+            method: the method that it belongs to, for errors.
 
         Raises:
-            SignatureError: The value is something else, has an unknown field, or a field with a wrong type.
+            SignatureError: the value is something else, has an unknown field, or a field with a wrong type.
         """
         if value is None:
             return cls()

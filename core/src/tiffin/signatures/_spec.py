@@ -19,15 +19,15 @@ def infer_spec(value: Any, *, batch_dim: int | None = None) -> Spec:
     "any" if nothing. Lengths of lists, and numbers of rows of frames and series, are never part of a spec.
 
     Args:
-        value: The example. It is looked at, never changed; elements of arrays are not read.
-        batch_dim: The batch axis whose length is free in the spec, in arrays and in the arrays inside tuples and dicts;
+        value: the example. It is looked at, never changed; elements of arrays are not read.
+        batch_dim: the batch axis whose length is free in the spec, in arrays and in the arrays inside tuples and dicts;
             negative counts from the last axis. `None`: arrays are described with their full shape.
 
     Returns:
         A new mapping with the field "type".
 
     Raises:
-        SignatureError: An array has no axis `batch_dim`.
+        SignatureError: an array has no axis `batch_dim`.
     """
     # Python's own values are described below, without the kinds, which need numpy.
     found = None if type(value).__module__ == "builtins" else find_kind(value)

@@ -14,9 +14,9 @@ def did_you_mean(name: str, known: Iterable[str], *, otherwise: str) -> str:
     """Return "Did you mean …?" or, when nothing looks alike, the known names behind the words `otherwise`.
 
     Args:
-        name: What the user wrote.
-        known: What could have been meant; may be empty.
-        otherwise: How to introduce all known names, e.g. "Its methods are".
+        name: what the user wrote.
+        known: what could have been meant; may be empty.
+        otherwise: how to introduce all known names, e.g. "Its methods are".
 
     Returns:
         One sentence without its full stop, or "" when no name is known.

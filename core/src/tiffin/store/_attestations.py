@@ -12,10 +12,12 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiffin.exceptions import BadSignatureError, StoreWarning, TooManySignaturesError
+from tiffin.exceptions import BadSignatureError, PluginWarning, StoreWarning, TooManySignaturesError
 from tiffin.files import sync_file
+from tiffin.hints import install_hint
 from tiffin.info import MAX_ATTESTATION, MAX_ATTESTATIONS
 from tiffin.store._layout import Layout, step
 
@@ -130,6 +132,30 @@ class Attestations:
             return sorted(name for name in os.listdir(self.folder_of(content_digest)) if _NAME.fullmatch(name))
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def add_checked(store: ModelStore, info: ModelInfo, data: bytes, where: str, *, own: bool) -> bool:
+    """Keep an attestation of a model's content that is about it; see `ModelStore.add_attestation`."""
+    from tiffin.plugins import check_attestation, proves
+
+    checked = check_attestation(info, data, where)
+    version = Path(store.layout.version(info.name, info.version))
+
+    def gives_way(kept: Sequence[bytes]) -> bytes | None:
+        if not (own or proves(info, version, data)):
+            return None
+        return next((other for other in kept if not proves(info, version, other)), None)
+
+    with store.changing() as folder:
+        new = Attestations(store.layout).add(folder, info.compute_digest(), data, gives_way)
+    if not checked:
+        warnings.warn(
+            f"{where} was kept unchecked: no installed plugin can tell whether it vouches for model '{info.tag}'. "
+            + install_hint("signing", "plugins"),
+            PluginWarning,
+            stacklevel=5,
+        )
+    return new
 
 
 def take_all(store: ModelStore, info: ModelInfo, found: Iterable[tuple[str, bytes]]) -> None:

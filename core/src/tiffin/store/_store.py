@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiffin.exceptions import PluginWarning, ReadOnlyStoreError, StorageFullError
+from tiffin.exceptions import ReadOnlyStoreError, StorageFullError
 from tiffin.home import home
 from tiffin.model import Model, Stamp
 from tiffin.origin import signer
@@ -424,9 +423,7 @@ class ModelStore:
         return Attestations(self.layout).read_all(content_digest)
 
     def add_attestation(self, info: ModelInfo, data: bytes, *, path: str = "This", own: bool = False) -> bool:
-        """Keep an attestation of a model's content. It has to be about this content; what it proves is told each time.
-
-        Where there are as many as are kept, one of a trusted key's takes the place of one that proves nothing.
+        """Keep an attestation of a model's content; a trusted key's takes the place of one that proves nothing.
 
         Args:
             info: the model's record; the version need not be in the store yet.
@@ -439,43 +436,18 @@ class ModelStore:
 
         Raises:
             BadSignatureError: it is malformed, or is about other content.
-            TooManySignaturesError: the content has as many attestations as are kept (`tiffin.info.MAX_ATTESTATIONS`), and
-                it takes the place of none.
+            TooManySignaturesError: as many as are kept are there, and it takes the place of none.
             ReadOnlyStoreError, StorageFullError: it cannot be kept.
 
         Warns:
             PluginWarning: no installed plugin can tell what it is about; it is kept all the same.
         """
-        from tiffin.hints import install_hint
-        from tiffin.plugins import check_attestation, proves
-        from tiffin.store._attestations import Attestations
+        from tiffin.store._attestations import add_checked
 
-        checked = check_attestation(info, data, path)
-        version = Path(self.layout.version(info.name, info.version))
-
-        def gives_way(kept: Sequence[bytes]) -> bytes | None:
-            if not (own or proves(info, version, data)):
-                return None
-            return next((other for other in kept if not proves(info, version, other)), None)
-
-        with self.changing() as folder:
-            new = Attestations(self.layout).add(folder, info.compute_digest(), data, gives_way)
-        if not checked:
-            warnings.warn(
-                f"{path} was kept unchecked: no installed plugin can tell whether it vouches for model '{info.tag}'. "
-                + install_hint("signing", "plugins"),
-                PluginWarning,
-                stacklevel=4,
-            )
-        return new
+        return add_checked(self, info, data, path, own=own)
 
     def take_attestations(self, info: ModelInfo, found: Iterable[tuple[str, bytes]]) -> None:
-        """Keep what somebody else has of a content's attestations, and warn of what is left out; see `add_attestation`.
-
-        Args:
-            info: the model's record; the version need not be in the store yet.
-            found: where each is from, in words, and the attestation.
-        """
+        """Keep attestations of somebody else's: where each is from, and its bytes. Warns of what is left out."""
         from tiffin.store._attestations import take_all
 
         take_all(self, info, found)

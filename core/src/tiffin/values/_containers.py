@@ -120,8 +120,8 @@ def register_container(kind: type | str, container: BatchContainer) -> None:
     """Handle values of exactly this class with the container. Deprecated: `register_kind`.
 
     Args:
-        kind: A class, or its dotted public name, which is never imported ("polars.DataFrame").
-        container: How to count, join and cut its rows.
+        kind: a class, or its dotted public name, which is never imported ("polars.DataFrame").
+        container: how to count, join and cut its rows.
     """
     warnings.warn(f"register_container: {_INSTEAD}", DeprecationWarning, stacklevel=2)
     register_kind(_ContainerKind(kind, container))

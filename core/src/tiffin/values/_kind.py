@@ -15,9 +15,9 @@ class Unsendable(Exception):
     """What was reached has no typed form. The path to it grows as the exception rises.
 
     Args:
-        type_name: What it is, for people.
-        reason: Why it has none, as a sentence; may be empty.
-        path: Where it is below the object that is being encoded: ".column" or "[3]".
+        type_name: what it is, for people.
+        reason: why it has none, as a sentence; may be empty.
+        path: where it is below the object that is being encoded: ".column" or "[3]".
     """
 
     def __init__(self, type_name: str, reason: str = "", path: str = "") -> None:
@@ -36,12 +36,12 @@ class ValueKind:
     `send` and `receive`. All methods that get an axis raise `ValueError` for one that the value does not have.
 
     Attributes:
-        name: What frames between processes call it; unique. Often the dotted name of the class.
-        types: The classes whose values are of this kind: each a class, or a dotted name, public or private, which is
+        name: what frames between processes call it; unique. Often the dotted name of the class.
+        types: the classes whose values are of this kind: each a class, or a dotted name, public or private, which is
             compared with what is imported and never imported for that.
-        subclasses: Whether values of subclasses are of this kind too. What a subclass means by joining or sending its
+        subclasses: whether values of subclasses are of this kind too. What a subclass means by joining or sending its
             objects is not known, so that has to be asked for.
-        table: Whether methods group, sort or drop rows by what is in them. Where the answer to several calls, joined, has a
+        table: whether methods group, sort or drop rows by what is in them. Where the answer to several calls, joined, has a
             wrong number of rows, the calls then run once more, one by one.
     """
 
@@ -97,13 +97,13 @@ class ValueKind:
         Override it where a result says more about its rows than their order, as the index of a frame does.
 
         Args:
-            result: What the method returned; it has as many rows as all calls together.
-            counts: How many rows each call brought.
-            axis: Where the rows lie.
-            brought: For each batched argument, what each call brought.
+            result: what the method returned; it has as many rows as all calls together.
+            counts: how many rows each call brought.
+            axis: where the rows lie.
+            brought: for each batched argument, what each call brought.
 
         Raises:
-            Inseparable: It cannot be told. The calls run once more, one by one, if the method may run twice.
+            Inseparable: it cannot be told. The calls run once more, one by one, if the method may run twice.
         """
         return self.split(result, counts, axis)
 
@@ -119,7 +119,7 @@ class ValueKind:
         """Return the parts that cross to another process: plain values, arrays, and values of other kinds.
 
         Raises:
-            Unsendable: This one has no such parts.
+            Unsendable: this one has no such parts.
         """
         raise Unsendable(f"an object of type {type(value).__module__}.{type(value).__qualname__}")
 
@@ -142,6 +142,6 @@ class ValueKind:
         """Return a value of this kind with the content of a numpy array, as the spec says.
 
         Raises:
-            LookupError: Values of this kind cannot be made of arrays. That is this default.
+            LookupError: values of this kind cannot be made of arrays. That is this default.
         """
         raise LookupError(f"Values of the kind {self.name!r} cannot be made of arrays")

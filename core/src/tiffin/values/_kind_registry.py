@@ -40,7 +40,7 @@ class KindRegistry:
         """Take in a kind. Of several that name one class, the latest counts.
 
         Raises:
-            PluginError: It lacks a name or types, has the name of another kind, or overrides half of what belongs
+            PluginError: it lacks a name or types, has the name of another kind, or overrides half of what belongs
                 together.
         """
         _check(kind)
@@ -204,11 +204,11 @@ def register_kind(kind: ValueKind) -> None:
     Packages bring kinds through the hook `values` instead.
 
     Args:
-        kind: An object of a subclass of `ValueKind`. Of several that name one class, the latest counts; a kind of the same
+        kind: an object of a subclass of `ValueKind`. Of several that name one class, the latest counts; a kind of the same
             name and class takes the place of the one before.
 
     Raises:
-        PluginError: It is no proper kind, or another one has its name.
+        PluginError: it is no proper kind, or another one has its name.
     """
     registry.register(kind)
     registry.at_run_time[:] = [other for other in registry.at_run_time if other.name != kind.name] + [kind]
@@ -230,11 +230,11 @@ def from_numpy(array: Any, spec: Mapping[str, Any]) -> Any:
     """Return the value that a spec describes, made of a numpy array: the array itself where the spec names no kind.
 
     Args:
-        array: A numpy array.
-        spec: A spec of type "array", as `tiffin.signatures.infer_spec` makes it; its field "kind" names the kind of values.
+        array: a numpy array.
+        spec: a spec of type "array", as `tiffin.signatures.infer_spec` makes it; its field "kind" names the kind of values.
 
     Raises:
-        LookupError: This process does not know the kind, or the kind makes no values of arrays.
+        LookupError: this process does not know the kind, or the kind makes no values of arrays.
     """
     name = spec.get("kind")
     return array if name is None else registry.named[name].from_numpy(array, spec)

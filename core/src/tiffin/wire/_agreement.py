@@ -37,7 +37,7 @@ class Agreement:
         """Note that a value of this kind is about to be sent.
 
         Raises:
-            Unsendable: The peer does not take such values.
+            Unsendable: the peer does not take such values.
         """
         name = kind.name
         if name in self._announced:

@@ -53,11 +53,11 @@ class Link:
     """What a connection keeps besides its socket. Packing is safe from several threads, receiving from one at a time.
 
     Args:
-        ended: Called when leases have ended that the peer should hear of; from any thread and at any moment, the
+        ended: called when leases have ended that the peer should hear of; from any thread and at any moment, the
             garbage collector's too, so it must not block.
-        pool: This side's shared memory; `None` sends everything through the socket.
-        limits: What to accept.
-        allocate: Gives memory for large buffers that come through the socket.
+        pool: this side's shared memory; `None` sends everything through the socket.
+        limits: what to accept.
+        allocate: gives memory for large buffers that come through the socket.
     """
 
     def __init__(
@@ -171,8 +171,8 @@ class Channel:
     """A link on a blocking socket. Sending and receiving are each for one thread at a time.
 
     Args:
-        sock: A connected AF_UNIX stream socket, in blocking mode; the channel owns it.
-        shared_memory: Bytes of shared memory for what this side sends; `None` means a share of the machine's memory,
+        sock: a connected AF_UNIX stream socket, in blocking mode; the channel owns it.
+        shared_memory: bytes of shared memory for what this side sends; `None` means a share of the machine's memory,
             0 none.
     """
 
@@ -199,8 +199,8 @@ class Channel:
         """Send one frame; returns when the system has taken all of it.
 
         Raises:
-            ExpiredError: The time `deadline` (of `time.monotonic`) came first; the channel cannot be used any more.
-            OSError: The connection is broken.
+            ExpiredError: the time `deadline` (of `time.monotonic`) came first; the channel cannot be used any more.
+            OSError: the connection is broken.
         """
         if kind in (CALL, RESULT, ITEM):
             self.agreement.say(lambda news: self.send(HELLO, 1, *encode_value(news), deadline))
@@ -220,10 +220,10 @@ class Channel:
         """Return the next frame.
 
         Raises:
-            ExpiredError: The time `deadline` (of `time.monotonic`) came first.
-            EOFError: The peer closed the connection.
-            FrameError: What came is no frame.
-            OSError: The connection is broken.
+            ExpiredError: the time `deadline` (of `time.monotonic`) came first.
+            EOFError: the peer closed the connection.
+            FrameError: what came is no frame.
+            OSError: the connection is broken.
         """
         while True:
             while not self._waiting:

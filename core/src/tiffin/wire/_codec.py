@@ -49,14 +49,14 @@ def encode_call(
     """Return header and buffers of a call.
 
     Args:
-        method: The method's name.
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-        extra: A sendable value that goes with the call (its options).
-        peer: What was agreed with the receiver; only plain values and arrays cross without. Send its news first.
+        method: the method's name.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        extra: a sendable value that goes with the call (its options).
+        peer: what was agreed with the receiver; only plain values and arrays cross without. Send its news first.
 
     Raises:
-        UnsendableError: Something in it has no typed form; `where` is the path to it.
+        UnsendableError: something in it has no typed form; `where` is the path to it.
     """
     if len(args) == 1 and not kwargs and extra is None and type(args[0]) is np.ndarray:
         value = args[0]
@@ -82,12 +82,12 @@ def encode_value(value: Any, name: str = "result", *, peer: Agreement | None = N
     """Return header and buffers of one value.
 
     Args:
-        value: Anything that has a typed form.
-        name: What errors call it.
-        peer: As for `encode_call`.
+        value: anything that has a typed form.
+        name: what errors call it.
+        peer: as for `encode_call`.
 
     Raises:
-        UnsendableError: Something in it has no typed form; `where` is the path to it.
+        UnsendableError: something in it has no typed form; `where` is the path to it.
     """
     key = None
     if type(value) is np.ndarray and value.nbytes <= 4096:
@@ -111,12 +111,12 @@ def decode_call(
     """Return method, args, kwargs and extra of a call. Arrays use the buffers' memory.
 
     Args:
-        header: The header.
-        buffers: The buffers.
-        kinds: The kinds of values that it may hold besides plain values and arrays, by name.
+        header: the header.
+        buffers: the buffers.
+        kinds: the kinds of values that it may hold besides plain values and arrays, by name.
 
     Raises:
-        FrameError: The header is not one that `encode_call` writes, or does not fit the buffers.
+        FrameError: the header is not one that `encode_call` writes, or does not fit the buffers.
     """
 
     def build(tree: Any, decoder: Decoder) -> tuple[str, tuple[Any, ...], dict[str, Any], Any]:
@@ -134,12 +134,12 @@ def decode_value(header: bytes, buffers: Sequence[Any], *, kinds: Mapping[str, V
     """Return the value that `encode_value` wrote. Arrays use the buffers' memory.
 
     Args:
-        header: The header.
-        buffers: The buffers.
-        kinds: As for `decode_call`.
+        header: the header.
+        buffers: the buffers.
+        kinds: as for `decode_call`.
 
     Raises:
-        FrameError: The header is not one that `encode_value` writes, or does not fit the buffers.
+        FrameError: the header is not one that `encode_value` writes, or does not fit the buffers.
     """
     return _decode(header, buffers, kinds, lambda tree, decoder: decoder.value(tree))
 

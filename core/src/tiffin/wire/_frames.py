@@ -46,14 +46,14 @@ class Limits:
     """What a receiver accepts and a sender keeps to.
 
     Attributes:
-        header: Bytes of a header at most.
-        buffers: Buffers in one frame at most.
-        total: Bytes of all buffers of a frame at most. Memory for them is reserved when the frame begins and only
+        header: bytes of a header at most.
+        buffers: buffers in one frame at most.
+        total: bytes of all buffers of a frame at most. Memory for them is reserved when the frame begins and only
             used as bytes arrive.
-        descriptors: File descriptors that may arrive before the frame that they belong to; as many as a sender passes
+        descriptors: file descriptors that may arrive before the frame that they belong to; as many as a sender passes
             along with one message.
-        segments: Segments of shared memory that are held at one time, and so descriptors.
-        mapped: Bytes of these segments.
+        segments: segments of shared memory that are held at one time, and so descriptors.
+        mapped: bytes of these segments.
     """
 
     header: int = 16 << 20
@@ -71,11 +71,11 @@ class Frame(NamedTuple):
     """One received frame.
 
     Attributes:
-        kind: One of this module's constants.
-        call: The id of the call that it belongs to; 0 if it concerns the connection.
-        header: The header's bytes.
-        buffers: Writable memory, one per entry of the table: `bytearray` if small, else one-dimensional uint8 arrays.
-        descriptors: File descriptors that came along; the receiver must close them.
+        kind: one of this module's constants.
+        call: the id of the call that it belongs to; 0 if it concerns the connection.
+        header: the header's bytes.
+        buffers: writable memory, one per entry of the table: `bytearray` if small, else one-dimensional uint8 arrays.
+        descriptors: file descriptors that came along; the receiver must close them.
     """
 
     kind: int
@@ -106,11 +106,11 @@ def frame_parts(
     """Return the frame's bytes as parts to send one after the other; small parts are joined, large ones are not copied.
 
     Args:
-        kind: One of this module's constants.
-        call: The call's id, 0 to 2**64 - 1.
-        header: The header.
+        kind: one of this module's constants.
+        call: the call's id, 0 to 2**64 - 1.
+        header: the header.
         buffers: `bytes`, C-contiguous arrays, or `Shared` for what lies in shared memory already.
-        descriptors: How many file descriptors are passed along with the frame.
+        descriptors: how many file descriptors are passed along with the frame.
     """
     small = [PREFIX.pack(MAGIC, kind, descriptors, len(header), call, len(buffers))]
     if not buffers:
@@ -171,16 +171,16 @@ class FrameReader:
     """Turns what a socket receives into frames. Not safe for use from several threads at a time.
 
     Args:
-        resolve: Finds buffers that lie in shared memory; `None` refuses them.
-        control: Takes the frames that concern shared memory and those with file descriptors, which it must close.
+        resolve: finds buffers that lie in shared memory; `None` refuses them.
+        control: takes the frames that concern shared memory and those with file descriptors, which it must close.
             Called in order, before a later frame's buffers are resolved. `None` refuses descriptors; else the socket
             must be an AF_UNIX one.
-        limits: What to accept.
-        allocate: Gives memory for large buffers that come through the socket.
+        limits: what to accept.
+        allocate: gives memory for large buffers that come through the socket.
 
     Attributes:
-        received: Bytes that have come, all together.
-        finished: Frames that have come.
+        received: bytes that have come, all together.
+        finished: frames that have come.
     """
 
     def __init__(
@@ -207,9 +207,9 @@ class FrameReader:
         """Receive once and return the frames that are now complete, perhaps none.
 
         Raises:
-            EOFError: The peer closed the connection.
-            FrameError: What came is no frame; the connection cannot be used any more.
-            OSError: As recv.
+            EOFError: the peer closed the connection.
+            FrameError: what came is no frame; the connection cannot be used any more.
+            OSError: as recv.
         """
         into: list[memoryview] = [self._view[self._end :]]
         if self._partial is not None:

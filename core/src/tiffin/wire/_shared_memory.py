@@ -45,7 +45,7 @@ def create_segment(size: int) -> int:
     """Return the descriptor of a new anonymous file with `size` bytes of reserved memory, its size sealed.
 
     Raises:
-        OSError: There is no memory for it, or the system has no such files.
+        OSError: there is no memory for it, or the system has no such files.
     """
     if not hasattr(os, "memfd_create"):
         raise OSError(errno.ENOSYS, "This system has no memory whose size can be sealed")
@@ -64,7 +64,7 @@ class Allowance:
     """Bytes that several holders may have together. `take` is for one thread at a time, `give_back` for any, at any moment.
 
     Args:
-        limit: The bytes.
+        limit: the bytes.
     """
 
     def __init__(self, limit: int) -> None:
@@ -106,11 +106,11 @@ class SegmentPool:
     """The segments that this side of a connection owns and writes to. Safe to use from several threads.
 
     Args:
-        limit: Bytes that the pool holds at most, free or leased.
-        segments: Segments that it holds at most; each takes a file descriptor.
-        allowance: What it shares with other pools, all of them used by one thread; `None` for nothing.
-        create: Makes a segment, as `create_segment`.
-        clock: The time in seconds, monotonic.
+        limit: bytes that the pool holds at most, free or leased.
+        segments: segments that it holds at most; each takes a file descriptor.
+        allowance: what it shares with other pools, all of them used by one thread; `None` for nothing.
+        create: makes a segment, as `create_segment`.
+        clock: the time in seconds, monotonic.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class SegmentPool:
         """Copy an array into a segment and lease it to the peer.
 
         Args:
-            array: An array of a plain dtype, in any layout; its elements are written in C order.
+            array: an array of a plain dtype, in any layout; its elements are written in C order.
 
         Returns:
             The lease; a descriptor of the segment for the peer if it has not got one, to be closed once it is sent;
@@ -250,9 +250,9 @@ class SegmentMap:
     """The peer's segments, as this side sees them. Safe to use from several threads.
 
     Args:
-        release: Called with a lease's number when its view is gone: from any thread, at any moment, by the garbage
+        release: called with a lease's number when its view is gone: from any thread, at any moment, by the garbage
             collector too. Must not block.
-        limits: Bytes to map at most, and segments.
+        limits: bytes to map at most, and segments.
     """
 
     def __init__(self, release: Callable[[int], None], limits: Limits = LIMITS) -> None:
@@ -264,7 +264,7 @@ class SegmentMap:
         """Map a segment. Closes the descriptor.
 
         Raises:
-            FrameError: It is not memory that can be relied on.
+            FrameError: it is not memory that can be relied on.
         """
         try:
             size = _reliable_size(descriptor)
@@ -286,7 +286,7 @@ class SegmentMap:
         """Return the leased bytes as a writable uint8 array; the lease ends with it and all arrays derived from it.
 
         Raises:
-            FrameError: There is no such segment, or it is smaller.
+            FrameError: there is no such segment, or it is smaller.
         """
         memory = self._segments.get(segment)
         if memory is None or nbytes > len(memory):

@@ -18,7 +18,7 @@ def kill_group(leader: int) -> None:
     """Kill the processes of a group, but for resource trackers. Passes over what is gone already.
 
     Args:
-        leader: The group's number; its leader must not be reaped yet, so that the number is not another's.
+        leader: the group's number; its leader must not be reaped yet, so that the number is not another's.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if not any(map(_is_tracker, _members(leader))):

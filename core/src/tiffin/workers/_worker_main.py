@@ -52,10 +52,10 @@ def main(life_line: int, spec: int, *sockets: int) -> None:
     """Run a worker until its parent closes the connections; ends the process if the parent dies.
 
     Args:
-        life_line: Descriptor of the pipe's reading end.
-        spec: Descriptor of a file with the pickled spec. Written by the parent, which started this program: no peer of
+        life_line: descriptor of the pipe's reading end.
+        spec: descriptor of a file with the pickled spec. Written by the parent, which started this program: no peer of
             any socket can reach it.
-        sockets: Descriptors of the slots' sockets.
+        sockets: descriptors of the slots' sockets.
     """
     for descriptor in (life_line, spec, *sockets):
         # Not for the runnable's own child processes: they would keep the connections open.

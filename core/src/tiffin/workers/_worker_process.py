@@ -62,7 +62,7 @@ class ProcessBackend:
     """Runs each worker in a process of its own.
 
     Args:
-        shared_memory: Bytes of shared memory that each side of each connection may use for large arrays; `None` means
+        shared_memory: bytes of shared memory that each side of each connection may use for large arrays; `None` means
             a sixteenth of the machine's memory, at most 1 GiB; 0 sends everything through sockets.
     """
 
@@ -81,8 +81,8 @@ class ProcessWorker:
     """A worker process, as its parent sees it; see `Worker` for what its methods promise.
 
     Args:
-        spec: What to run.
-        shared_memory: As for `ProcessBackend`.
+        spec: what to run.
+        shared_memory: as for `ProcessBackend`.
     """
 
     def __init__(self, spec: WorkerSpec, *, shared_memory: int | None = None) -> None:
