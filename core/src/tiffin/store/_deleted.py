@@ -66,12 +66,14 @@ def remove(layout: Layout, found: Deleted) -> bool:
 
 
 def bytes_of(layout: Layout, folders: list[str]) -> int:
-    """Return how many bytes it would free to remove folders, and the blobs that nothing links to then."""
+    """Return how many bytes of contents it would free to remove folders; as in all sizes told, records do not count."""
     links: Counter[tuple[int, int]] = Counter()
     held: dict[tuple[int, int], tuple[int, int]] = {}
     for folder in folders:
         for parent, _, files in os.walk(folder):
             for file in files:
+                if parent == folder and file == "model.yaml":
+                    continue
                 with contextlib.suppress(FileNotFoundError):
                     _count(os.lstat(f"{parent}/{file}"), links, held)
         for digest in _records.digests_below(folder):
