@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tiffin.calls._interfaces import CallOptions, CallRequest, MethodTraits, Outcome, WorkerSpec
-from tiffin.runners._resources import available_processors, share_processors
+from tiffin.runners._resources import available_processors, share_resources
 from tiffin.sharing._attach import AttachedService
 from tiffin.sharing._listen import Listener
 from tiffin.wire import _channel
@@ -44,7 +44,7 @@ METHODS = {"same": MethodTraits(), "plus_one": MethodTraits()}
 
 
 def start(model: type = Model, **options: Any) -> ProcessWorker:
-    environment = share_processors(1, available_processors(), model)
+    environment = share_resources(0, 1, available_processors(), model)
     worker = ProcessBackend(**options).create_worker(WorkerSpec("bench-0", model, {}, METHODS, environment=environment))
     assert isinstance(worker, ProcessWorker)
     worker.start(60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,24 @@ def beside(need: str, page: Path, folder: Path) -> Iterator[Path]:
         copy = folder / page.name
         copy.write_text(page.read_text(encoding="utf-8").replace(NEEDS[need], host), encoding="utf-8")
         yield copy
+
+
+@pytest.mark.usefixtures("home")
+def test_the_first_adapter_can_be_pasted_at_pythons_prompt(tmp_path: Path) -> None:
+    """Line by line: an empty line ends a block there, so that none may stand within one."""
+    text = (
+        (ROOT / "docs" / "tutorial" / "first-adapter.md")
+        .read_text(encoding="utf-8")
+        .partition("## Make it a package")[0]
+    )
+    pasted = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[:1])
+    asked = "print(tiffin.save('x', NormalDist(170, 8)).framework, tiffin.load('x') == NormalDist(170, 8))\n"
+    command = [sys.executable, "-i", "-q"]
+    said = subprocess.run(
+        command, input=f"{pasted}\n{asked}", cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert said.stdout.strip() == "normal True", said.stderr
+    assert "Error" not in said.stderr
 
 
 PAGE = """

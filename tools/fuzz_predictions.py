@@ -215,6 +215,8 @@ def _array(chance: random.Random, state: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the state of an array with fewer, more or other elements that fit its shape; of what is no array, as it is."""
     if len(state) != 5 or type(state[1]) is not tuple or type(state[4]) is not bytes or not state[1] or not state[4]:
         return state
+    if not all(type(length) is int and length > 0 for length in state[1]):
+        return state
     shape, content = list(state[1]), state[4]
     what = chance.random()
     if what < 0.5:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 import sys
 import tracemalloc
 from typing import Any
 
+import numpy as np
 import pytest
-from operations import dtype, made, named, text, whole
+from operations import array, dtype, made, named, number, text, whole
 
 from tiffin.building import Lists, Maker, core_lists, judge
 from tiffin.inspection import Tape, Unfollowable, parse_pickle
@@ -147,3 +149,91 @@ def test_fields_of_dtypes_are_counted() -> None:
         )
     with pytest.raises(Unfollowable, match="more memory"):
         made(whole(head + b"](" + one * 1500 + b"e"))
+
+
+LONG = 1 << (8 * 200_000)
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        named("builtins", "range") + b"K\x00" + number(LONG) + number(LONG >> 800_000) + b"\x87R",
+        array(dtype("u1"), b"(" + number(LONG) + b"\x94" + (b"h\x00" * 31) + b"t", b"B\0\0\0\0"),
+        named("datetime", "timedelta") + number(LONG) + b"\x85R",
+    ],
+    ids=["range", "shape", "timedelta"],
+)
+def test_no_maker_reckons_with_numbers_of_very_many_digits(operations: bytes) -> None:
+    """To divide or multiply them takes far longer than to read them: some millions of digits, hours."""
+    with pytest.raises(Unfollowable, match="of a number of more than 4096 bits"):
+        made(whole(operations))
+
+
+def test_arrays_of_objects_are_not_nested_deeply() -> None:
+    """Numpy frees each within the other: of some ten thousand the program would end without a word."""
+    objects = dtype("O8", b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3f")
+    start = named("numpy._core.multiarray", "_reconstruct") + b"q\x00" + named("numpy", "ndarray")
+    start += b"K\x00\x85C\x01b\x87q\x01" + objects + b"q\x02K\x01\x85q\x030000"
+
+    def nested(levels: int) -> bytes:
+        return whole(start + b"h\x00h\x01R(K\x01h\x03h\x02\x89]" * levels + b"N" + b"atb" * levels, 3)
+
+    assert made(nested(3))[0][0][0] is None
+    with pytest.raises(Unfollowable, match="more than 1000 arrays of arrays of objects"):
+        made(nested(1200))
+
+
+def test_a_fill_value_is_not_asked_for_its_text(lists: Lists) -> None:
+    """Turned into an element of a text's array, an instance would run its class's code."""
+    masked = np.ma.MaskedArray(np.array(["ab"]), [False])
+    function, arguments, state = masked.__reduce__()
+    fill = np.empty((), object)
+    fill[()] = Listed()
+
+    class Forged:
+        def __reduce__(self) -> Any:
+            return function, arguments, (*state[:6], fill)
+
+    with pytest.raises(Unfollowable, match="it makes a masked array otherwise than numpy does"):
+        made(pickle.dumps(Forged(), 4), lists)
+    assert made(pickle.dumps(masked, 4), lists).tolist() == ["ab"]
+
+
+def test_random_states_that_share_what_they_are_given_are_bounded() -> None:
+    """Each takes some kilobytes, and time to be seeded, whatever few bytes ask for it."""
+    state = {"bit_generator": "MT19937", "state": np.random.RandomState(0).get_state(legacy=False)["state"]}  # type: ignore[call-overload]
+
+    class Forged:
+        def __reduce__(self) -> Any:
+            return np.random.RandomState(0).__reduce__()[0], (), {**state, "has_gauss": 0, "gauss": 0.0}
+
+    assert len(made(pickle.dumps([Forged() for _ in range(10)], 4))) == 10
+    with pytest.raises(Unfollowable, match="more memory than its bytes bear out"):
+        made(pickle.dumps([Forged() for _ in range(2000)], 4))
+
+
+@pytest.mark.parametrize("how", ["dict", "list, filled later", "instance"])
+def test_what_many_instances_share_is_not_checked_for_each(lists: Lists, how: str) -> None:
+    """Checks look through what an instance holds: a thousand that share one large part would each do it."""
+    looked = 0
+
+    def check(instance: Any) -> None:
+        nonlocal looked
+        looked += 1
+
+    lists.add(checks={f"{__name__}.Listed": check})
+    shared: Any = dict.fromkeys(range(100_000)) if how == "dict" else [0] * 100_000
+    if how == "instance":
+        shared, shared.part = Listed(), shared  # type: ignore[attr-defined]
+    many = [Listed() for _ in range(2000)]
+    for one in many:
+        one.part = shared  # type: ignore[attr-defined]
+    held = [many, shared]
+    with pytest.raises(Unfollowable, match="it shares its parts so often"):
+        made(pickle.dumps(held, 4), lists)
+    assert looked == 0
+    for one in many:
+        one.part = [1] * 20  # type: ignore[attr-defined]
+    many[0].part = many  # type: ignore[attr-defined]
+    made(pickle.dumps(many, 4), lists)
+    assert looked == 2000

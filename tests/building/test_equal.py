@@ -69,6 +69,15 @@ def test_what_is_built_is_what_pickle_makes(value: Any, protocol: int) -> None:
     assert is_same(made(data), pickle.loads(data))
 
 
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_an_ordered_dict_keeps_its_attributes(protocol: int) -> None:
+    """Weights of modules have their versions there."""
+    value = collections.OrderedDict(a=1)
+    value._metadata = {"": {"version": 2}}  # type: ignore[attr-defined]
+    built = made(pickle.dumps(value, protocol))
+    assert (built, vars(built)) == (value, vars(value))
+
+
 @pytest.mark.parametrize("compressed", [0, 3])
 @pytest.mark.parametrize(
     "value", [value for value in ARRAYS if type(value) is np.ndarray], ids=lambda value: f"{value.dtype}"[:40]

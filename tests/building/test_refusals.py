@@ -76,6 +76,8 @@ CALLS = {
     "a state of what was built by another": b"]" + NEW + b"a}b",
     "arguments for a new instance": named(*KIND) + b"K\x01\x85\x81",
     "a listed class that is called": named(*KIND) + b")R",
+    "an attribute that hides a method of an ordered dict": named("collections", "OrderedDict") + b")R}" + text("items")
+    + b"K\x01sb",
     "a listed class as a value": named(*KIND),
     "a class that is changed": named(*KIND) + b"}" + text("predict") + b"K\x01sb",
     "a listed function that is called": named("operator", "add") + b"K\x01K\x02\x86R",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Optional
 
 import attrs
+import numpy as np
 import pytest
 
 from tiffin import ModelOptions
@@ -82,3 +84,99 @@ def test_options_change_by_copies() -> None:
     assert options.level == 3
     with pytest.raises(SignatureError, match="Unknown option 'deflate'"):
         options.with_options(deflate=True)
+
+
+Provider = str | tuple[str, dict[str, Any]]
+
+
+@attrs.frozen(kw_only=True)
+class Typed(ModelOptions):
+    """Options of many types."""
+
+    providers: tuple[Provider, ...] = ()
+    layers: list[int] = attrs.field(factory=list)
+    sizes: Mapping[str, tuple[int, int]] = attrs.field(factory=dict)
+    names: Sequence[str] = ()
+    mode: Literal["fast", "exact"] = "fast"
+    rate: Annotated[float, "per second"] = 0.5
+    maybe: Optional[int] = None  # noqa: UP045 - as older code has it
+    loose: Any = None
+    either: list[int] | tuple[str, ...] = ()
+    made: str = attrs.field(default="", converter=str)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("providers", ("CPU", ("CUDA", {"device_id": 1}))),
+        ("layers", [1, 2]),
+        ("sizes", {"small": (1, 2)}),
+        ("names", ("a",)),
+        ("mode", "exact"),
+        ("rate", 2),
+        ("maybe", 3),
+        ("maybe", None),
+        ("loose", [1, "a"]),
+        ("either", [1]),
+        ("either", ("a",)),
+    ],
+)
+def test_options_come_back_with_the_types_that_they_had(name: str, value: Any) -> None:
+    """A record has no tuples; what is declared as one is one again, also inside lists and dicts."""
+    options = options_from(Typed, {name: value})
+    recorded = options_to_dict(options)
+    assert getattr(options, name) == value
+    back = getattr(options_from(Typed, recorded), name)
+    assert back == (list(value) if name == "names" else value)  # a sequence may be a list as well
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("providers", "CPU", "providers: expected tuple"),
+        ("providers", ["CPU", ("CUDA", {"a": 1}, 2)], r"providers\[1\]: expected str | tuple"),
+        ("layers", [1, "two"], r"layers\[1\]: expected int, found 'two'"),
+        ("layers", [True], r"layers\[0\]: expected int, found True"),
+        ("layers", 1, r"layers: expected list\[int\], found 1"),
+        ("sizes", {"small": (1, 2, 3)}, r"sizes\['small'\]: expected tuple\[int, int\]"),
+        ("sizes", {1: (1, 2)}, "a key of sizes: expected str, found 1"),
+        ("sizes", [], "sizes: expected"),
+        ("names", "abc", "names: expected .*Sequence"),
+        ("mode", "slow", "mode: expected Literal"),
+        ("rate", "fast", "rate: expected float"),
+        ("rate", True, "rate: expected float"),
+        ("maybe", "1", "maybe: expected"),
+        ("either", [1.5], "either: expected"),
+    ],
+)
+def test_options_of_other_types_are_refused_with_their_place(name: str, value: Any, said: str) -> None:
+    """A text for a list of texts would be read letter by letter."""
+    with pytest.raises(SignatureError, match=f"Options for Typed were refused: {said}"):
+        options_from(Typed, {name: value})
+
+
+def test_numbers_of_numpy_stand_for_pythons_and_converters_decide_themselves() -> None:
+    """Both end as plain values."""
+    options = options_from(Typed, {"layers": [np.int64(3)], "rate": np.float32(0.5), "made": 7})
+    assert (options.layers, options.rate, options.made) == ([3], 0.5, "7")
+    assert type(options.layers[0]) is int
+    assert (
+        options_from(Typed, {"layers": np.arange(2)}).layers == options_from(Typed, {"layers": (0, 1)}).layers == [0, 1]
+    )
+
+
+def test_a_tuple_among_defaults_says_that_it_is_one() -> None:
+    """The short form has no types, but what its defaults are."""
+    recorded = options_to_dict(options_from({"axes": (0, 1), "names": []}, {"axes": (1, 2), "names": ["a"]}))
+    assert options_from({"axes": (0, 1), "names": []}, recorded) == {"axes": (1, 2), "names": ["a"]}
+
+
+def test_annotations_that_cannot_be_found_are_not_checked() -> None:
+    """An options class of a function, whose module postpones annotations, is as good as before."""
+    Local = int
+
+    @attrs.frozen(kw_only=True)
+    class Hidden(ModelOptions):
+        level: Local = 3  # type: ignore[valid-type]
+
+    assert options_from(Hidden, {"level": "x"}).level == "x"

@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 
 from tiffin.exceptions import SignatureError
-from tiffin.signatures import ModelSignature, infer_signature_specs
+from tiffin.signatures import (
+    Arguments,
+    ModelSignature,
+    check_signatures,
+    describe_spec,
+    infer_signature_specs,
+    normalise_signatures,
+)
 
 X = np.zeros((5, 4))
 BATCHABLE = ModelSignature(batchable=True)
@@ -178,3 +185,103 @@ def test_a_stream_has_no_output_spec():
         signature = infer(BATCHABLE, function, X)
         assert signature.input_spec["shape"] == [None, 4]
         assert signature.output_spec is None
+
+
+class Matcher:
+    """Takes several arguments."""
+
+    def match(self, x, y, /, mask=None, *, scale=1.0):
+        return (x + y).sum(axis=1) * scale
+
+    def several(self, *inputs, **more):
+        return inputs[0]
+
+
+def test_several_arguments_are_described_by_their_names():
+    """Positional ones too; what has no rows is not counted, and defaults are left out."""
+    example = Arguments(X, X, scale=2.0)
+    signature = infer(BATCHABLE, Matcher().match, example)
+    rows = {"type": "array", "dtype": "float64", "shape": [None, 4]}
+    properties = {"x": rows, "y": rows, "scale": {"type": "float"}}
+    assert signature.input_spec == {"type": "arguments", "properties": properties}
+    assert signature.output_spec == {"type": "array", "dtype": "float64", "shape": [None]}
+    assert describe_spec(signature.input_spec).startswith("x: array of float64, shape (any, 4), y: array")
+    again = ModelSignature.from_any(signature.to_dict())
+    assert infer(again, Matcher().match, example) == again == signature
+
+
+def test_axes_by_name_count_the_arguments_that_they_name():
+    """Others keep their full shape; those that are counted must agree."""
+    by_name = ModelSignature(batchable=True, batch_dim=({"x": 0, "y": None}, 0))
+    signature = infer(by_name, Matcher().match, Arguments(X, X[:1]))
+    shapes = {name: spec["shape"] for name, spec in signature.input_spec["properties"].items()}
+    assert shapes == {"x": [None, 4], "y": [1, 4]}
+    with pytest.raises(SignatureError, match=r"differ in their numbers of rows. Found 5 in x, 1 in y"):
+        infer(BATCHABLE, Matcher().match, Arguments(X, X[:1]))
+
+
+def test_arguments_that_a_method_collects_keep_their_place():
+    """`*inputs` are a tuple under that name, and each of `**more` has its own."""
+    signature = infer(BATCHABLE, Matcher().several, Arguments(X, X, hint="a"))
+    properties = signature.input_spec["properties"]
+    assert [part["shape"] for part in properties["inputs"]["items"]] == [[None, 4], [None, 4]]
+    assert properties["hint"] == {"type": "str"}
+    check_signatures(Matcher(), {"several": signature})
+
+
+@pytest.mark.parametrize(
+    ("example", "says"),
+    [
+        (Arguments(X, X, X, X), "does not take the arguments of the input example: too many positional"),
+        (Arguments(X, X, weights=1), "does not take the arguments of the input example: got an unexpected keyword"),
+        (Arguments(X), r"fails on the input example: TypeError.*called with the arguments|missing"),
+        (Arguments(X, X, scale="a"), r"called with the arguments \(ndarray, ndarray, scale: str\)"),
+    ],
+)
+def test_arguments_that_a_method_does_not_take_are_told(example, says):
+    """With the arguments that it was called with."""
+    with pytest.raises(SignatureError, match=says):
+        infer(ModelSignature(), Matcher().match, example)
+
+
+def test_a_builtin_that_does_not_tell_its_parameters_is_given_names():
+    """Where they are given by keyword they are known, else not."""
+    assert infer(ModelSignature(), dict, Arguments(a=1)).input_spec["properties"] == {"a": {"type": "int"}}
+    with pytest.raises(SignatureError, match="Give them by keyword"):
+        infer(ModelSignature(), dict, Arguments([("a", 1)]))
+
+
+def test_specs_by_name_are_checked_and_kept():
+    """A spec of an argument that the example leaves out is kept as well; an unknown argument is refused."""
+    short = {"x": {"type": "array", "shape": (-1, -1)}, "y": {"type": "any"}, "mask": {"type": "none"}}
+    [given] = normalise_signatures({"match": {"batchable": True, "input_spec": short}}).values()
+    assert given.input_spec["type"] == "arguments"
+    assert given.input_spec["properties"]["x"]["shape"] == [None, None]
+    assert infer(given, Matcher().match, Arguments(X, X)).input_spec == given.input_spec
+    with pytest.raises(SignatureError, match=r"input of method 'predict': expected the arguments .*found 'scale'"):
+        infer(given, Matcher().match, Arguments(X, X, scale=1.0))
+    with pytest.raises(SignatureError, match=r"input\['x'\] of method 'predict': expected array.*found int"):
+        infer(given, Matcher().match, Arguments(1, X))
+    one = ModelSignature(input_spec={"x": {"type": "array"}})
+    assert infer(one, lambda x: x, X).input_spec["type"] == "arguments"
+
+
+@pytest.mark.parametrize(
+    ("signature", "says"),
+    [
+        ({"input_spec": {"x": {"type": "array", "shape": [5]}}}, r"input_spec\['x'\] .*shape \(5,\)"),
+        ({"output_spec": {"x": {"type": "int"}}}, "returns one value"),
+        ({"input_spec": {"x": {"y": {"type": "int"}}}}, "is not a spec"),
+        ({"input_spec": {"type": "list", "items": {"type": "arguments", "properties": {}}}}, "is not a spec"),
+    ],
+)
+def test_specs_by_name_that_cannot_be_are_refused(signature, says):
+    """A fixed batch axis, several outputs, names within names."""
+    with pytest.raises(SignatureError, match=says):
+        normalise_signatures({"match": {"batchable": True, **signature}})
+
+
+def test_a_spec_names_arguments_that_the_method_has():
+    """A misspelled name is refused with what was meant."""
+    with pytest.raises(SignatureError, match=r"does not take an argument 'maks'. Did you mean 'mask'"):
+        check_signatures(Matcher(), normalise_signatures({"match": {"input_spec": {"maks": {"type": "any"}}}}))

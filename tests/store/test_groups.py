@@ -57,7 +57,7 @@ def everything(store: ModelStore, mark: int, other: str) -> None:
         pull(store, f"m:{mark}", remote, name=f"pulled:{mark}")
     with store.changing() as staging:
         digest = store.get(f"m:{mark}").info.compute_digest()
-        Attestations(store.layout).add(staging, digest, f"in whatever format, by {mark}".encode())
+        Attestations(store.layout).add(staging, digest, f"in whatever format, by {mark}".encode(), lambda kept: None)
     with store.downloads.open("0" * 64):
         pass
     gc(store, dry_run=True)

@@ -25,10 +25,11 @@ from tiffin.exceptions import (
     RemoteError,
     RunnerClosedError,
     RunnerNotReadyError,
+    RunnerOptionError,
     UnsendableError,
     WorkerDiedError,
 )
-from tiffin.runners import Explained, Runnable, Runner
+from tiffin.runners import Explained, Runnable, Runner, share_resources
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 
@@ -294,14 +295,95 @@ def test_a_runner_without_any_worker_refuses_until_one_starts_again(tmp_path: Pa
         assert list(runner.predict.run(X)) == [6.0, 22.0]
 
 
-def test_workers_get_their_share_of_the_cores() -> None:
-    """By default, and from a strategy of one's own."""
+def test_a_strategy_of_ones_own_is_asked_for_each_worker(tmp_path: Path) -> None:
+    """With its index; each gets what was said for it."""
+    asked = []
 
-    def strategy(workers: int, processors: int, runnable_class: type) -> dict[str, str]:
-        return {"OMP_NUM_THREADS": str(40 + workers)}
+    def strategy(index: int, workers: int, processors: int, runnable_class: type) -> dict[str, str]:
+        asked.append((index, workers, runnable_class))
+        return {"OMP_NUM_THREADS": str(40 + index)}
 
-    with Runner(Model, backend="process", resources=strategy, workers=2, max_concurrency=1) as runner:
-        assert runner.environment.run("OMP_NUM_THREADS") == "42"
+    with Runner(Meeting, backend="process", resources=strategy, workers=2) as runner:
+        assert asked == [(0, 2, Meeting), (1, 2, Meeting)]
+        assert [value for _, value in meet(runner, "OMP_NUM_THREADS", tmp_path, 2)] == ["40", "41"]
+
+
+class Meeting(Runnable):
+    """Answers once all workers are in the call, so that each of them answers one."""
+
+    @Runnable.method
+    def meet(self, name: str, folder: str, count: int) -> tuple[int, str | None]:
+        import os
+        import time
+        from pathlib import Path
+
+        Path(folder, str(os.getpid())).touch()
+        end = time.monotonic() + 60
+        while len(list(Path(folder).iterdir())) < count and time.monotonic() < end:
+            os.sched_yield()
+        return os.getpid(), os.environ.get(name)
+
+
+def meet(runner: Runner, name: str, folder: Path, workers: int) -> list[tuple[int, str | None]]:
+    """Return process and value of a variable of all workers, sorted by the value."""
+    folder.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(workers) as pool:
+        calls = [pool.submit(runner.meet.run, name, str(folder), workers) for _ in range(workers)]
+        return sorted((call.result() for call in calls), key=lambda answer: str(answer[1]))
+
+
+@pytest.mark.parametrize(
+    ("supported", "visible", "seen"),
+    [
+        (("nvidia.com/gpu", "cpu"), "4,5", ["4", "5"]),
+        (("nvidia.com/gpu", "cpu"), "7", ["7", "7"]),
+        (("cpu",), "4,5", ["", ""]),
+    ],
+)
+def test_worker_i_sees_gpu_i(
+    supported: tuple[str, ...], visible: str, seen: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """More workers than GPUs share them; what supports the CPU only sees none."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    kind = type("Device", (Meeting,), {"SUPPORTED_RESOURCES": supported})
+    with Runner(kind, backend="process", workers=2) as runner:
+        assert [value for _, value in meet(runner, "CUDA_VISIBLE_DEVICES", tmp_path / "meeting", 2)] == seen
+
+
+def test_a_worker_that_is_started_again_sees_what_the_old_one_saw(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its place is its own."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,7")
+    kind = type("Device", (Meeting,), {"SUPPORTED_RESOURCES": ("nvidia.com/gpu", "cpu")})
+    with Runner(kind, backend="process") as runner:
+        [(first, value)] = meet(runner, "CUDA_VISIBLE_DEVICES", tmp_path / "meeting", 1)
+        os.kill(first, signal.SIGKILL)
+        [(second, again)] = meet(runner, "CUDA_VISIBLE_DEVICES", tmp_path / "meeting", 1)
+    assert (value, again) == ("6", "6")
+    assert first != second
+
+
+def test_more_workers_than_gpus_share_them_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each in order, as `CUDA_VISIBLE_DEVICES` names them; what is set for threads stays."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-a1,0")
+    monkeypatch.setenv("OMP_NUM_THREADS", "9")
+    kind = type("Device", (Model,), {"SUPPORTED_RESOURCES": ("nvidia.com/gpu", "cpu")})
+    shares = [share_resources(index, 5, 8, kind) for index in range(5)]
+    assert [share["CUDA_VISIBLE_DEVICES"] for share in shares] == ["3", "GPU-a1", "0", "3", "GPU-a1"]
+    assert all("OMP_NUM_THREADS" not in share for share in shares)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr("tiffin.runners._resources.visible_gpus", list)
+    assert "CUDA_VISIBLE_DEVICES" not in share_resources(0, 1, 8, kind)
+
+
+@pytest.mark.parametrize("backend", ["local", "process"])
+def test_what_runs_on_gpus_only_is_refused_where_there_is_none(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before any worker starts, and with what is missing."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    kind = type("Device", (Model,), {"SUPPORTED_RESOURCES": ("nvidia.com/gpu",)})
+    with pytest.raises(RunnerOptionError, match=r"runs on 'nvidia.com/gpu' only.*CUDA_VISIBLE_DEVICES"):
+        Runner(kind, backend=backend)
 
 
 @pytest.mark.parametrize(("workers", "threads", "kills"), [(2, 1, 10), (1, 2, 10)])

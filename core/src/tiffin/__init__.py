@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from tiffin.models import get, load, save
     from tiffin.plugins import AdapterInfo, hookimpl, register, unregister
     from tiffin.runners import Runnable, Runner
-    from tiffin.signatures import ModelSignature
+    from tiffin.signatures import Arguments, ModelSignature
     from tiffin.store import ModelStore
     from tiffin.tags import Tag
 
 __all__ = [
     "AdapterInfo",
+    "Arguments",
     "Model",
     "ModelContext",
     "ModelOptions",
@@ -48,6 +49,7 @@ __all__ = [
 
 _NAMES = {
     "AdapterInfo": "tiffin.plugins",
+    "Arguments": "tiffin.signatures",
     "Model": "tiffin.model",
     "ModelContext": "tiffin.info",
     "ModelOptions": "tiffin.info",

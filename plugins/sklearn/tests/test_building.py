@@ -118,6 +118,15 @@ def test_a_sparse_matrix_of_skops_unpacks_to_no_more_than_the_file_may(tmp_path:
         assert any("too much" in problem for problem in found.problems) is refused
 
 
+def test_a_schema_of_skops_holds_no_more_values_than_may_be(tmp_path: Path) -> None:
+    """Packed, a few kilobytes are millions of empty lists, and those gigabytes."""
+    path = tmp_path / "bomb.skops"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        new.writestr("schema.json", '{"content": [' + "[]," * 3_000_000 + "0]}")
+    assert path.stat().st_size < 100_000
+    assert any("holds more than 2000000 values" in problem for problem in _skops.inspect(path).problems)
+
+
 def _with_bomb(content: bytes, name: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:

@@ -282,6 +282,7 @@ FORGED: dict[str, list[Callable[[Any], None]]] = {
     ],
     "sparse vectors": [
         having(support_vectors_=part("indices", slice(None), FAR)), having(support_vectors_=part("indptr", 3, FAR)),
+        having(support_vectors_=part("indptr", slice(-2, None), [-(1 << 31), -1])),  # as if each rose
         having(_n_support=np.array([1 << 20, 9], np.int32)), having(_dual_coef_=sp.csr_matrix(np.ones((1, 1)))),
         having(kernel="precomputed", shape_fit_=(4, 4)), having(_effective_probability=True), having(probability=True),
     ],

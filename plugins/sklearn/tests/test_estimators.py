@@ -18,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
@@ -145,6 +146,36 @@ def test_specs_are_inferred_from_an_example() -> None:
     ]
     assert signature.input_spec == {"type": "array", "dtype": "float64", "shape": [None, 4]}
     assert signature.output_spec == {"type": "array", "dtype": "int64", "shape": [None]}
+
+
+def test_a_fitted_estimator_tells_its_specs() -> None:
+    """Features and classes; of several outputs, and of labels that a row may have several of, no classes."""
+
+    def told(model: Any) -> list[Any]:
+        signature = tiffin.save("x", model).info.signatures["predict"]
+        return [signature.input_spec, signature.output_spec]
+
+    four, ints = {"type": "array", "shape": [None, 4]}, {"type": "array", "dtype": "int64", "shape": [None]}
+    logistic = LogisticRegression(max_iter=500)
+    assert told(logistic.fit(X, y)) == [four, ints]
+    assert told(make_pipeline(StandardScaler(), logistic).fit(X, y)) == [four, ints]
+    assert told(logistic.fit(X, np.array(["a", "b", "c"])[y]))[1] == {**ints, "dtype": "str"}
+    assert told(DecisionTreeClassifier().fit(X, y)) == [four, ints]
+    assert told(DecisionTreeClassifier().fit(X, np.c_[y, y])) == [four, None]
+    assert told(MLPClassifier(max_iter=5).fit(X, np.c_[y == 0, y == 1])) == [four, None]
+    assert told(LinearRegression().fit(X, y)) == [four, None]
+    with pytest.warns(UnfittedModelWarning):
+        assert told(LogisticRegression()) == [None, None]
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    assert told(logistic.fit(frame, y))[0] == {"type": "frame", "columns": [{"name": name} for name in "abcd"]}
+
+
+def test_an_example_tells_more_than_the_estimator() -> None:
+    """One fitted on arrays takes lists as well; what is given is what is recorded."""
+    fitted = LogisticRegression(max_iter=500).fit(X, y)
+    signature = tiffin.save("x", fitted, input_example=X[:2].tolist()).info.signatures["predict"]
+    assert signature.input_spec["type"] == "list"
 
 
 def test_signatures_of_ones_own() -> None:

@@ -223,7 +223,7 @@ def _info(
             signatures = normalise_signatures(reading.signatures, {})
         options = _options(described, adapter, reading, signatures)
         described.lost += map(str, reading.not_kept)
-        unused = [name for name in unused if name not in reading.options]
+        unused = [name for name in unused if name not in {*reading.options, *reading.used}]
     described.lost += [f"the option {name!r}" for name in unused]
     return ModelInfo(
         name=tag.name,

@@ -15,6 +15,7 @@ import numpy as np
 from tiffin.building._attributes import PLAIN, Attributes
 from tiffin.building._lists import Check, Lists, Maker, Name, Unbuildable
 from tiffin.building._make_arrays import SCALARS, make_array, make_dtype
+from tiffin.building._weights import weights
 from tiffin.inspection import Tape
 from tiffin.inspection.tape import (
     ADD,
@@ -50,6 +51,14 @@ _SLACK = 16 << 20
 _PER_ITEM = 64
 """Bytes that an item of a container counts for."""
 _PARTS = 32
+_BITS = 1 << 12
+"""Bits of an integer that a maker is given: to multiply or divide by longer ones takes time beyond their length."""
+_HOLDERS = 1_000
+"""Arrays of objects that hold arrays of objects: numpy frees them each within the other, and a deep one ends the program."""
+_FEW_CHECKS = 100
+"""Checks that are run whatever they look at; beyond, what they look at is weighed."""
+_WEIGHT = 30
+_FREE_WEIGHT = 10_000_000
 _PER_FIELD = 200
 """Bytes that a field of a dtype counts for."""
 
@@ -82,7 +91,9 @@ class _Builder:
         self.tape = tape
         self.lists = lists
         self.buffers = buffers
-        self.left = 3 * (tape.size + sum(view.nbytes for view in buffers)) + _SLACK
+        self.size = tape.size + sum(view.nbytes for view in buffers)
+        self.left = 3 * self.size + _SLACK
+        self.holders = 0
         self.odd_keys = _ODD_KEYS
         self.classes: dict[Node, Attributes] = {}
         self.values: dict[Node, Any] = {}
@@ -106,9 +117,17 @@ class _Builder:
             elif event == BUILD:
                 self.set_state(node, operand)
         result = self.value(self.tape.result)
+        self.weigh()
         for check, node in self.checks:
             check(node.value)
         return result
+
+    def weigh(self) -> None:
+        """Refuse what would be checked again and again, since very much of it is shared."""
+        if len(self.checks) > _FEW_CHECKS:
+            found = weights(self.tape, self.buffers)
+            if sum(found[node] for _, node in self.checks) > _WEIGHT * self.size + _FREE_WEIGHT:
+                raise Unbuildable("it shares its parts so often that to check them all would take too long")
 
     # -- operands ------------------------------------------------------------------------------------------------------
 
@@ -210,7 +229,10 @@ class _Builder:
     def count(self, value: Any, deeper: bool = True) -> None:
         """Count what a maker is given: it may copy it, so that something given again and again would grow without end."""
         kind = type(value)
-        if kind in (bytes, bytearray, str):
+        if kind is int:
+            if value.bit_length() > _BITS:
+                raise Unbuildable(f"it makes something of a number of more than {_BITS} bits")
+        elif kind in (bytes, bytearray, str):
             self.spend(len(value))
         elif kind is memoryview or kind is np.ndarray:
             self.spend(value.nbytes)
@@ -265,7 +287,7 @@ class _Builder:
             if maker.new != (node.kind == NEW):
                 raise Unbuildable(f"it makes {spell(*name)} otherwise than its writers do")
             if maker.items or not node.has_state:
-                node.value = maker.make(self.arguments(node.content, maker), None)
+                node.value = self.made(maker, self.arguments(node.content, maker), None)
         else:
             if node.kind != NEW or node.content != () or name not in self.lists.classes:
                 raise Unbuildable(f"it makes {spell(*name)} otherwise than the lists allow")
@@ -290,7 +312,9 @@ class _Builder:
         if maker is None:
             self.classes[node.of].set(node.value, self.state(operand))
         elif maker.items:
-            if not maker.drops_state or type(self.state(operand)) is not dict:
+            if maker.attributes:
+                Attributes(type(node.value)).set(node.value, self.state(operand))
+            elif not maker.drops_state or type(self.state(operand)) is not dict:
                 raise Unbuildable("it sets the state of something that has none")
         else:
             items = items_of(operand)
@@ -301,7 +325,17 @@ class _Builder:
                 self.count(state)
             else:
                 state = self.argument(operand, maker)
-            node.value = maker.make(self.arguments(node.content, maker), state)
+            node.value = self.made(maker, self.arguments(node.content, maker), state)
+
+    def made(self, maker: Maker, arguments: tuple[Any, ...], state: Any) -> Any:
+        """Return what a maker makes, and count what that takes."""
+        self.spend(maker.cost)
+        value = maker.make(arguments, state)
+        if type(value) is np.ndarray and value.dtype.hasobject and any(map(_has_objects, value.ravel())):
+            self.holders += 1
+            if self.holders > _HOLDERS:
+                raise Unbuildable(f"it holds more than {_HOLDERS} arrays of arrays of objects")
+        return value
 
     def state(self, operand: Any) -> Any:
         """Return the state that an operand is; a dict belongs to the one whose state it is, and is no value."""
@@ -331,6 +365,10 @@ class _Builder:
         target = self.states[node] if node.has_state and node.kind == DICT else node.value
         for position in range(0, len(operands), 2):
             target[self.key(self.value(operands[position]))] = self.value(operands[position + 1])
+
+
+def _has_objects(item: Any) -> bool:
+    return isinstance(item, np.ndarray) and item.dtype.hasobject
 
 
 def _is_short(part: Any) -> bool:

@@ -89,7 +89,9 @@ class Maker:
         new: whether pickles make it as a new instance of a class, without a call; a file that does the other is refused.
         items: whether it is made before its state is known, and then takes items.
         drops_state: whether a state is passed over, as the class itself does.
+        attributes: whether, where it takes items, its state are plain attributes, which it gets.
         hashes: whether the items of its first argument become keys.
+        cost: bytes that each object counts for beside what its maker is given; for those that are large, or slow to make.
     """
 
     make: Make
@@ -97,7 +99,9 @@ class Maker:
     new: bool = attrs.field(default=False, kw_only=True)
     items: bool = False
     drops_state: bool = False
+    attributes: bool = False
     hashes: bool = False
+    cost: int = attrs.field(default=0, kw_only=True)
 
 
 class Lists:

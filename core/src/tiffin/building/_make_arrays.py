@@ -95,7 +95,7 @@ def _is_foreign(dtype: np.dtype[Any]) -> bool:
 def check_shape(shape: Any) -> None:
     """Refuse a shape that is none, or of which no bytes could tell the size."""
     require(
-        type(shape) is tuple and len(shape) <= _DIMENSIONS and all(type(n) is int and n >= 0 for n in shape),
+        type(shape) is tuple and len(shape) <= _DIMENSIONS and all(type(n) is int and 0 <= n < _MOST for n in shape),
         "it makes an array of no shape",
     )
     require(prod(n or 1 for n in shape) < _MOST, "it makes an array of an impossible size")
@@ -175,8 +175,10 @@ def _masked(arguments: tuple[Any, ...], state: Any) -> Any:
         require(type(content) is bytes and dtype.names is None, "it makes a masked array otherwise than numpy does")
         data = make_array(content, dtype, shape, order, copy=True, native=True)
     require(type(mask) is bytes, "it makes a masked array otherwise than numpy does")
-    plain = type(fill) in PLAIN or type(fill) in SCALARS or (type(fill) is np.ndarray and fill.shape == ())
-    require(plain, "it makes a masked array otherwise than numpy does")
+    plain = type(fill) in PLAIN or type(fill) in SCALARS
+    # numpy turns the fill value into an element: of an object it would ask its text.
+    alone = type(fill) is np.ndarray and fill.shape == () and fill.dtype.hasobject <= dtype.hasobject
+    require(plain or alone, "it makes a masked array otherwise than numpy does")
     array = np.ma.MaskedArray(data, make_array(mask, np.dtype(bool), shape, order, copy=True))
     if fill is not None:
         array.fill_value = fill

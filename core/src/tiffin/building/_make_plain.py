@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-from tiffin.building._lists import Maker, require
+from tiffin.building._lists import Maker, Name, require
+from tiffin.building._make_arrays import SCALARS
 from tiffin.pickling import restore_memoryview
 
 _FACTORIES: dict[str, Any] = {
@@ -29,9 +30,7 @@ _FORMATS = frozenset("bBhHiIlLqQnNfd?")
 def _slice(arguments: tuple[Any, ...], state: Any) -> slice:
     start, stop, step = arguments
     for part in arguments:
-        require(
-            part is None or type(part) in (int, str) or hasattr(type(part), "dtype"), "it makes a slice of no numbers"
-        )
+        require(part is None or type(part) in (int, str) or type(part) in SCALARS, "it makes a slice of no numbers")
     return slice(start, stop, step)
 
 
@@ -90,6 +89,7 @@ def _ordered(arguments: tuple[Any, ...], state: Any) -> Any:
 def _default(arguments: tuple[Any, ...], state: Any) -> Any:
     require(len(arguments) <= 1, "it makes a dict otherwise than Python does")
     factory = arguments[0] if arguments else None
+    require(factory is None or factory.__class__ is Name, "it makes a dict otherwise than Python does")
     return collections.defaultdict(None if factory is None else _FACTORIES[factory.name])
 
 
@@ -166,7 +166,8 @@ def _view(arguments: tuple[Any, ...], state: Any) -> memoryview:
     buffer, format, shape = arguments
     require(
         type(buffer) in (bytes, bytearray, memoryview) and type(format) is str and format in _FORMATS and type(shape) is tuple
-        and len(shape) <= 32 and all(type(n) is int and n >= 0 for n in shape) and prod(shape) <= memoryview(buffer).nbytes,
+        and len(shape) <= 32 and all(type(n) is int and 0 <= n < 1 << 48 for n in shape)
+        and prod(shape) <= memoryview(buffer).nbytes,
         "it makes a view of bytes otherwise than Tiffin does",
     )  # fmt: skip
     return restore_memoryview(buffer, format, shape)
@@ -187,7 +188,7 @@ def makers() -> Iterator[tuple[str, Maker]]:
     yield "builtins.set", Maker(_stateless(_set), hashes=True)
     yield "builtins.frozenset", Maker(_stateless(_frozenset), hashes=True)
     yield "_codecs.encode", Maker(_stateless(_encoded))
-    yield "collections.OrderedDict", Maker(_ordered, items=True)
+    yield "collections.OrderedDict", Maker(_ordered, items=True, attributes=True)
     yield "collections.defaultdict", Maker(_default, frozenset(f"builtins.{name}" for name in _FACTORIES), items=True)
     yield "collections.Counter", Maker(_counter, items=True, hashes=True)
     yield "collections.deque", Maker(_deque, items=True)

@@ -13,6 +13,8 @@ _MODULES = {"MT19937": "_mt19937", "PCG64": "_pcg64", "PCG64DXSM": "_pcg64", "Ph
 _WRONG = "it makes a random state otherwise than numpy does"
 _BITS = 128
 _SEED_BITS = 1 << 12
+_COST = 1 << 14
+"""Bytes that each counts for: it is seeded and checked, and what it is given may be shared."""
 _ARRAYS = {"key": (624,), "counter": (4,), "buffer": (4,), "state": (4,)}
 """Shapes of the arrays in states; Philox's key has two numbers."""
 
@@ -122,14 +124,13 @@ def _seed_sequence(arguments: tuple[Any, ...], state: Any) -> Any:
 def makers() -> Iterator[tuple[str, Maker]]:
     """Yield the names that pickles of random states call, and how what they stand for is made."""
     module = "numpy.random._pickle"
-    yield (
-        f"{module}.__bit_generator_ctor",
-        Maker(_bit_generator, frozenset(f"numpy.random.{place}.{name}" for name, place in _MODULES.items())),
-    )
+    bits = frozenset(f"numpy.random.{place}.{name}" for name, place in _MODULES.items())
+    yield f"{module}.__bit_generator_ctor", Maker(_bit_generator, bits, cost=_COST)
     constructor = frozenset({f"{module}.__bit_generator_ctor"})
-    yield f"{module}.__randomstate_ctor", Maker(_random_state, constructor)
-    yield f"{module}.__generator_ctor", Maker(_generator, constructor)
+    yield f"{module}.__randomstate_ctor", Maker(_random_state, constructor, cost=_COST)
+    yield f"{module}.__generator_ctor", Maker(_generator, constructor, cost=_COST)
+    sequence = "numpy.random.bit_generator"
     yield (
-        "numpy.random.bit_generator.__pyx_unpickle_SeedSequence",
-        Maker(_seed_sequence, frozenset({"numpy.random.bit_generator.SeedSequence"})),
+        f"{sequence}.__pyx_unpickle_SeedSequence",
+        Maker(_seed_sequence, frozenset({f"{sequence}.SeedSequence"}), cost=_COST),
     )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import attrs
 
 from tiffin.exceptions import SignatureError
+from tiffin.info._option_types import declared_types, fit
 from tiffin.info._plain import plain_mapping
 from tiffin.showing import close_names
 
@@ -55,6 +56,9 @@ def option_names(declared: Declared) -> list[str]:
 def options_from(declared: Declared, given: Mapping[str, Any], *, beside: Iterable[str] = ()) -> Any:
     """Return the options that an adapter's hooks receive.
 
+    A class's annotations are kept to, also inside lists and dicts, and what they call a tuple is one, though a record holds a
+    list; so is what has a tuple for its default in a dict of defaults. Attributes with a converter are left to that.
+
     Args:
         declared: what the adapter declares: its options class, a dict of defaults, or `None` for no options of its own.
         given: what a user passed or a record holds.
@@ -64,7 +68,7 @@ def options_from(declared: Declared, given: Mapping[str, Any], *, beside: Iterab
         An instance of the class; a plain dict where the adapter declared a dict or nothing.
 
     Raises:
-        SignatureError: an option is unknown, or the class refused its value.
+        SignatureError: an option is unknown, has another type than the class declares, or the class refused its value.
     """
     known = option_names(declared)
     for name in given:
@@ -78,10 +82,27 @@ def options_from(declared: Declared, given: Mapping[str, Any], *, beside: Iterab
             )
     if isinstance(declared, type):
         try:
-            return declared(**given)
+            return declared(**_fitting(declared, given))
         except (TypeError, ValueError) as error:
             raise SignatureError(f"Options for {declared.__name__} were refused: {error}", method="") from error
-    return {**(declared or {}), **given}
+    tuples = {name for name, default in (declared or {}).items() if isinstance(default, tuple)}
+    return {
+        **(declared or {}),
+        **{
+            name: tuple(value) if name in tuples and isinstance(value, list) else value for name, value in given.items()
+        },
+    }
+
+
+def _fitting(declared: type[ModelOptions], given: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = declared_types(declared)  # type: ignore[arg-type]  # a class has a hash, whatever its instances have
+    fields = {field.alias or field.name: field for field in attrs.fields(declared)}
+    return {
+        name: value
+        if fields[name].converter is not None or fields[name].name not in kinds or name == "partial_kwargs"
+        else fit(value, kinds[fields[name].name], name)
+        for name, value in given.items()
+    }
 
 
 def options_to_dict(options: Any) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from tiffin.inspection.tape import ARRAY, DICT, DTYPE, Node, Unfollowable, is_na
 
 _FIELDS = frozenset({"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"})
 _ALIGNMENT = 16
+_MOST = 1 << 48
+"""Of an axis; to multiply numbers of millions of digits takes for ever."""
 
 
 def read_state(node: Node, state: Any) -> tuple[Node, tuple[int, ...], str, bool]:
@@ -39,7 +41,7 @@ def read_state(node: Node, state: Any) -> tuple[Node, tuple[int, ...], str, bool
         raise Unfollowable("it holds an array of a subclass")
     if dtype.__class__ is not Node or dtype.kind != DTYPE or not dtype.of.complete or order not in ("C", "F"):
         raise Unfollowable("it holds an array whose size cannot be told")
-    if type(shape) is not tuple or len(shape) > 32 or not all(type(n) is int and n >= 0 for n in shape):
+    if type(shape) is not tuple or len(shape) > 32 or not all(type(n) is int and 0 <= n < _MOST for n in shape):
         raise Unfollowable("it holds an array whose size cannot be told")
     alignment = fields.get("numpy_array_alignment_bytes")
     if alignment is not None and (type(alignment) is not int or alignment != _ALIGNMENT):

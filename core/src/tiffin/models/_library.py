@@ -51,7 +51,8 @@ def save(
         card: a text about the model in Markdown, for people; see `tiffin models card`.
         custom_objects: name → any object to keep with the model, each stored by the adapter that claims it.
         external_modules: modules whose classes and functions are stored by value, so that loading needs no install of them.
-        input_example: one input of the methods in the signatures, if any. Each method is run on it once, and its input and
+        input_example: one input of the methods in the signatures, if any; `tiffin.Arguments` for several.
+            Each method is run on it once, and its input and
             output specs are taken from what went in and came out, or checked if given.
         partial_kwargs: method → keyword arguments that every call of the runnable gets unless it gives its own.
         trial_load: whether the version is loaded once in a clean process before it is published, and refused if that fails.

@@ -34,13 +34,14 @@ def foreign_tools() -> list[ForeignTool]:
 def find_reader(models: Iterable[ForeignModel]) -> tuple[ForeignModel, Adapter, ForeignReading] | None:
     """Return the first of these descriptions that an installed adapter reads, the adapter, and its answer.
 
-    Asks every adapter; imports their modules, no framework.
+    Asks every adapter; imports their modules, no framework. Of several that read it the nearest one counts: the one that has
+    the name of what wrote it, or claims a class of a package of that name; those that claim any object come last.
 
     Args:
         models: descriptions of one model, the one to prefer first.
 
     Raises:
-        PluginConflictError: two adapters read it.
+        PluginConflictError: two adapters are equally near.
         HookError: an adapter answers wrongly.
     """
     plugins = registry()
@@ -52,6 +53,8 @@ def find_reader(models: Iterable[ForeignModel]) -> tuple[ForeignModel, Adapter, 
             reading = ForeignReading.from_answer(adapter.read_foreign(model), adapter.name)
             if reading is not None:
                 answers.append((model, adapter, reading))
+        nearest = min((_distance(model, adapter) for _, adapter, _ in answers), default=0)
+        answers = [answer for answer in answers if _distance(model, answer[1]) == nearest]
         if len(answers) > 1:
             names = [adapter.name for _, adapter, _ in answers]
             raise PluginConflictError(
@@ -70,3 +73,11 @@ def find_reader(models: Iterable[ForeignModel]) -> tuple[ForeignModel, Adapter, 
             stacklevel=2,
         )
     return None
+
+
+def _distance(model: ForeignModel, adapter: Adapter) -> int:
+    written_by = model.kind.rpartition(".")[2]
+    claimed = [*adapter.info.types, *adapter.info.types_by_name]
+    if registry().main_name(written_by) == adapter.name or written_by in {name.partition(".")[0] for name in claimed}:
+        return 0
+    return 2 if "builtins.object" in claimed else 1

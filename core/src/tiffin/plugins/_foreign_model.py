@@ -40,6 +40,8 @@ class ForeignReading:
         versions: distribution → version that wrote the files, where the fields tell it.
         signatures: method → signature, where the adapter knows better than the record.
         not_kept: what is lost, each as a phrase that users read.
+        used: names of the record's options that the adapter has mapped to others of its own; of those that are neither here
+            nor in `options`, the user is told that they are lost.
     """
 
     renames: Mapping[str, str] = attrs.field(factory=dict)
@@ -47,6 +49,7 @@ class ForeignReading:
     versions: Mapping[str, str] = attrs.field(factory=dict)
     signatures: Mapping[str, Any] | None = None
     not_kept: Sequence[str] = ()
+    used: Sequence[str] = ()
 
     @classmethod
     def from_answer(cls, answer: Any, plugin: str) -> ForeignReading | None:
@@ -55,11 +58,12 @@ class ForeignReading:
         Raises:
             HookError: it is something else.
         """
-        if answer is None or isinstance(answer, cls):
-            return answer
         known = [field.name for field in attrs.fields(cls)]
+        reading = answer
         if isinstance(answer, Mapping) and all(name in known for name in answer):
-            return cls(**answer)
+            reading = cls(**answer)
+        if reading is None or (isinstance(reading, cls) and not isinstance(reading.used, str)):
+            return reading
         raise HookError(
             f"The adapter {plugin!r} answers read_foreign with {answer!r}",
             why="Known fields are " + ", ".join(known),

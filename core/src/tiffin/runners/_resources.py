@@ -1,19 +1,21 @@
-"""Resource strategies: how many threads BLAS and OpenMP may use in each worker process.
+"""Resource strategies: how many threads BLAS and OpenMP may use in each worker process, and which GPU it sees.
 
-Libraries for arithmetic start as many threads as the machine has processors. In several workers at once these get into
-each other's way, so a strategy divides the processors; it is a function, and can be replaced.
+Libraries for arithmetic start as many threads as the machine has processors, and take the first GPU. In several workers at
+once these get into each other's way, so a strategy divides them; it is a function, and can be replaced.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from itertools import takewhile
 from pathlib import Path
 
-ResourceStrategy = Callable[[int, int, type], Mapping[str, str]]
-"""Takes the number of workers, the number of processors and the Runnable class; returns environment variables that a
-worker starts with."""
+from tiffin.exceptions import RunnerOptionError
+
+ResourceStrategy = Callable[[int, int, int, type], Mapping[str, str]]
+"""Takes a worker's index, the number of workers, the number of processors and the Runnable class; returns environment
+variables that this worker starts with. Asked once for each worker, when the runner is made."""
 
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -28,21 +30,37 @@ _THREADS = (
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 
 
-def share_processors(workers: int, processors: int, runnable_class: type) -> Mapping[str, str]:
-    """Return thread counts that divide the processors among the workers; one thread if the runnable does not use more.
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 
-    Also lets each worker keep up to 256 MiB of freed memory for its next batch. Variables that the user has set already
-    are left as they are.
+
+def share_resources(index: int, workers: int, processors: int, runnable_class: type) -> Mapping[str, str]:
+    """Return thread counts that divide the processors among the workers, and the GPU that one of them is to see.
+
+    One thread, if the runnable does not use more. Of the GPUs that this process sees, worker i gets number i; more workers
+    than GPUs share them in turn. A runnable that supports the CPU only sees none. Also lets each worker keep up to 256 MiB
+    of freed memory for its next batch. Variables for threads and memory that the user has set already are left as they are.
 
     Args:
+        index: The worker's number, from 0.
         workers: How many worker processes there are, at least 1.
         processors: How many processors they share, see `available_processors`.
-        runnable_class: The Runnable; `SUPPORTS_CPU_MULTI_THREADING` says whether threads are of use to it.
+        runnable_class: The Runnable; `SUPPORTS_CPU_MULTI_THREADING` says whether threads are of use to it,
+            `SUPPORTED_RESOURCES` on which devices it runs.
+
+    Raises:
+        RunnerOptionError: It supports GPUs only, and this process sees none.
     """
     several = getattr(runnable_class, "SUPPORTS_CPU_MULTI_THREADING", False)
     threads = max(1, processors // max(1, workers)) if several else 1
     wanted = {**dict.fromkeys(_THREADS, str(threads)), **_MEMORY}
-    return {name: value for name, value in wanted.items() if name not in os.environ}
+    chosen = {name: value for name, value in wanted.items() if name not in os.environ}
+    supported = set(getattr(runnable_class, "SUPPORTED_RESOURCES", ()))
+    if supported <= {"cpu"}:
+        return {**chosen, _VISIBLE: ""}
+    if device_for(supported) == GPU:
+        gpus = visible_gpus()
+        chosen[_VISIBLE] = gpus[index % len(gpus)]
+    return chosen
 
 
 GPU = "nvidia.com/gpu"
@@ -51,7 +69,7 @@ GPU = "nvidia.com/gpu"
 
 def visible_gpus() -> list[str]:
     """Return the GPUs that this process may use: as CUDA_VISIBLE_DEVICES names them, or by number where it is unset."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    named = os.environ.get(_VISIBLE)
     if named is None:
         found = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
         return sorted(filter(str.isdecimal, found), key=int)
@@ -59,9 +77,22 @@ def visible_gpus() -> list[str]:
     return list(takewhile(lambda name: name and not name.startswith("-"), map(str.strip, named.split(","))))
 
 
-def device_for(supported: Sequence[str]) -> str:
-    """Return which of the supported resources a runnable made in this process is to use: a GPU where there is one."""
-    return GPU if GPU in supported and visible_gpus() else "cpu"
+def device_for(supported: Collection[str]) -> str:
+    """Return which of the supported resources a runnable made in this process is to use: a GPU where there is one.
+
+    Raises:
+        RunnerOptionError: It supports GPUs only, and this process sees none.
+    """
+    if GPU in supported and visible_gpus():
+        return GPU
+    if set(supported) == {GPU}:
+        raise RunnerOptionError(
+            f"The model runs on {GPU!r} only, and this process sees no such device",
+            why="Its adapter, or the SUPPORTED_RESOURCES of its runnable, names nothing else",
+            fix=f"Run it on a machine with a GPU, and look at {_VISIBLE} if there is one",
+            runner="",
+        )
+    return "cpu"
 
 
 def available_processors() -> int:

@@ -20,7 +20,7 @@ from tiffin.runners._engine import Engine
 from tiffin.runners._handles import LoopPorts, MethodHandle
 from tiffin.runners._lanes import Lanes
 from tiffin.runners._ports import Life, ThreadPort
-from tiffin.runners._resources import ResourceStrategy, available_processors, share_processors
+from tiffin.runners._resources import ResourceStrategy, available_processors, share_resources
 from tiffin.runners._runnable import Runnable, RunnableMethod
 from tiffin.runners._runner_options import DEFAULT_BATCH_SIZE, check_name, refuse_arguments
 from tiffin.runners._service import RunnerService
@@ -52,9 +52,9 @@ class Runner:
         runnable_init_params: Keyword arguments for the class.
         models: The stored models that the runnable uses; kept for whoever packs or serves the runner.
         warm_up: Method name to positional arguments; called in each worker before it takes calls.
-        resources: Says how many threads numeric libraries get in worker processes.
+        resources: Says how many threads numeric libraries get in each worker process, and which GPU it sees.
         clock: A monotonic clock, seconds; all times of queueing and computing are taken from it.
-        embedded: As in older programs: `True` says that the runner is in this process, as `backend="local"` is.
+        embedded: `True` says that the runner is in this process, as `backend="local"` is.
         unknown: None: what is not listed here is refused, with what to write in its place.
 
     Raises:
@@ -77,7 +77,7 @@ class Runner:
         runnable_init_params: Mapping[str, Any] | None = None,
         models: Iterable[Any] = (),
         warm_up: Mapping[str, tuple[Any, ...]] | None = None,
-        resources: ResourceStrategy = share_processors,
+        resources: ResourceStrategy = share_resources,
         clock: Callable[[], float] = time.monotonic,
         embedded: bool = False,
         **unknown: Any,
@@ -108,7 +108,7 @@ class Runner:
         found = find_backend(backend)
         # A method bound to one thread leaves no other to wait with the next call.
         ahead = 1 if found.takes_ahead and not any(about.thread_affine for about in declared.values()) else 0
-        environment = dict(resources(workers, available_processors(), runnable))
+        processors = available_processors()
         specs = [
             WorkerSpec(
                 name=f"{self.name}-{number}",
@@ -118,7 +118,7 @@ class Runner:
                 threads=threads,
                 extra_slots=max_concurrency if unmerged else 0,
                 ahead=ahead,
-                environment=environment,
+                environment=dict(resources(number, workers, processors, runnable)),
             )
             for number in range(workers)
         ]

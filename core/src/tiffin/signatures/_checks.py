@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from tiffin.exceptions import SignatureError
-from tiffin.signatures._methods import check_argument, find_method
+from tiffin.signatures._methods import check_argument, collecting_argument, find_method
 from tiffin.signatures._signature import ModelSignature
 from tiffin.signatures._spec_form import Spec, describe_shape, plain_spec
 
@@ -69,10 +69,22 @@ def _normalise(value: SignatureLike, method: str) -> ModelSignature:
         for field, spec in (("input_spec", signature.input_spec), ("output_spec", signature.output_spec))
         if spec is not None
     }
+    if specs.get("output_spec", {}).get("type") == "arguments":
+        raise SignatureError(
+            f"The output_spec of method {method!r} is one of several arguments",
+            why="A method returns one value",
+            fix="Write {'type': 'dict', 'properties': …} if that is a dict",
+            method=method,
+        )
     if signature.batchable:
         given = signature.batch_dim[0]
-        # A spec describes the first argument; which name that has, only the method itself can tell.
-        if "input_spec" in specs and not isinstance(given, dict):
+        if specs.get("input_spec", {}).get("type") == "arguments":
+            for name, spec in specs["input_spec"]["properties"].items():
+                axis = signature.input_batch_dim(name)
+                if axis is not None:
+                    _check_free(spec, axis, f"input_spec[{name!r}]", method)
+        # Another spec describes the first argument; which name that has, only the method itself can tell.
+        elif "input_spec" in specs and not isinstance(given, dict):
             _check_free(specs["input_spec"], given, "input_spec", method)
         if "output_spec" in specs:
             _check_free(specs["output_spec"], signature.output_batch_dim, "output_spec", method)
@@ -99,7 +111,7 @@ def _check_free(spec: Spec, axis: int, where: str, method: str) -> None:
 
 
 def check_signatures(obj: Any, signatures: Mapping[str, ModelSignature]) -> None:
-    """Check that `obj` has the methods of its signatures, and these the arguments that `batch_dim` names.
+    """Check that `obj` has the methods of its signatures, and these the arguments that `batch_dim` and specs name.
 
     Args:
         obj: The model.
@@ -114,3 +126,7 @@ def check_signatures(obj: Any, signatures: Mapping[str, ModelSignature]) -> None
         given = signature.batch_dim[0]
         for argument in given if isinstance(given, dict) else ():
             check_argument(function, argument, method=name, by_keyword=False, error=SignatureError)
+        spec = signature.input_spec
+        for argument in spec["properties"] if isinstance(spec, Mapping) and spec.get("type") == "arguments" else ():
+            if argument != collecting_argument(function):
+                check_argument(function, argument, method=name, by_keyword=False, error=SignatureError)

@@ -88,6 +88,14 @@ def first_argument(function: Callable[..., Any]) -> str | None:
     return None
 
 
+def collecting_argument(function: Callable[..., Any]) -> str | None:
+    """Return the name of the parameter that collects further positional arguments, as `*inputs`; `None` if there is none."""
+    for parameter in (parameters_of(function) or {}).values():
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            return parameter.name
+    return None
+
+
 def check_argument(
     function: Callable[..., Any], argument: str, *, method: str, by_keyword: bool, error: type[SignatureError]
 ) -> None:

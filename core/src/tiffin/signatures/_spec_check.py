@@ -102,6 +102,13 @@ class _Check:
         for key, item_spec in expected.items():
             self.check(item_spec, value[key], f"{where}[{key!r}]")
 
+    def _check_arguments(self, spec: Spec, value: Any, where: str) -> None:
+        # An argument that is left out has a default.
+        for name, item in value.items():
+            if name not in spec["properties"]:
+                self._differ(where, f"the arguments {list(spec['properties'])!r}", repr(name))
+            self.check(spec["properties"][name], item, f"{where}[{name!r}]")
+
     def _check_object(self, spec: Spec, value: Any, where: str) -> None:
         if "class" in spec and spec["class"] not in class_names(value):
             self._fail(where, spec, value)

@@ -45,7 +45,8 @@ def plain_spec(spec: Any, *, where: str = "spec", method: str = "") -> Spec:
     """Return a spec that a user wrote as plain data, with every name in its one canonical spelling.
 
     Every field but `type` may be left out: what is not said is not checked. A length of -1 in a shape means `None`, any
-    length; a dtype may be anything that numpy takes for one, or another library's own name of it.
+    length; a dtype may be anything that numpy takes for one, or another library's own name of it. A mapping from names to
+    specs is a spec of several arguments.
 
     Args:
         spec: The mapping to read; it is not changed.
@@ -55,6 +56,15 @@ def plain_spec(spec: Any, *, where: str = "spec", method: str = "") -> Spec:
     Raises:
         SignatureError: It is not a spec: an unknown type or field, or a field of the wrong form.
     """
+    if isinstance(spec, Mapping) and spec.get("type") == "arguments":
+        _only_known(spec, ("type", "properties"), where, method)
+        spec = spec.get("properties", {})
+    elif not (isinstance(spec, Mapping) and spec and all(isinstance(item, Mapping) for item in spec.values())):
+        return _plain_value(spec, where, method)
+    return {"type": "arguments", "properties": _plain_properties(spec, where, method)}
+
+
+def _plain_value(spec: Any, where: str, method: str) -> Spec:
     kind = spec.get("type") if isinstance(spec, Mapping) else None
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise SignatureError(
@@ -83,11 +93,9 @@ def _plain_field(kind: str, field: str, value: Any, where: str, method: str) -> 
     if field == "properties":
         return _plain_properties(value, where, method)
     if field == "items" and kind == "tuple":
-        return [
-            plain_spec(item, where=f"{where}[{i}]", method=method) for i, item in enumerate(_list(value, where, method))
-        ]
+        return [_plain_value(item, f"{where}[{i}]", method) for i, item in enumerate(_list(value, where, method))]
     if field == "items":
-        return plain_spec(value, where=where, method=method)
+        return _plain_value(value, where, method)
     if not isinstance(value, str):
         raise _wrong_field(where, value, "Give the name of a kind of values, or the dotted name of a class", method)
     return value
@@ -118,7 +126,7 @@ def _plain_column(column: Any, where: str, method: str) -> dict[str, Any]:
 def _plain_properties(value: Any, where: str, method: str) -> dict[str, Spec]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise _wrong_field(where, value, "Give a mapping from the dict's keys, which are text, to specs", method)
-    return {key: plain_spec(item, where=f"{where}[{key!r}]", method=method) for key, item in value.items()}
+    return {key: _plain_value(item, f"{where}[{key!r}]", method) for key, item in value.items()}
 
 
 def _as_name(value: Any) -> Any:
@@ -162,6 +170,8 @@ def describe_spec(spec: Spec) -> str:
         return f"tuple of {len(spec['items'])}"
     if kind == "dict" and "properties" in spec:
         return f"dict with the keys {', '.join(map(repr, spec['properties']))}"
+    if kind == "arguments":
+        return ", ".join(f"{name}: {describe_spec(item)}" for name, item in spec["properties"].items())
     if kind == "object":
         return f"object of class {spec['class']}" if "class" in spec else "object"
     return "anything" if kind == "any" else kind

@@ -101,6 +101,9 @@ def _save_with(adapter: Adapter, layout: Layout, new: NewVersion, request: SaveR
     declared = adapter.info.signatures
     defaults = declared(model) if callable(declared) and request.signatures is None else declared
     wanted = normalise_signatures(request.signatures, {} if callable(defaults) else defaults)
+    if request.signatures is None and request.input_example is not None:
+        # What an adapter tells of any input gives way to a real one.
+        wanted = {name: attrs.evolve(one, input_spec=None, output_spec=None) for name, one in wanted.items()}
     loaded, later = model, from_file or adapter.info.loads_as_other
     if not later:
         wanted = _checked(adapter, model, hook_options, given_objects, wanted, request.input_example)

@@ -423,9 +423,7 @@ class ModelStore:
         return Attestations(self.layout).read_all(content_digest)
 
     def add_attestation(self, info: ModelInfo, data: bytes, *, path: str = "This", own: bool = False) -> bool:
-        """Keep an attestation of a model's content. It has to be about this content; what it proves is told each time.
-
-        Where there are as many as are kept, one of a trusted key's takes the place of one that proves nothing.
+        """Keep an attestation of a model's content; a trusted key's takes the place of one that proves nothing.
 
         Args:
             info: the model's record; the version need not be in the store yet.
@@ -438,8 +436,7 @@ class ModelStore:
 
         Raises:
             BadSignatureError: it is malformed, or is about other content.
-            TooManySignaturesError: the content has as many attestations as are kept (`tiffin.info.MAX_ATTESTATIONS`), and
-                it takes the place of none.
+            TooManySignaturesError: as many as are kept are there, and it takes the place of none.
             ReadOnlyStoreError, StorageFullError: it cannot be kept.
 
         Warns:
@@ -450,12 +447,7 @@ class ModelStore:
         return add_checked(self, info, data, path, own=own)
 
     def take_attestations(self, info: ModelInfo, found: Iterable[tuple[str, bytes]]) -> None:
-        """Keep what somebody else has of a content's attestations, and warn of what is left out; see `add_attestation`.
-
-        Args:
-            info: the model's record; the version need not be in the store yet.
-            found: where each is from, in words, and the attestation.
-        """
+        """Keep attestations of somebody else's: where each is from, and its bytes. Warns of what is left out."""
         from tiffin.store._attestations import take_all
 
         take_all(self, info, found)

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 
-def default_signatures(model: Any) -> dict[str, dict[str, bool]]:
+def default_signatures(model: Any) -> dict[str, dict[str, Any]]:
     """Return the signature of `predict`, or of `transform` where the estimator does not predict.
+
+    Its specs say what a fitted estimator itself tells: the columns' names, or their number; the classes' type.
 
     It is batchable when every estimator inside is scikit-learn's own and answers each row by itself. An estimator or a
     function of somebody else's, wherever it stands inside (as a kernel, a tokenizer), might look at the whole batch.
     """
     for method in ("predict", "transform"):
         if callable(getattr(model, method, None)):
-            return {method: {"batchable": _works_by_row(model)}}
+            specs = {
+                "input_spec": _input_spec(model),
+                "output_spec": _output_spec(model) if method == "predict" else None,
+            }
+            return {method: {"batchable": _works_by_row(model), **{k: spec for k, spec in specs.items() if spec}}}
     return {}
+
+
+def _input_spec(model: Any) -> dict[str, Any] | None:
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None:
+        return {"type": "frame", "columns": [{"name": str(name)} for name in names]}
+    count = getattr(model, "n_features_in_", None)
+    return {"type": "array", "shape": [None, int(count)]} if isinstance(count, Integral) else None
+
+
+def _output_spec(model: Any) -> dict[str, Any] | None:
+    classes: Any = getattr(model, "classes_", None)
+    # Of several outputs there are lists of classes; labels that a row may have several of are told apart by no attribute.
+    if not hasattr(classes, "dtype") or getattr(model, "multilabel_", False) or _may_have_several_labels(model):
+        return None
+    return {"type": "array", "dtype": str(classes.dtype), "shape": [None]}
+
+
+def _may_have_several_labels(model: Any) -> bool:
+    try:
+        from sklearn.utils import get_tags
+    except ImportError:  # before scikit-learn 1.6
+        return True
+    tags = get_tags(model).classifier_tags
+    return tags is None or (tags.multi_label and getattr(model, "n_outputs_", None) != 1)
 
 
 def _works_by_row(model: Any) -> bool:

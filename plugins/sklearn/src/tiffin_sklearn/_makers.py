@@ -65,7 +65,9 @@ def _partial(arguments: tuple[Any, ...], state: Any) -> Any:
         and all(type(name) is str and is_setting(value) for name, value in state[2].items()),
         "it makes a function with settings that is not checked",
     )  # fmt: skip
-    return functools.partial(function.find(), **state[2])
+    # Copied: what a file adds to a list later on was not checked.
+    settings = {name: list(value) if type(value) is list else value for name, value in state[2].items()}
+    return functools.partial(function.find(), **settings)
 
 
 def _spline(arguments: tuple[Any, ...], state: Any) -> Any:

@@ -21,6 +21,7 @@ from ._skops_nodes import Nodes
 _SCHEMA = "schema.json"
 _MAX_SCHEMA = 32 << 20
 _MAX_MEMBERS = 100_000
+_MAX_NODES = 2_000_000
 
 
 def inspect(path: Path) -> Inspection:
@@ -84,6 +85,10 @@ def _schema(archive: zipfile.ZipFile) -> Any:
         text = file.read(_MAX_SCHEMA + 1)
     if len(text) > _MAX_SCHEMA:
         raise ValueError(f"{_SCHEMA} is longer than {_MAX_SCHEMA} bytes")
+    if (
+        text.count(b"{") + text.count(b"[") + text.count(b",") > _MAX_NODES
+    ):  # each takes many times the byte it is written in
+        raise ValueError(f"{_SCHEMA} holds more than {_MAX_NODES} values")
     return json.loads(text)
 
 
