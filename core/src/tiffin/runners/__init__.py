@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tiffin.runners._backends import register_backend
     from tiffin.runners._handles import MethodHandle
     from tiffin.runners._local import LocalBackend
-    from tiffin.runners._resources import ResourceStrategy, available_processors, device_for, share_resources
+    from tiffin.runners._resources import ResourceStrategy, available_processors, device_for, share_processors, share_resources
     from tiffin.runners._runnable import Runnable, RunnableMethod
     from tiffin.runners._runner import Runner
     from tiffin.runners._stored import make_runnable
@@ -58,6 +58,7 @@ __all__ = [
     "device_for",
     "make_runnable",
     "register_backend",
+    "share_processors",
     "share_resources",
 ]
 
@@ -88,6 +89,7 @@ _MODULES = {
     "device_for": "tiffin.runners._resources",
     "make_runnable": "tiffin.runners._stored",
     "register_backend": "tiffin.runners._backends",
+    "share_processors": "tiffin.runners._resources",
     "share_resources": "tiffin.runners._resources",
 }
 """Where each public name is: what a worker process makes its runnable of must not bring what its parent runs it with."""
