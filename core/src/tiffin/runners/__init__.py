@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from tiffin.runners._backends import register_backend
     from tiffin.runners._handles import MethodHandle
     from tiffin.runners._local import LocalBackend
-    from tiffin.runners._resources import ResourceStrategy, available_processors, device_for, share_processors, share_resources
+    from tiffin.runners._resources import (
+        ResourceStrategy,
+        available_processors,
+        device_for,
+        share_processors,
+        share_resources,
+    )
     from tiffin.runners._runnable import Runnable, RunnableMethod
     from tiffin.runners._runner import Runner
     from tiffin.runners._stored import make_runnable
