@@ -1,6 +1,6 @@
 """Runners with worker processes and attached clients: what a call costs, what clients reach, what overload does.
 
-    python benchmarks/runners.py [--only single,array,clients,overload] [--rounds 5]
+    python benchmarks/runners.py [--only single,array,attached,clients,overload] [--rounds 5]
 
 Runs in the environment that benchmarks/batching.py makes. Callers are outside the worker: on one machine with few cores
 they still take their share of the processors, so look at ratios in one run.
@@ -51,12 +51,17 @@ class Forest(Runnable):
         return self.model(x)
 
 
-def make_forest():
-    """Return the model's predict, and rows."""
+def make_model(wanted):
+    """Return a model's predict, and rows."""
     for name, function, x in batching.models():
-        if name == "M2":
+        if name == wanted:
             return function, x
-    raise LookupError("M2")
+    raise LookupError(wanted)
+
+
+def make_forest():
+    """Return M2's predict, and rows."""
+    return make_model("M2")
 
 
 def single(rounds):
@@ -112,6 +117,57 @@ def array(rounds):
     print(f"  there and back{min(sent) * 1e3:8.1f} ms    {min(copied) / min(sent):.0%} of copyto")
 
 
+class Regression(Runnable):
+    """M1: logistic regression on iris."""
+
+    def __init__(self):
+        self.model, _ = make_model("M1")
+
+    @Runnable.method(batchable=True)
+    def predict(self, x):
+        return self.model(x)
+
+
+def attached(rounds):
+    """Print what 128 callers in one event loop reach through a socket, against a runner in their process.
+
+    The runner that listens is in a process of its own, as behind a server.
+    """
+    _, x = make_model("M1")
+    rows = [x[number : number + 1].copy() for number in range(len(x))]
+    context = multiprocessing.get_context("spawn")
+    reached = {"local": [], "attached": []}
+    with tempfile.TemporaryDirectory() as folder, Runner(Regression) as runner:
+        address = f"unix:{folder}/private/socket"
+        ready, end = context.Event(), context.Event()
+        host = context.Process(target=listen, args=(address, ready, end))
+        host.start()
+        try:
+            assert ready.wait(60)
+            with Runner.attach(address) as away:
+                calls = {"local": runner.predict.async_run, "attached": away.predict.async_run}
+                for _ in range(rounds):
+                    for name, call in calls.items():
+                        asyncio.run(batching.measure(call, rows, 128, 0.3))
+                        reached[name].append(asyncio.run(batching.measure(call, rows, 128, 1.0))[0])
+        finally:
+            end.set()
+            host.join()
+    paired = statistics.median(a / b for a, b in zip(reached["attached"], reached["local"], strict=True))
+    print("\nM1, 128 callers in one event loop (calls/s)")
+    for name, values in reached.items():
+        print(f"  {name:10}{max(values):10.0f}    {max(values) / max(reached['local']):.0%}")
+    print(f"  median of attached in its round: {paired:.0%}")
+
+
+def listen(address, ready, end):
+    """Run M1 for other processes."""
+    with Runner(Regression) as runner:
+        runner.listen(address)
+        ready.set()
+        end.wait()
+
+
 def client(address, callers, seconds, start, results):
     """Call from a process of its own, with so many callers in one event loop."""
     _, x = make_forest()
@@ -131,8 +187,8 @@ def clients(rounds):
     _, x = make_forest()
     rows = [x[number : number + 1].copy() for number in range(len(x))]
     context = multiprocessing.get_context("spawn")
-    reached: dict[str, list[float]] = {"local": [], "process": []}
-    sizes: dict[str, list[float]] = {"local": [], "process": []}
+    reached: dict[tuple[int, str], list[float]] = {}
+    sizes: dict[tuple[int, str], list[float]] = {}
     inside = []
     for _ in range(rounds):
         with Runner(Forest) as runner:
@@ -142,25 +198,27 @@ def clients(rounds):
                 return await batching.measure(call, rows, 256, 1.5)
 
             inside.append(asyncio.run(measure())[0])
-        for backend, values in reached.items():
+        for number, backend in ((1, "local"), (4, "local"), (1, "process"), (4, "process")):
             with Runner(Forest, backend=backend) as runner, tempfile.TemporaryDirectory() as folder:
                 address = runner.listen(f"{folder}/private/socket")
-                start, results = context.Barrier(4), context.Queue()
-                processes = [context.Process(target=client, args=(address, 64, 1.5, start, results)) for _ in range(4)]
+                start, results = context.Barrier(number), context.Queue()
+                share = (address, 256 // number, 1.5, start, results)
+                processes = [context.Process(target=client, args=share) for _ in range(number)]
                 for process in processes:
                     process.start()
-                values.append(sum(results.get() for _ in processes))
+                reached.setdefault((number, backend), []).append(sum(results.get() for _ in processes))
                 for process in processes:
                     process.join()
                 counters = runner.metrics()["methods"]["predict"]
-                sizes[backend].append(counters["rows"] / counters["batches"])
-    print("\nM2, four client processes with 64 callers each, against 256 callers in the runner's process (calls/s)")
+                sizes.setdefault((number, backend), []).append(counters["rows"] / counters["batches"])
+    print("\nM2, 256 callers in one client process and in four, against as many in the runner's process (calls/s)")
     print(f"  in process         {max(inside):10.0f}")
-    for backend, values in reached.items():
+    for (number, backend), values in reached.items():
         paired = statistics.median(a / b for a, b in zip(values, inside, strict=True))
+        of_one = statistics.median(a / b for a, b in zip(values, reached[1, backend], strict=True))
         print(
-            f"  4 clients, {backend:8}{max(values):10.0f}    {max(values) / max(inside):.0%} (median {paired:.0%}), "
-            f"mean batch {max(sizes[backend]):.0f}"
+            f"  {number} clients, {backend:8}{max(values):10.0f}    {max(values) / max(inside):.0%} (median {paired:.0%}, "
+            f"of one client {of_one:.0%}), mean batch {max(sizes[number, backend]):.0f}"
         )
 
 
@@ -224,10 +282,11 @@ def overload(rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="single,array,clients,overload")
+    parser.add_argument("--only", default="single,array,attached,clients,overload")
     options = parser.parse_args()
     for name in options.only.split(","):
-        {"single": single, "array": array, "clients": clients, "overload": overload}[name](options.rounds)
+        known = {"single": single, "array": array, "attached": attached, "clients": clients, "overload": overload}
+        known[name](options.rounds)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -66,3 +67,31 @@ def test_an_adapter_is_registered_in_a_running_program(tmp_path: Path) -> None:
     assert lines[0].endswith("with the adapter 'polynomial': series.json")
     assert lines[1:3] == ["loaded a Chebyshev that is equal: True", "sin(1) is 0.84, and the curve says 0.84"]
     assert "was saved by the adapter 'polynomial', which is not installed" in lines[3]
+
+
+def test_the_adapter_of_a_third_party_passes_the_conformance_kit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The example that authors begin with keeps what adapters promise."""
+    import numpy
+
+    import tiffin
+    from tiffin.testing import Subject, check_adapter
+
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path))
+    monkeypatch.syspath_prepend(EXAMPLES / "adapter-polynomial" / "src")
+    tiffin.register(importlib.import_module("tiffin_polynomial"), "polynomial")
+    try:
+        curve = numpy.polynomial.Chebyshev([1.0, 2.0, 3.0])
+        verdicts = check_adapter(
+            Subject(
+                framework="polynomial",
+                make=lambda: numpy.polynomial.Chebyshev(curve.coef),
+                inputs={"__call__": numpy.linspace(-1, 1, 5)},
+            )
+        )
+    finally:
+        tiffin.unregister("polynomial")
+    assert {verdict.check: verdict.text for verdict in verdicts if verdict.state != "passed"} == {
+        "options_are_kept": "the subject has no options"
+    }

@@ -20,6 +20,7 @@ from tiffin import (
     remotes,
     runners,
     signatures,
+    testing,
     values,
 )
 
@@ -64,7 +65,7 @@ def test_every_name_of_tiffin_models_is_on_a_page(name: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [batching, building, inspection, pickling, plugins, remotes, runners, signatures, values],
+    [batching, building, inspection, pickling, plugins, remotes, runners, signatures, testing, values],
     ids=lambda module: module.__name__,
 )
 def test_every_name_of_a_module_is_on_its_page(module: object) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tiffin.runners import ClientLimits, Runnable, Runner
 from tiffin.sharing import _listen
-from tiffin.wire import HELLO, decode_value, encode_call, encode_value, pass_descriptors
+from tiffin.wire import HELLO, RESULT, RESULTS, decode_value, encode_call, encode_value, pass_descriptors
 from tiffin.wire._frames import CALL, FrameReader, frame_parts
 
 
@@ -55,6 +55,7 @@ class Stranger:
             lambda segment, lease, size: np.zeros(size, np.uint8), lambda frame: self._close_all(frame.descriptors)
         )
         self.frames: list[Any] = []
+        self.together: list[Any] = []
         if greets:
             self.send(HELLO, 0, *encode_value({"protocol": _listen.PROTOCOL}))
 
@@ -79,12 +80,16 @@ class Stranger:
             self.sock.sendmsg([data], pass_descriptors(descriptors))
 
     def answer(self) -> tuple[int, Any]:
-        """Return the next frame's kind and value, after the greeting."""
+        """Return the next answer's kind and value, after the greeting; those that come together one by one."""
         while True:
+            if self.together:
+                return RESULT, self.together.pop(0)
             while not self.frames:
                 self.frames = self.reader.receive(self.sock)
             frame = self.frames.pop(0)
-            if frame.kind != HELLO:
+            if frame.kind == RESULTS:
+                self.together = list(decode_value(frame.header, frame.buffers)[1])
+            elif frame.kind != HELLO:
                 return frame.kind, decode_value(frame.header, frame.buffers) if frame.header else None
 
     def is_cut_off(self) -> bool:

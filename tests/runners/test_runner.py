@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import os
+import re
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -28,7 +31,17 @@ from tiffin.exceptions import (
     SignatureError,
     UndecidedError,
 )
-from tiffin.runners import Backend, Explained, LocalBackend, Runnable, Runner, Worker, WorkerSpec, register_backend
+from tiffin.runners import (
+    Backend,
+    Explained,
+    LocalBackend,
+    Runnable,
+    Runner,
+    Worker,
+    WorkerSpec,
+    metrics_text,
+    register_backend,
+)
 from tiffin.runners._backends import backends
 from tiffin.signatures import normalise_signatures
 from tiffin.signatures._checks import TAKEN
@@ -711,3 +724,59 @@ def test_other_back_ends_are_found_by_name_or_given() -> None:
         assert list(runner.predict.run(X)) == [6.0, 22.0]
     with pytest.raises(RunnerError, match="no runner back end 'counting'"):
         Runner(Model, backend="counting")
+
+
+def test_an_attached_runner_knows_what_is_behind_it_and_how_that_is(tmp_path: Any) -> None:
+    """Tags, digests and specs at once; readiness and counters when asked, true after a drain and after the end."""
+
+    class Stored:
+        tag = "iris:1"
+        info = SimpleNamespace(content_digest="sha256:0")
+
+    class Told(Runnable):
+        @Runnable.method(batchable=True, input_spec={"type": "array", "shape": [None, 4]}, output_spec=object())
+        def predict(self, x: Any) -> Any:
+            return x
+
+    runner = Runner(Told, name="told", models=[Stored()]).start()
+    with Runner.attach(runner.listen(tmp_path / "own" / "socket")) as attached:
+        assert attached.describe() == {
+            "name": "told",
+            "methods": {
+                "predict": {"kind": "call", "batchable": True, "input_spec": {"type": "array", "shape": [None, 4]}}
+            },
+            "default": "predict",
+            "models": [{"tag": "iris:1", "digest": "sha256:0"}],
+        }
+        assert attached.ready()
+        attached.predict.run(X)
+        assert attached.metrics()["methods"]["predict"]["rows"] == 2
+        assert runner.drain(10)
+        assert not attached.ready()
+        assert attached.metrics()["state"] == "draining"
+        runner.stop()
+        assert not attached.ready()
+        with pytest.raises(RunnerClosedError):
+            attached.metrics()
+
+
+def test_metrics_are_text_that_prometheus_reads() -> None:
+    """Families stand together, each with its type; buckets are cumulated and end with all; labels are escaped."""
+    with Runner(Model, name='one "two"') as runner, Runner(Model, name="other") as other:
+        runner.predict.run(X)
+        text = metrics_text(runner.metrics(), other.metrics())
+    lines = text.splitlines()
+    types = [line for line in lines if line.startswith("# TYPE")]
+    assert len(types) == len(set(types))
+    assert "# TYPE tiffin_calls_total counter" in types
+    assert 'tiffin_calls_total{runner="one \\"two\\"",method="predict"} 1' in lines
+    assert 'tiffin_runner_running{runner="other"} 1' in lines
+    sizes = [
+        line for line in lines if line.startswith('tiffin_batch_rows_bucket{runner="one \\"two\\"",method="predict"')
+    ]
+    assert [line.rsplit(" ", 1)[1] for line in sizes] == ["0"] + ["1"] * (len(sizes) - 1)
+    assert 'le="+Inf"' in sizes[-1]
+    family = re.compile(r"[a-z_]+")
+    order = [family.match(line.removeprefix("# TYPE ")).group() for line in lines]  # type: ignore[union-attr]
+    names = [re.sub("_(bucket|sum|count)$", "", name) for name in order]
+    assert len([name for name, _ in itertools.groupby(names)]) == len(set(names))

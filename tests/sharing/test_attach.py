@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import itertools
@@ -32,11 +33,12 @@ from tiffin.exceptions import (
     UndecidedError,
     UnsendableError,
 )
+from tiffin.runners import Runnable, Runner
 from tiffin.sharing import _connection, _listen, _socket_paths
 from tiffin.sharing._attach import AttachedService
 from tiffin.sharing._listen import Listener
 from tiffin.wire._codec import encode_call, encode_value
-from tiffin.wire._frames import CALL, HELLO, frame_parts
+from tiffin.wire._frames import CALL, CALLS, HELLO, frame_parts
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 
@@ -436,6 +438,84 @@ def test_a_client_that_does_not_read_holds_up_nobody(listener, service, attached
     assert Caller(attached).call("add", 1) == 2
 
 
+def test_alike_calls_of_one_moment_travel_in_one_frame_each_with_its_own_answer(attached, service, monkeypatch):
+    """Two frames for calls of two shapes; what is not like the others, and what fails, goes and comes alone."""
+    sent = []
+    monkeypatch.setattr(
+        attached._connection, "send", lambda messages, agreement=None: sent.append([kind for kind, *_ in messages])
+    )
+    caller = Caller(attached)
+    rows = [np.full((1, 2), number) for number in range(5)]
+    others = [np.full((3,), number, np.float32) for number in range(3)]
+    values = [*rows, *others, np.array(1.0), 7, np.ones(1000)]
+    caller.port.submit([CallRequest(number, "add", (value,), {}, CallOptions()) for number, value in enumerate(values)])
+    assert sent == [[CALLS, CALLS, CALL, CALL, CALL]]
+    monkeypatch.undo()
+    caller.port.close()
+    caller.port.submit(
+        [CallRequest(number, "add", (value,), {}, CallOptions()) for number, value in enumerate(values)]
+        + [CallRequest(99, "raise", (rows[0],), {}, CallOptions())]
+    )
+    answers = {outcome.token: outcome for outcome in (caller.outcomes.get(timeout=20) for _ in range(12))}
+    for number, value in enumerate(values):
+        result = answers[number].result
+        assert np.array_equal(result, value + 1)
+        assert np.shape(result) == np.shape(value)
+    assert isinstance(answers[99].error, IndexError)
+
+
+def test_a_guilty_row_of_a_frame_fails_alone_and_a_cancelled_one_leaves(tmp_path):
+    """On a real runner: each caller has its own answer, error or explanation."""
+
+    class Fussy(Runnable):
+        @Runnable.method(batchable=True)
+        def predict(self, x):
+            if (x < 0).any():
+                raise ValueError("below zero")
+            return x * 2
+
+    async def calls(runner):
+        predict = runner.predict.options(explain=True)
+        tasks = [asyncio.ensure_future(predict.async_run(np.array([[n]]))) for n in (1.0, 2.0, -3.0, 4.0, 5.0)]
+        await asyncio.sleep(0)
+        tasks[3].cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with Runner(Fussy) as runner, Runner.attach(runner.listen(tmp_path / "own" / "socket")) as attached:
+        one, two, bad, cancelled, five = asyncio.run(calls(attached))
+        assert [answer.result.tolist() for answer in (one, two, five)] == [[[2.0]], [[4.0]], [[10.0]]]
+        assert isinstance(bad, ValueError)
+        assert isinstance(cancelled, asyncio.CancelledError)
+        assert one.explanation is not two.explanation
+        assert one.explanation.method == "predict"
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [
+        (np.arange(2), np.ones((3, 1))),
+        (np.array([1, 1]), np.ones((2, 1))),
+        (np.array([1.0]), np.ones((1, 1))),
+        (np.array([-1]), np.ones((1, 1))),
+        (np.arange(2), np.ones(2)),
+        (np.arange(0), np.ones((0, 1))),
+        (np.arange(2000), np.ones((2000, 1))),
+        (np.arange(1), [[1.0]]),
+        (np.arange(1),),
+    ],
+    ids=str,
+)
+def test_a_frame_whose_calls_cannot_be_told_apart_closes_its_connection(listener, attached, brought):
+    """What is wrong in it concerns all of its calls, and whose they are is not known."""
+    stranger = stranger_at(listener)
+    stranger.sendall(b"".join(map(bytes, frame_parts(CALLS, 1, *encode_call("add", brought, {})))))
+    with contextlib.suppress(ConnectionError):
+        while stranger.recv(1 << 16):
+            pass
+    stranger.close()
+    assert Caller(attached).call("add", 1) == 2
+
+
 FORKING = """
 import os, sys, threading
 from tiffin.sharing._attach import AttachedService
@@ -569,7 +649,7 @@ class TestPaths:
         with pytest.raises(RunnerNotReadyError, match="Start the one that calls"):
             AttachedService(f"unix:{tmp_path / 'nobody'}")
 
-    @pytest.mark.parametrize("version", [1, 99, "2", None])
+    @pytest.mark.parametrize("version", [1, 99, "3", None])
     def test_a_runner_of_another_version_is_refused(self, tmp_path, version):
         """The client says so, with both versions; and so does the client of any other version that reads our greeting."""
         path = tmp_path / "socket"
@@ -580,11 +660,11 @@ class TestPaths:
             frame = frame_parts(HELLO, 0, *encode_value(hello))[0]
             answering = threading.Thread(target=lambda: server.accept()[0].sendall(frame))
             answering.start()
-            with pytest.raises(RunnerError, match=f"another protocol: version {version}.*version 2"):
+            with pytest.raises(RunnerError, match=f"another protocol: version {version}.*version 3"):
                 AttachedService(path)
             answering.join()
 
-    @pytest.mark.parametrize("version", [1, 3, "2", None])
+    @pytest.mark.parametrize("version", [1, 2, "3", None])
     def test_a_client_of_another_version_is_turned_away(self, listener, service, attached, version, caplog):
         """It has read our version by then; here the log says which one it speaks."""
         stranger = stranger_at(listener, greets=False)

@@ -235,6 +235,12 @@ class EmptyAnswerError(HookError):
     """A hook that must answer returned `None`."""
 
 
+class ConformanceError(TiffinError, AssertionError):
+    """An adapter does not keep a promise that the conformance kit checks. Attribute: `check`, its name or ""."""
+
+    check: str
+
+
 class ModelTypeError(TiffinError, TypeError):
     """The object is not of a kind that the adapter stores. Attributes: `framework`, `type_name`."""
 

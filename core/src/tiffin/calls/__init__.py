@@ -5,6 +5,8 @@ from __future__ import annotations
 from tiffin.calls._client_limits import ClientLimits
 from tiffin.calls._explanation import Explanation
 from tiffin.calls._interfaces import (
+    METRICS,
+    READY,
     Backend,
     CallOptions,
     CallRequest,
@@ -21,6 +23,8 @@ from tiffin.calls._streaming import Event, Items, Stream
 from tiffin.calls._waiters import Explained, ThreadWaiter
 
 __all__ = [
+    "METRICS",
+    "READY",
     "Backend",
     "CallOptions",
     "CallRequest",

@@ -18,7 +18,7 @@ class ClientLimits:
             `QueueFullError`; a larger call is `UnsendableError`. By default a sixteenth of the machine's memory, at most
             1 GiB.
         rows: rows of its open calls; more are turned away with `QueueFullError`. `None` means three quarters of the runner's
-            `max_queue_rows`. A client with no open calls may bring more.
+            `max_queue_rows`, and a batch for each worker. A client with no open calls may bring more.
         streams: its async and streaming calls that run at a time; further ones wait. `None` means three quarters of what the
             runner's workers take, at least 1.
         answers: bytes of answers that wait for it to read them; the calls of further ones fail.

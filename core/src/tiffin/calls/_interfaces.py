@@ -246,6 +246,9 @@ class Outcome(NamedTuple):
     more: bool = False
 
 
+READY, METRICS = "?ready", "?metrics"
+"""What a port answers, besides methods, in the state that the runner is in when it is asked. No method can be called so."""
+
 Deliver = Callable[[Sequence[Outcome]], None]
 """Takes the outcomes that are ready together. Called from any thread; must be quick and not raise."""
 
@@ -280,6 +283,7 @@ class CallService(Protocol):
     def describe(self) -> Mapping[str, Any]:
         """Return what a client needs to make the same methods, as plain values.
 
-        Keys: "name" (the runner's), "methods" (name -> {"kind": as in `MethodTraits`, "batchable": bool}) and "default"
-        (the method that `runner.run` calls, or `None`).
+        Keys: "name" (the runner's), "methods" (name -> {"kind": as in `MethodTraits`, "batchable": bool, "input_spec" and
+        "output_spec" if they are known}), "default" (the method that `runner.run` calls, or `None`), and "models" (a list
+        of {"tag", "digest"}).
         """

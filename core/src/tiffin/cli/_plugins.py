@@ -8,7 +8,7 @@ from tiffin.cli._commands import Commands
 from tiffin.cli._output import output_option, say, show_data, show_table
 
 
-@click.command(cls=Commands, commands_at={})
+@click.command(cls=Commands, commands_at={"check": "tiffin.cli._conformance:check"})
 def plugins() -> None:
     """Look at the installed adapters and other plugins."""
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tiffin.runners._backends import register_backend
     from tiffin.runners._handles import MethodHandle
     from tiffin.runners._local import LocalBackend
+    from tiffin.runners._metrics_text import metrics_text
     from tiffin.runners._resources import (
         ResourceStrategy,
         available_processors,
@@ -63,6 +64,7 @@ __all__ = [
     "available_processors",
     "device_for",
     "make_runnable",
+    "metrics_text",
     "register_backend",
     "share_processors",
     "share_resources",
@@ -94,6 +96,7 @@ _MODULES = {
     "available_processors": "tiffin.runners._resources",
     "device_for": "tiffin.runners._resources",
     "make_runnable": "tiffin.runners._stored",
+    "metrics_text": "tiffin.runners._metrics_text",
     "register_backend": "tiffin.runners._backends",
     "share_processors": "tiffin.runners._resources",
     "share_resources": "tiffin.runners._resources",

@@ -7,12 +7,13 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tiffin.batching import Batch, Chunk
-from tiffin.calls import CallRequest, ClientLimits, Deliver, Explained, Outcome
+from tiffin.calls import METRICS, READY, CallRequest, ClientLimits, Deliver, Explained, Outcome
 from tiffin.exceptions import QueueFullError, RunnerError
 from tiffin.runners._desk import Timer
 from tiffin.runners._handles import MethodHandle
 from tiffin.runners._lanes import LaneCall, Share, StreamCall
 from tiffin.runners._ports import Explaining
+from tiffin.runners._runnable import RunnableMethod
 from tiffin.runners._unmerged import UnmergedHandle
 
 
@@ -26,6 +27,10 @@ class Served(Protocol):
     @property
     def methods(self) -> Mapping[str, Any]:
         """Name → handle of each method."""
+
+    @property
+    def models(self) -> Any:
+        """The stored models that it uses."""
 
     @property
     def default_method(self) -> Any:
@@ -57,16 +62,36 @@ class RunnerService:
         return ServicePort(self._runner, deliver, self._limits)
 
     def describe(self) -> Mapping[str, Any]:
-        """Return the runner's name, its methods and the default one."""
+        """Return the runner's name, its methods with their specs, the default one, and the models behind them."""
         runner = self._runner
         return {
             "name": runner.name,
-            "methods": {
-                name: {"kind": handle.declared.kind, "batchable": handle.declared.batchable}
-                for name, handle in runner.methods.items()
-            },
+            "methods": {name: _describe(handle.declared) for name, handle in runner.methods.items()},
             "default": runner.default_method,
+            "models": [
+                {"tag": str(model.tag), "digest": model.info.content_digest}
+                for model in runner.models
+                if hasattr(model, "tag")
+            ],
         }
+
+
+def _describe(declared: RunnableMethod) -> dict[str, Any]:
+    about: dict[str, Any] = {"kind": declared.kind, "batchable": declared.batchable}
+    for name in ("input_spec", "output_spec"):
+        spec = getattr(declared, name)
+        # Whoever writes a runnable may write there what it likes.
+        if spec is not None and _is_plain(spec):
+            about[name] = spec
+    return about
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) is dict:
+        return all(type(key) is str and _is_plain(item) for key, item in value.items())
+    if type(value) in (list, tuple):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
 
 
 class _Open:
@@ -147,7 +172,10 @@ class ServicePort:
     def __init__(self, runner: Served, deliver: Deliver, limits: ClientLimits) -> None:
         self._runner = runner
         self._engine = runner.engine
-        self._account = _Account(limits, runner.name, max(1, 3 * runner.engine.core.max_queue_rows // 4))
+        core = runner.engine.core
+        # What runs is open as well, and waits no more.
+        running = runner.engine.workers * max((method.max_batch_size for method in core.methods.values()), default=0)
+        self._account = _Account(limits, runner.name, 3 * core.max_queue_rows // 4 + running)
         self._share = Share(limits.streams or max(1, 3 * runner.lanes.places // 4))
         self._deliver = deliver
         self._open: dict[Hashable, _Open] = {}
@@ -157,13 +185,17 @@ class ServicePort:
         """Enter calls. Consecutive ones of one kind go in as one chunk."""
         chunks: list[Chunk] = []
         last: tuple[Any, bool] | None = None
-        refused: list[Outcome] = []
+        answers: list[Outcome] = []
         for request in requests:
+            if request.method in (READY, METRICS):
+                engine = self._engine
+                answers.append(Outcome(request.token, engine.ready if request.method == READY else engine.metrics()))
+                continue
             handle = self._runner.methods.get(request.method)
             try:
                 call = self._account.open(request.token, getattr(request, "size", 0))
             except RunnerError as error:
-                refused.append(Outcome(request.token, error=error))
+                answers.append(Outcome(request.token, error=error))
                 continue
             self._open[request.token] = call
             try:
@@ -180,7 +212,7 @@ class ServicePort:
                 self._account.charge(call, rows)
             except RunnerError as error:
                 self._answer(call)
-                refused.append(Outcome(request.token, error=error))
+                answers.append(Outcome(request.token, error=error))
                 continue
             explain = request.options.explain
             if key is not None and last == (key, explain):
@@ -201,8 +233,8 @@ class ServicePort:
             except RunnerError:
                 for chunk in chunks:
                     self.reject(chunk, [self._engine.refusal() for _ in chunk.waiters])
-        if refused:
-            self._deliver(refused)
+        if answers:
+            self._deliver(answers)
 
     def _limit(self, call: _Open, request: CallRequest, handle: MethodHandle) -> None:
         timeout = request.options.timeout
@@ -264,12 +296,13 @@ class ServicePort:
 
     def deliver(self, answered: Sequence[tuple[Chunk, Sequence[Any]]], batch: Batch) -> None:
         """Hand on all results of a batch at once."""
-        outcomes = [
-            _outcome(call.token, result, None)
-            for chunk, results in answered
-            for call, result in zip(chunk.waiters, results, strict=True)
-            if self._answer(call)
-        ]
+        outcomes: list[Outcome] = []
+        for chunk, results in answered:
+            # All calls of a chunk have one explanation, so that their answers can travel together.
+            record = results[0].explanation.as_dict() if type(results[0]) is Explained else None
+            for call, result in zip(chunk.waiters, results, strict=True):
+                if self._answer(call):
+                    outcomes.append(Outcome(call.token, result if record is None else result.result, None, record))
         if outcomes:
             self._deliver(outcomes)
 

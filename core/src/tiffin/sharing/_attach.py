@@ -7,7 +7,7 @@ import itertools
 import os
 import socket
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tiffin.calls import CallRequest, Deliver, Outcome
@@ -26,6 +26,7 @@ from tiffin.sharing._listen import PROTOCOL, describe_service
 from tiffin.sharing._socket_paths import peer_user, socket_path
 from tiffin.wire import (
     CALL,
+    CALLS,
     CANCEL,
     CREDIT,
     ERROR,
@@ -33,6 +34,7 @@ from tiffin.wire import (
     HELLO,
     ITEM,
     RESULT,
+    RESULTS,
     Agreement,
     Frame,
     SegmentPool,
@@ -40,7 +42,11 @@ from tiffin.wire import (
     decode_value,
     encode_call,
     encode_value,
+    is_stackable,
+    joins,
     rebuild_error,
+    stack,
+    unstack,
 )
 
 
@@ -124,28 +130,34 @@ class AttachedService:
         )
 
     def enter(self, port: AttachedPort, requests: Sequence[CallRequest]) -> None:
-        """Send calls whose outcomes go to the port."""
+        """Send calls whose outcomes go to the port. Those that are alike and stand together travel in one frame."""
         messages: list[Message] = []
         failed: list[Outcome] = []
-        for token, method, args, kwargs, options in requests:
+        entered: list[int] = []
+        for alike in _runs(requests):
+            token, method, args, kwargs, options = alike[0]
             extra = None
             if options.timeout is not None or options.explain:
                 extra = (options.timeout, options.explain)
+            calls = [next(self._ids) for _ in alike]
             try:
+                if len(alike) > 1:
+                    args = stack(calls, [request.args[0] for request in alike])
                 header, buffers = encode_call(method, args, kwargs, extra, peer=self._agreement)
                 self._check_size(method, buffers)
             except UnsendableError as error:
                 failed.append(Outcome(token, error=error))
                 continue
-            call = next(self._ids)
             # Before sending: the answer may come sooner than the next line.
-            self._calls[call] = _Call(port, token)
-            port.tokens[token] = call
-            messages.append((CALL, call, header, buffers))
+            for call, request in zip(calls, alike, strict=True):
+                self._calls[call] = _Call(port, request.token)
+                port.tokens[request.token] = call
+            entered += calls
+            messages.append((CALL if len(alike) == 1 else CALLS, calls[0], header, buffers))
         ended = self._ended
         if ended is not None:
             # Whoever takes a call out, here or where the connection ends, tells its caller.
-            for _, call, _, _ in messages:
+            for call in entered:
                 if (entry := self._calls.pop(call, None)) is not None:
                     port.tokens.pop(entry.token, None)
                     failed.append(Outcome(entry.token, error=_copy(ended)))
@@ -185,6 +197,9 @@ class AttachedService:
             if frame.kind == HELLO:
                 self._agreement.hear(decode_value(frame.header, frame.buffers))
                 continue
+            if frame.kind == RESULTS:
+                self._take_results(frame, delivered)
+                continue
             call = frame.call
             last = frame.kind in (RESULT, ERROR)
             entry = self._calls.pop(call, None) if last else self._calls.get(call)
@@ -213,6 +228,20 @@ class AttachedService:
         frames.clear()
         for port, outcomes in delivered.items():
             port.deliver(outcomes)
+
+    def _take_results(self, frame: Frame, delivered: dict[AttachedPort, list[Outcome]]) -> None:
+        try:
+            numbers, stacked, explanation = decode_value(frame.header, frame.buffers)
+            answers = list(zip(*unstack(numbers, stacked), strict=True))
+        except (FrameError, TypeError, ValueError) as error:
+            # Whose answers these were is not known, so they would wait for ever.
+            self._connection.close(error)
+            return
+        for call, result in answers:
+            entry = self._calls.pop(call, None)
+            if entry is not None:  # else cancelled meanwhile
+                entry.port.tokens.pop(entry.token, None)
+                delivered.setdefault(entry.port, []).append(Outcome(entry.token, result, None, explanation))
 
     def _greet(self, frame: Frame) -> None:
         try:
@@ -280,6 +309,28 @@ class AttachedPort:
     def close(self) -> None:
         """Cancel every open call. Repeatable."""
         self.cancel(list(self.tokens))
+
+
+def _runs(requests: Sequence[CallRequest]) -> Iterator[list[CallRequest]]:
+    """Yield the requests, in order, those together that can travel as one frame."""
+    alike: list[CallRequest] = []
+    first: Any = None
+    for request in requests:
+        _, method, args, kwargs, options = request
+        if len(args) == 1 and not kwargs:
+            array = args[0]
+            if alike and first is not None and joins(first, len(alike), array):
+                head = alike[0]
+                if method == head.method and (options is head.options or options == head.options):
+                    alike.append(request)
+                    continue
+        else:
+            array = None
+        if alike:
+            yield alike
+        alike, first = [request], array if is_stackable(array) else None
+    if alike:
+        yield alike
 
 
 def _connect(path: str, timeout: float) -> socket.socket:

@@ -9,12 +9,25 @@ from types import TracebackType
 from typing import Any
 
 from tiffin.batching import Explanation
-from tiffin.calls import CallOptions, CallRequest, CallService, Explained, Items, Outcome, Port, ThreadWaiter
-from tiffin.exceptions import CallTimeoutError, RunnerOptionError
+from tiffin.calls import (
+    METRICS,
+    READY,
+    CallOptions,
+    CallRequest,
+    CallService,
+    Explained,
+    Items,
+    Outcome,
+    Port,
+    ThreadWaiter,
+)
+from tiffin.exceptions import CallTimeoutError, RunnerError, RunnerOptionError
 from tiffin.sharing._attach import AttachedService
 from tiffin.sharing._offer import offer_methods
 
 _PLAIN = CallOptions()
+_PATIENCE = 5.0
+"""Seconds within which a runner must say how it is."""
 
 
 class AttachedRunner:
@@ -29,8 +42,8 @@ class AttachedRunner:
         about = service.describe()
         self.name: str = about["name"]
         self.default_method: str | None = about["default"]
-        threads = _ThreadCalls(service)
-        loops = _LoopCalls(service)
+        threads = self._threads = _ThreadCalls(service)
+        loops = self._loops = _LoopCalls(service)
         self.methods: dict[str, AttachedMethod] = {
             name: AttachedMethod(self.name, name, traits["kind"], threads, loops)
             for name, traits in about["methods"].items()
@@ -59,8 +72,26 @@ class AttachedRunner:
         return self.methods[self.default_method]
 
     def ready(self) -> bool:
-        """Return whether the connection stands."""
-        return bool(getattr(self._service, "connected", True))
+        """Return whether the runner takes calls: asks it, and waits some seconds at most. False after a drain."""
+        try:
+            return bool(self._ask(READY))
+        except RunnerError:
+            return False
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the runner's counters, as `Runner.metrics`: those of all its callers.
+
+        Raises:
+            RunnerError: It did not answer.
+        """
+        return dict(self._ask(METRICS))
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what the runner says of itself: name, methods with kinds and specs, tags and digests of its models."""
+        return self._service.describe()
+
+    def _ask(self, what: str) -> Any:
+        return AttachedMethod(self.name, what, "call", self._threads, self._loops, CallOptions(_PATIENCE)).run()
 
     def close(self) -> None:
         """Close the connection; open calls are cancelled there and end with `RunnerClosedError` here. Repeatable."""

@@ -8,17 +8,26 @@ import os
 import resource
 import selectors
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
-from tiffin.calls import CallOptions, CallRequest, CallService, ClientLimits, Outcome, Port, ReceivedRequest
+from tiffin.calls import (
+    CallOptions,
+    CallRequest,
+    CallService,
+    ClientLimits,
+    Outcome,
+    Port,
+    ReceivedRequest,
+)
 from tiffin.exceptions import FrameError, RunnerError, RunnerOptionError, UnsendableError
 from tiffin.sharing._connection import Connection, Loop, Message
 from tiffin.sharing._socket_paths import bind, file_identity, peer_user, socket_path, unlink_own
 from tiffin.wire import (
     CALL,
+    CALLS,
     CANCEL,
     CREDIT,
     ERROR,
@@ -27,6 +36,7 @@ from tiffin.wire import (
     ITEM,
     LIMITS,
     RESULT,
+    RESULTS,
     Agreement,
     Allowance,
     Frame,
@@ -37,11 +47,15 @@ from tiffin.wire import (
     default_limit,
     describe_error,
     encode_value,
+    is_stackable,
+    joins,
+    stack,
+    unstack,
 )
 
 logger = logging.getLogger("tiffin.runners")
 
-PROTOCOL = 2
+PROTOCOL = 3
 _NO_OPTIONS = CallOptions()
 _GREETING = 10.0
 """Seconds within which a client must say which version of the protocol it speaks."""
@@ -250,6 +264,8 @@ class _Client:
                 request = ReceivedRequest(call, method, args, kwargs, options)
                 request.size = _TREE * len(header) + sum([len(buffer) for buffer in buffers])
                 requests.append(request)
+            elif kind == CALLS:
+                requests += self._several(header, buffers)
             elif kind == HELLO:
                 self._agreement.hear(decode_value(header, buffers))
             elif kind == CANCEL:
@@ -269,6 +285,22 @@ class _Client:
         if cancelled:
             self._port.cancel(cancelled)
 
+    def _several(self, header: bytes, buffers: Sequence[Any]) -> Iterator[CallRequest]:
+        """Yield the calls of a frame that brings several."""
+        method, args, kwargs, extra = decode_call(header, buffers)
+        if len(args) != 2 or kwargs:
+            raise FrameError("A frame brings several calls in another way than one array each")
+        numbers, rows = unstack(*args)
+        if not self._open.isdisjoint(numbers):
+            raise FrameError("A call of several in a frame is open already")
+        self._open.update(numbers)
+        options = _NO_OPTIONS if extra is None else _options(extra)
+        size = rows[0].nbytes + len(header)
+        for call, row in zip(numbers, rows, strict=True):
+            request = ReceivedRequest(call, method, (row,), {}, options)
+            request.size = size
+            yield request
+
     def _deliver(self, outcomes: Sequence[Outcome]) -> None:
         # Encoding is left to the loop's thread: the worker that delivers has a model to run.
         self._loop.call_soon(partial(self._send, outcomes))
@@ -276,22 +308,35 @@ class _Client:
     def _send(self, outcomes: Sequence[Outcome]) -> None:
         messages: list[Message] = []
         size = 0
-        for outcome in outcomes:
+        for alike in _runs(outcomes):
+            outcome = alike[0]
             call: Any = outcome.token
-            if outcome.result is not None and self._is_behind():
-                self._port.cancel([call])  # a stream
-                outcome = Outcome(call, error=self._refuse_answer())
-            if not outcome.more:
-                self._open.discard(call)
-            if outcome.explanation is not None:
-                messages.append((EXPLAIN, call, *encode_value(dict(outcome.explanation), "explanation")))
-            message = _message(call, outcome, self._agreement)
-            messages.append(message)
-            size += sum([len(buffer) if type(buffer) is bytes else buffer.nbytes for buffer in message[3]])
+            if len(alike) > 1 and not self._is_behind():
+                calls: list[Any] = [each.token for each in alike]
+                self._open.difference_update(calls)
+                stacked = stack(calls, [each.result for each in alike])
+                explanation = None if outcome.explanation is None else dict(outcome.explanation)
+                messages.append((RESULTS, call, *encode_value((*stacked, explanation))))
+            else:
+                for each in alike:
+                    messages += self._messages(each)
+            size += sum([len(buffer) if type(buffer) is bytes else buffer.nbytes for buffer in messages[-1][3]])
             if size >= _AT_A_TIME:
                 self.connection.send(messages, self._agreement)
                 messages, size = [], 0
         self.connection.send(messages, self._agreement)
+
+    def _messages(self, outcome: Outcome) -> list[Message]:
+        call: Any = outcome.token
+        if outcome.result is not None and self._is_behind():
+            self._port.cancel([call])  # a stream
+            outcome = Outcome(call, error=self._refuse_answer())
+        if not outcome.more:
+            self._open.discard(call)
+        message = _message(call, outcome, self._agreement)
+        if outcome.explanation is None:
+            return [message]
+        return [(EXPLAIN, call, *encode_value(dict(outcome.explanation), "explanation")), message]
 
     def _is_behind(self) -> bool:
         unread, allowed = self.connection.unread, self._listener.limits.answers
@@ -310,6 +355,28 @@ class _Client:
         self._greeted = True  # nobody waits for it any more
         self._listener.forget(self)
         self._port.close()
+
+
+def _runs(outcomes: Sequence[Outcome]) -> Iterator[list[Outcome]]:
+    """Yield the outcomes, in order, those together that can travel as one frame."""
+    alike: list[Outcome] = []
+    for outcome in outcomes:
+        _, result, error, explanation, more = outcome
+        if error is not None or more:
+            if alike:
+                yield alike
+            alike = []
+            yield [outcome]
+        elif alike and explanation is alike[0].explanation and joins(alike[0].result, len(alike), result):
+            alike.append(outcome)
+        else:
+            if alike:
+                yield alike
+            alike = [outcome] if is_stackable(result) else []
+            if not alike:
+                yield [outcome]
+    if alike:
+        yield alike
 
 
 def _message(call: int, outcome: Outcome, agreement: Agreement) -> Message:

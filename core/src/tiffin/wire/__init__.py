@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from tiffin.wire._agreement import Agreement
+from tiffin.wire._alike import is_stackable, joins, stack, unstack
 from tiffin.wire._channel import Channel, ExpiredError, Link
 from tiffin.wire._codec import decode_call, decode_value, encode_call, encode_value
 from tiffin.wire._forks import close_in_forks
 from tiffin.wire._frames import (
     CALL,
+    CALLS,
     CANCEL,
     CREDIT,
     END,
@@ -18,6 +20,7 @@ from tiffin.wire._frames import (
     LIMITS,
     RELEASE,
     RESULT,
+    RESULTS,
     Frame,
     Limits,
     pass_descriptors,
@@ -28,6 +31,7 @@ from tiffin.wire._shared_memory import Allowance, SegmentPool, default_limit
 
 __all__ = [
     "CALL",
+    "CALLS",
     "CANCEL",
     "CREDIT",
     "END",
@@ -38,6 +42,7 @@ __all__ = [
     "LIMITS",
     "RELEASE",
     "RESULT",
+    "RESULTS",
     "Agreement",
     "Allowance",
     "Channel",
@@ -53,7 +58,11 @@ __all__ = [
     "describe_error",
     "encode_call",
     "encode_value",
+    "is_stackable",
+    "joins",
     "pass_descriptors",
     "rebuild_error",
+    "stack",
     "unsent",
+    "unstack",
 ]

@@ -34,7 +34,9 @@ MAGIC = b"Tf"
 
 # Kinds of frames. CALL to ITEM carry values; the rest concern the connection.
 CALL, RESULT, ERROR, ITEM, END, CANCEL, CREDIT, HELLO, EXPLAIN, SEGMENT, RELEASE, FORGET = range(1, 13)
-_KINDS = frozenset(range(1, 13))
+CALLS, RESULTS = 13, 14
+"""Several at a time, alike but for their numbers and one small array each; see `tiffin.wire._alike`."""
+_KINDS = frozenset(range(1, 15))
 _CONTROL = frozenset({SEGMENT, RELEASE, FORGET})
 
 SMALL = 1 << 16

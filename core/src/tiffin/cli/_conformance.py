@@ -1,0 +1,77 @@
+"""`tiffin plugins check`: the conformance kit on one adapter."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tiffin.cli._output import count, say, show_data, show_table
+from tiffin.exceptions import ConformanceError
+
+if TYPE_CHECKING:
+    from tiffin.testing import Subject
+
+
+@click.command()
+@click.argument("name")
+@click.option("--subjects", help="MODULE:FUNCTION that returns the subjects.  [default: PACKAGE.conformance:subjects]")
+@click.option("--level", help="Leave out checks that are newer, as 2026.11.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
+def check(name: str, subjects: str | None, level: str | None, as_json: bool) -> None:
+    """Check that an adapter keeps what adapters promise.
+
+    The adapter's package says with which models: the function `subjects` of its module `conformance`. Runs its code.
+    """
+    import attrs
+
+    from tiffin.plugins import registry
+    from tiffin.testing import LEVEL, check_adapter
+    from tiffin.version import __version__
+
+    adapter = registry().adapter(name)
+    target = subjects or f"{getattr(adapter.plugin, '__name__', type(adapter.plugin).__module__)}.conformance:subjects"
+    verdicts = check_adapter(_subjects(target, name), level=level or LEVEL)
+    failed = [verdict for verdict in verdicts if verdict.state == "failed"]
+    if as_json:
+        facts = {"adapter": name, "tiffin_version": __version__, "level": level or LEVEL, "passed": not failed}
+        show_data({**facts, "verdicts": [attrs.asdict(verdict) for verdict in verdicts]}, "json")
+    else:
+        show_table(
+            ["CHECK", "SUBJECT", "STATE", "WHY"],
+            [[v.check, v.subject, v.state, v.text if v.state != "failed" else ""] for v in verdicts],
+        )
+        for verdict in failed:
+            say(f"{verdict.check} ({verdict.subject}): {verdict.text}", err=True, label="failed", colour="red")
+    if failed:
+        raise ConformanceError(
+            f"The adapter {name!r} fails {count(len(failed), 'check')} of {len(verdicts)}",
+            fix="Mend it, or switch a check off with a reason: Subject(off={'check': 'reason'})",
+            check=failed[0].check,
+        )
+
+
+def _subjects(target: str, name: str) -> list[Subject]:
+    from tiffin.testing import Subject
+
+    fix = "Write it: it returns a list of tiffin.testing.Subject. Or say where it is: --subjects MODULE:FUNCTION"
+    module, _, function = target.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # as for `python -m`: an author's module lies in the current folder
+    try:
+        answer: Any = getattr(import_module(module), function)()
+    # What a module of an author's does when it is imported is his; what it raises is told as an error.
+    except Exception as error:
+        raise ConformanceError(
+            f"The subjects of the adapter {name!r} cannot be had from '{target}': {type(error).__name__}: {error}",
+            fix=fix,
+            check="",
+        ) from error
+    found = [answer] if isinstance(answer, Subject) else answer
+    if not isinstance(found, list) or not all(isinstance(one, Subject) and one.framework == name for one in found):
+        raise ConformanceError(
+            f"'{target}' returns {answer!r:.200}, and not a list of subjects of the adapter {name!r}", fix=fix, check=""
+        )
+    return found

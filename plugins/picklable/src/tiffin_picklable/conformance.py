@@ -1,0 +1,37 @@
+"""What the conformance kit checks this adapter with: `tiffin plugins check picklable`."""
+
+from __future__ import annotations
+
+import math
+
+from tiffin.testing import Subject
+
+
+class Scale:
+    """A model of the user's own.
+
+    Args:
+        factor: what it multiplies by.
+    """
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, values: list[float]) -> list[float]:
+        """Return the values, each times the factor."""
+        return [value * self.factor for value in values]
+
+
+def subjects() -> list[Subject]:
+    """Return an object of a class, a function that is importable, and one that is not."""
+    return [
+        Subject(framework="picklable", name="object", make=lambda: Scale(3.0), inputs={"__call__": [1.0, 2.0]}),
+        Subject(
+            framework="picklable",
+            name="function",
+            make=lambda: math.sqrt,
+            inputs={"__call__": 2.0},
+            off={"load_returns_a_new_object": "An importable function is stored by its name, which means one object."},
+        ),
+        Subject(framework="picklable", name="lambda", make=lambda: lambda x: x + 1, inputs={"__call__": 2}),
+    ]
