@@ -40,6 +40,13 @@ def test_the_map_has_the_rooms_in_the_order_of_their_floors() -> None:
     assert [floors[room] for room in ROOMS] == sorted(floors[room] for room in ROOMS)
 
 
+def test_tests_lie_in_folders_that_are_called_as_the_rooms_are() -> None:
+    """Whoever changes a room finds its tests; beside these stand tests that cross rooms, and what tests use."""
+    others = {"data", "helpers", "integration", "packaging", "typing"}
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/*.py")}
+    assert folders - others <= set(ROOMS)
+
+
 def test_every_place_that_the_map_names_is_there() -> None:
     """A file that moves takes its line along."""
     places = set(re.findall(r"`([\w./-]+(?:\.py|\.md|/))`", TEXT))

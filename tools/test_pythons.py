@@ -21,7 +21,7 @@ NAMES = ["picklable", "test", "data"]
 TESTS = ["tests", "plugins/picklable"]
 """Core on top of the language: pickles and code by value, threads, event loops and processes, files that are raced for. Which
 framework a model is of, and where it travels to, makes no difference to the Python."""
-LEFT_OUT = ["archives", "cli", "integration", "packaging", "remotes", "typing"]
+LEFT_OUT = ["archives", "cli", "integration", "packaging", "places", "remotes", "typing"]
 """Folders of tests/ that are about other things: protocols, formats, tables, packages."""
 
 PROBE = """

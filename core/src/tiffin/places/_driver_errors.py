@@ -151,8 +151,9 @@ def _clean(error: BaseException, secrets: list[str]) -> bool:
         for name, value in list(vars(found).items()):
             with contextlib.suppress(AttributeError, TypeError):  # what cannot be set is not text of the driver's
                 setattr(found, name, _without(value, secrets))
-        if isinstance(found, OSError):
-            found.filename, found.strerror = _without(found.filename, secrets), _without(found.strerror, secrets)
+        for name in ("filename", "strerror") if isinstance(found, OSError) else ():
+            if (value := getattr(found, name)) is not None:  # one that is set, to whatever, is shown
+                setattr(found, name, _without(value, secrets))
         if _shows(found, secrets):  # by something else that it holds
             found.args = (_without(str(found), secrets),)
         is_clean = is_clean and not _shows(found, secrets)

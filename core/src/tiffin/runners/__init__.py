@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from tiffin.runners._handles import MethodHandle
     from tiffin.runners._local import LocalBackend
     from tiffin.runners._metrics_text import metrics_text
-    from tiffin.runners._resources import ResourceStrategy, available_processors, device_for, share_resources
+    from tiffin.runners._resources import (
+        ResourceStrategy,
+        available_processors,
+        device_for,
+        share_processors,
+        share_resources,
+    )
     from tiffin.runners._runnable import Runnable, RunnableMethod
     from tiffin.runners._runner import Runner
     from tiffin.runners._stored import make_runnable
@@ -60,6 +66,7 @@ __all__ = [
     "make_runnable",
     "metrics_text",
     "register_backend",
+    "share_processors",
     "share_resources",
 ]
 
@@ -91,6 +98,7 @@ _MODULES = {
     "make_runnable": "tiffin.runners._stored",
     "metrics_text": "tiffin.runners._metrics_text",
     "register_backend": "tiffin.runners._backends",
+    "share_processors": "tiffin.runners._resources",
     "share_resources": "tiffin.runners._resources",
 }
 """Where each public name is: what a worker process makes its runnable of must not bring what its parent runs it with."""

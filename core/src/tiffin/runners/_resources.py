@@ -67,6 +67,17 @@ GPU = "nvidia.com/gpu"
 """The resource that `SUPPORTED_RESOURCES` and an adapter's `resources` name; what is not named is not used."""
 
 
+def share_processors(workers: int, processors: int, runnable_class: type) -> Mapping[str, str]:
+    """Return what `share_resources` says to the first worker; the name that it had before workers had devices of their own.
+
+    Args:
+        workers: as for `share_resources`.
+        processors: as for `share_resources`.
+        runnable_class: as for `share_resources`.
+    """
+    return share_resources(0, workers, processors, runnable_class)
+
+
 def visible_gpus() -> list[str]:
     """Return the GPUs that this process may use: as CUDA_VISIBLE_DEVICES names them, or by number where it is unset."""
     named = os.environ.get(_VISIBLE)

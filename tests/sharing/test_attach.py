@@ -12,7 +12,6 @@ import selectors
 import signal
 import socket
 import stat
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from process_support import descriptors, segments_of, start_python, wait_until_gone
 from tiffin.calls._interfaces import CallOptions, CallRequest, CallService, Outcome, Port
 from tiffin.exceptions import (
     ForkedRunnerError,
@@ -39,9 +39,6 @@ from tiffin.sharing._attach import AttachedService
 from tiffin.sharing._listen import Listener
 from tiffin.wire._codec import encode_call, encode_value
 from tiffin.wire._frames import CALL, CALLS, HELLO, frame_parts
-
-sys.path.insert(0, str(Path(__file__).parent))
-from process_support import descriptors, segments_of, start_python, wait_until_gone
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 

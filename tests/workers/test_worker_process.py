@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from process_support import by_value, descriptors, segments_of, start_python, wait_until_gone
 from tiffin.calls._interfaces import Backend, MethodTraits, Worker, WorkerSpec
 from tiffin.exceptions import (
     MethodTimeoutError,
@@ -29,9 +30,6 @@ from tiffin.exceptions import (
 )
 from tiffin.wire._shared_memory import THRESHOLD
 from tiffin.workers._worker_process import ProcessBackend, ProcessWorker
-
-sys.path.insert(0, str(Path(__file__).parent))
-from process_support import by_value, descriptors, segments_of, start_python, wait_until_gone
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 

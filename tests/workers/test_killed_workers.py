@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
@@ -13,12 +12,10 @@ from typing import Any
 
 import pytest
 
+from process_support import by_value, start_python, wait_until_gone
 from tiffin.calls import MethodTraits, WorkerSpec
 from tiffin.exceptions import RunnerError
 from tiffin.runners import ProcessBackend
-
-sys.path.insert(0, str(Path(__file__).parent))
-from process_support import by_value, start_python, wait_until_gone
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from process_support import segments_of, wait_until_gone
+from stranger import Stranger, make_runner, resident
 from tiffin.exceptions import (
     BatchInputError,
     CallTimeoutError,
@@ -26,10 +27,6 @@ from tiffin.runners._desk import Desk
 from tiffin.sharing import _listen
 from tiffin.wire import CANCEL, CREDIT, ERROR, ITEM, LIMITS, RESULT
 from tiffin.wire._frames import CALL, PREFIX, SEGMENT, frame_parts
-
-sys.path.insert(0, str(Path(__file__).parent))
-from process_support import segments_of, wait_until_gone
-from stranger import Stranger, make_runner, resident
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs Linux")
 

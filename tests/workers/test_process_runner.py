@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import numpy
 import pandas
 import pytest
 
+from process_support import by_value, start_python
 from tiffin.exceptions import (
     BatchRowsError,
     CallTimeoutError,
@@ -30,9 +30,6 @@ from tiffin.exceptions import (
     WorkerDiedError,
 )
 from tiffin.runners import Explained, Runnable, Runner, share_resources
-
-sys.path.insert(0, str(Path(__file__).parent))
-from process_support import by_value, start_python
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 

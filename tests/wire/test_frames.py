@@ -18,13 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiffin.runners
+from process_support import descriptors
 from tiffin.exceptions import FrameError
 from tiffin.wire._channel import Channel
 from tiffin.wire._codec import decode_call, decode_value, encode_call, encode_value
 from tiffin.wire._frames import CALL, LIMITS, PREFIX, RESULT, SMALL, Frame, FrameReader, Limits, frame_parts
-
-sys.path.insert(0, str(Path(__file__).parent))
-from process_support import descriptors
 
 
 def read_all(data: bytes, reader: FrameReader | None = None, chunk: int = 1 << 16) -> list[Frame]:
