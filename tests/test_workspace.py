@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import subprocess
 from typing import Any
@@ -238,3 +240,33 @@ def test_no_source_file_is_longer_than_500_lines() -> None:
     paths = [path for path in tracked_files() if path.endswith(".py") and "/src/" in path]
     lengths = {path: len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in paths}
     assert {path: length for path, length in lengths.items() if length > 500} == {}
+
+
+SECTION = re.compile(r"^(?:Args|Attributes|Raises|Returns|Yields|Warns):$")
+ENTRY = re.compile(r"^    [*`\w][\w*`, .\[\]]*?: (?P<first>[A-Z][\w'-]*)")
+PROPER = {"None", "True", "False", "Tiffin's", "Python's"}
+
+
+def entries_with_a_capital(text: str) -> list[str]:
+    """Return what begins the entries of a docstring's sections with a capital letter, and is no name or abbreviation."""
+    found, inside = [], False
+    for line in inspect.cleandoc(text).splitlines():
+        inside = SECTION.match(line) is not None or (inside and (not line or line.startswith(" ")))
+        entry = ENTRY.match(line) if inside else None
+        if entry and entry["first"] not in PROPER and not entry["first"].isupper():
+            found.append(line.strip())
+    return found
+
+
+def test_entries_of_docstrings_begin_alike() -> None:
+    """What stands behind an argument's name is no sentence of its own: it begins small, everywhere."""
+    assert entries_with_a_capital("Do.\n\nArgs:\n    x: Rows.\n    y: rows.\n    z: JSON.") == ["x: Rows."]
+    found = {
+        f"{file.relative_to(ROOT)}: {entry}"
+        for package in packages()
+        for file in package.folder.glob("src/**/*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+        for entry in entries_with_a_capital(ast.get_docstring(node) or "")
+    }
+    assert not found

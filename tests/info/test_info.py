@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tiffin.exceptions import LabelError, RecordError
-from tiffin.info import ModelContext, ModelInfo, check_labels, installed_version
+from tiffin.info import ModelContext, ModelInfo, check_labels, installed_version, make_labels
 
 SHA = "0" * 64
 GOOD: dict[str, Any] = {"name": "iris", "version": "1", "creation_time": "2024-01-01T00:00:00+00:00"}
@@ -121,6 +121,19 @@ def test_labels_that_are_refused(labels: Any) -> None:
     """With an error that names the key."""
     with pytest.raises(LabelError):
         check_labels(labels)
+
+
+def test_numbers_and_truths_that_a_program_gives_as_labels_become_text() -> None:
+    """As every search for labels takes them; what stands in a record is not changed."""
+    assert make_labels({"round": 3, "rate": 0.5, "done": True, "team": "a"}) == {
+        "round": "3",
+        "rate": "0.5",
+        "done": "true",
+        "team": "a",
+    }
+    assert make_labels(None) == {}
+    with pytest.raises(LabelError, match="is list"):
+        make_labels({"round": [3]})
 
 
 def test_a_number_as_a_label_says_what_to_write() -> None:

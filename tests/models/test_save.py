@@ -122,7 +122,7 @@ def test_none_is_refused(table: Any) -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
-    "label that is a number": ({"labels": {"round": 3}}, LabelError, "Labels are strings"),
+    "label that is a list": ({"labels": {"round": [3]}}, LabelError, "Labels are strings"),
     "metadata of objects": ({"metadata": {"model": object()}}, MetadataError, r"metadata\['model'\] is an object"),
     "too much metadata": (
         {"metadata": {"text": "x" * 5_000_000}},

@@ -15,10 +15,10 @@ class TiffinError(Exception):
     """Base class of all of Tiffin's errors.
 
     Args:
-        what: What failed, with the actual value, as a sentence without its full stop.
-        why: Why it matters or why it is so; may be empty.
-        fix: What the reader can do about it; may be empty.
-        facts: Values that the error is about, kept as attributes of the same names.
+        what: what failed, with the actual value, as a sentence without its full stop.
+        why: why it matters or why it is so; may be empty.
+        fix: what the reader can do about it; may be empty.
+        facts: values that the error is about, kept as attributes of the same names.
     """
 
     what: str
@@ -284,7 +284,7 @@ class LatencyLimitError(RunnerError, TimeoutError):
 
     Attributes:
         reason: "refused" (on arrival) or "dropped" (later, when its turn came).
-        retry_after: Seconds until there is room again, an estimate.
+        retry_after: seconds until there is room again, an estimate.
     """
 
     reason: str
@@ -353,9 +353,9 @@ class RemoteError(RunnerError):
     """A method raised an error in another process.
 
     Attributes:
-        type_name: The error's class, as module and qualified name.
-        text: Its message.
-        traceback_text: Its traceback, formatted where it was raised.
+        type_name: the error's class, as module and qualified name.
+        text: its message.
+        traceback_text: its traceback, formatted where it was raised.
     """
 
     type_name: str

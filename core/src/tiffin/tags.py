@@ -64,6 +64,11 @@ class Tag:
         name, colon, version = tag.partition(":")
         return cls(name, version if colon else None)
 
+    from_str = parse
+    """`parse`, under the name that other tools has for strings."""
+    from_taglike = parse
+    """`parse`, under the name that other tools has for strings and tags."""
+
     def __str__(self) -> str:
         return self.name if self.version is None else f"{self.name}:{self.version}"
 

@@ -25,7 +25,7 @@ class MethodTraits:
     Attributes:
         kind: "call" (an ordinary method), "async" (a coroutine function: the worker runs it to its end), "stream" (a
             generator function) or "async_stream" (an async generator function).
-        thread_affine: Calls must all run in one thread, the one that made the runnable.
+        thread_affine: calls must all run in one thread, the one that made the runnable.
     """
 
     kind: str = "call"
@@ -37,19 +37,19 @@ class WorkerSpec:
     """What a back end makes a worker from.
 
     Attributes:
-        name: The runner's name and the worker's number, for logs, threads and processes: "iris-0".
-        runnable_class: The class to make one object of. A back end in another process sends it by cloudpickle, over a
+        name: the runner's name and the worker's number, for logs, threads and processes: "iris-0".
+        runnable_class: the class to make one object of. A back end in another process sends it by cloudpickle, over a
             channel that only the parent and its own child hold.
-        init_params: Keyword arguments for the class.
-        methods: Every method that may be called.
-        threads: How many slots for merged calls the worker has; 1 unless the runnable supports several threads.
-        extra_slots: Further slots, for async and streaming methods.
-        ahead: Further slots for merged calls, numbered after all others: a call on one is sent while `threads` others
+        init_params: keyword arguments for the class.
+        methods: every method that may be called.
+        threads: how many slots for merged calls the worker has; 1 unless the runnable supports several threads.
+        extra_slots: further slots, for async and streaming methods.
+        ahead: further slots for merged calls, numbered after all others: a call on one is sent while `threads` others
             run, and waits in the worker until one of them ends. More than 0 only for back ends whose `takes_ahead` is
             true.
-        environment: Environment variables to set before the worker imports anything (thread counts of BLAS and OpenMP).
+        environment: environment variables to set before the worker imports anything (thread counts of BLAS and OpenMP).
             A back end in this process ignores them.
-        runner: Tells the runner from all others, in other processes too: a method that calls its own runner is refused.
+        runner: tells the runner from all others, in other processes too: a method that calls its own runner is refused.
     """
 
     name: str
@@ -80,12 +80,12 @@ class Worker(Protocol):
         """Make the runnable, and return when it can be called. Blocks.
 
         Args:
-            timeout: Seconds to wait at most; `None` waits for as long as it takes.
+            timeout: seconds to wait at most; `None` waits for as long as it takes.
 
         Raises:
-            RemoteError: The runnable's class could not be made, in another process.
-            WorkerDiedError: The worker's process ended meanwhile.
-            RunnerNotReadyError: The time was up; the worker has been killed.
+            RemoteError: the runnable's class could not be made, in another process.
+            WorkerDiedError: the worker's process ended meanwhile.
+            RunnerNotReadyError: the time was up; the worker has been killed.
         """
 
     def run(
@@ -103,18 +103,18 @@ class Worker(Protocol):
         may be a view onto leased memory, freed when the view and all that is derived from it are gone.
 
         Args:
-            method: One of the spec's methods, of kind "call" or "async".
-            args: Positional arguments.
-            kwargs: Keyword arguments.
-            timeout: Seconds after which to give up on the worker. A worker in this process cannot enforce it and
+            method: one of the spec's methods, of kind "call" or "async".
+            args: positional arguments.
+            kwargs: keyword arguments.
+            timeout: seconds after which to give up on the worker. A worker in this process cannot enforce it and
                 ignores it; the runner then watches from outside.
-            slot: Where to run it, see above.
+            slot: where to run it, see above.
 
         Raises:
-            Exception: What the method raised: itself in this process, as `RemoteError` from another one.
-            MethodTimeoutError: The time was up. The worker is not healthy any more; the runner kills it.
-            WorkerDiedError: The worker's process ended before it answered.
-            UnsendableError: An argument or the result has no typed form; the worker stays healthy.
+            Exception: what the method raised: itself in this process, as `RemoteError` from another one.
+            MethodTimeoutError: the time was up. The worker is not healthy any more; the runner kills it.
+            WorkerDiedError: the worker's process ended before it answered.
+            UnsendableError: an argument or the result has no typed form; the worker stays healthy.
         """
 
     def stream(
@@ -129,14 +129,14 @@ class Worker(Protocol):
         """Call a method of kind "stream" or "async_stream" and yield its items. Closing the iterator ends the method.
 
         Args:
-            method: One of the spec's methods.
-            args: Positional arguments.
-            kwargs: Keyword arguments.
-            timeout: Seconds to wait for each item at most.
-            slot: Where to run it; taken until the iterator is exhausted or closed.
+            method: one of the spec's methods.
+            args: positional arguments.
+            kwargs: keyword arguments.
+            timeout: seconds to wait for each item at most.
+            slot: where to run it; taken until the iterator is exhausted or closed.
 
         Raises:
-            Exception: As `run`.
+            Exception: as `run`.
         """
 
     @property
@@ -177,11 +177,11 @@ class CallOptions:
     """What concerns one call and not the model.
 
     Attributes:
-        timeout: Seconds after which the caller gives up (`CallTimeoutError`), up to a billion; `None` waits.
-        explain: Whether to answer with an explanation as well.
+        timeout: seconds after which the caller gives up (`CallTimeoutError`), up to a billion; `None` waits.
+        explain: whether to answer with an explanation as well.
 
     Raises:
-        RunnerOptionError: The timeout is no such number.
+        RunnerOptionError: the timeout is no such number.
     """
 
     timeout: float | None = None
@@ -202,11 +202,11 @@ class CallRequest(NamedTuple):
     """One call as it enters a port.
 
     Attributes:
-        token: Chosen by whoever submits, unique among the port's open calls; comes back in the outcome.
-        method: The method's name.
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-        options: What concerns this call only.
+        token: chosen by whoever submits, unique among the port's open calls; comes back in the outcome.
+        method: the method's name.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        options: what concerns this call only.
     """
 
     token: Hashable
@@ -220,7 +220,7 @@ class ReceivedRequest(CallRequest):
     """A call that came from another process.
 
     Attributes:
-        size: Bytes of memory that it brings.
+        size: bytes of memory that it brings.
     """
 
     size: int = 0
@@ -230,12 +230,12 @@ class Outcome(NamedTuple):
     """What became of one call.
 
     Attributes:
-        token: The request's.
-        result: What the method returned for this caller, if `error` is `None`; with `more`, one item of a stream.
-        error: Why there is no result. Errors of Tiffin keep class, parts and plain facts across processes; others
+        token: the request's.
+        result: what the method returned for this caller, if `error` is `None`; with `more`, one item of a stream.
+        error: why there is no result. Errors of Tiffin keep class, parts and plain facts across processes; others
             become `RemoteError`.
-        explanation: Plain numbers and strings, if it was asked for.
-        more: Whether further outcomes with this token follow. A stream ends with an outcome that has `more` false
+        explanation: plain numbers and strings, if it was asked for.
+        more: whether further outcomes with this token follow. A stream ends with an outcome that has `more` false
             and no result.
     """
 

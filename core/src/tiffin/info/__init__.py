@@ -15,7 +15,7 @@ from tiffin.info._difference import Difference, compare
 from tiffin.info._distributions import distributions, entry_points, installed_version, name_and_version
 from tiffin.info._file_paths import Paths, is_system_file
 from tiffin.info._info import FileEntry, ModelInfo, ObjectEntry
-from tiffin.info._labels import check_labels
+from tiffin.info._labels import check_labels, make_labels
 from tiffin.info._metadata import MAX_METADATA, check_metadata
 from tiffin.info._options import RESERVED_OPTIONS, ModelOptions, option_names, options_from, options_to_dict
 from tiffin.info._plain import plain, plain_mapping
@@ -53,6 +53,7 @@ __all__ = [
     "entry_points",
     "installed_version",
     "is_system_file",
+    "make_labels",
     "max_attestation_size",
     "name_and_version",
     "option_names",

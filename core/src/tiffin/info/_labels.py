@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from tiffin.exceptions import LabelError
 
 _KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?", re.ASCII)
 MAX_VALUE = 255
 """Characters that a label's value may have."""
+
+
+def make_labels(labels: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return labels that a program gives: numbers become text, and true and false the words.
+
+    Raises:
+        LabelError: see `check_labels`.
+    """
+    if not isinstance(labels, Mapping):
+        return check_labels(labels)
+    return check_labels({key: _text(value) for key, value in labels.items()})
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (int, float)) else value
 
 
 def check_labels(labels: Mapping[str, str] | None) -> dict[str, str]:

@@ -265,6 +265,9 @@ class Model:
         registry().broadcast().model_loaded(model=self, obj=loaded)
         return loaded
 
+    load_model = load
+    """`load`, as it is called beside `save_model`."""
+
     def _check_trust(self, name: str | None = None, *, trust: bool = False) -> PartReader | None:
         from tiffin.trust import check
 

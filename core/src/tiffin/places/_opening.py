@@ -6,13 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
+from tiffin.exceptions import ArchiveError
 from tiffin.places._driver_errors import Told, told
 from tiffin.places._fsspec import file_system, open_remote, parts, quietly
 from tiffin.places._local_files import Unnamed, check_target, parents
-from tiffin.places._urls import is_url, to_path
+from tiffin.places._urls import is_url, redact, to_path
 
 
 def compose(
@@ -25,6 +26,8 @@ def compose(
 ) -> str:
     """Return one path or URL from its parts; of a `file://` URL, the path.
 
+    Nothing that is given is dropped: what does not fit together is refused.
+
     Args:
         path: the path; with `protocol`, what follows "://".
         protocol: the scheme of the URL.
@@ -32,15 +35,36 @@ def compose(
         subpath: what follows the path.
 
     Raises:
-        ArchiveError: it is a `file://` URL of another machine.
+        ArchiveError: it is a `file://` URL of another machine, a URL is given beside parts of one, or a login without what it
+            is for.
     """
     text = os.fspath(path)
+    given = [name for name, part in (("protocol", protocol), ("user", user), ("passwd", passwd)) if part is not None]
+    if given and is_url(text):
+        _refuse(
+            redact(text), given, "it is a whole URL", "Write them into the URL, or give only what follows '://' as path"
+        )
+    if given and protocol is None:
+        _refuse(text, given, "it is a local path", "Give protocol=, too, such as protocol='sftp'")
+    if passwd is not None and user is None:
+        _refuse(text, ["passwd"], "there is no user whose password it is", "Give user=, too")
     if protocol is not None:
         login = ""
         if user is not None:
             login = quote(user, safe="") + (":" + quote(passwd, safe="") if passwd is not None else "") + "@"
         text = f"{protocol.removesuffix('://')}://{login}{text.lstrip('/') if login else text}"
     return to_path(f"{text.rstrip('/')}/{subpath.lstrip('/')}" if subpath else text)
+
+
+def _refuse(path: str, given: list[str], what: str, fix: str) -> NoReturn:
+    parts = " and ".join(f"{name}=" for name in given)
+    raise ArchiveError(
+        f"{path!r} is given with {parts}, but {what}",
+        why="One of the two would be left out, and nobody be told",
+        fix=fix,
+        path=path,
+        member="",
+    )
 
 
 @contextlib.contextmanager

@@ -19,8 +19,8 @@ def metrics_text(*metrics: Mapping[str, Any], prefix: str = "tiffin") -> str:
     are well and busy, how many rows wait, and whether calls are taken, are gauges with the label `runner`.
 
     Args:
-        metrics: What `metrics()` of each runner, or attached runner, returned; no two of one name.
-        prefix: What the names begin with.
+        metrics: what `metrics()` of each runner, or attached runner, returned; no two of one name.
+        prefix: what the names begin with.
     """
     lines: dict[str, list[str]] = {}
     for told in metrics:

@@ -41,14 +41,14 @@ def share_resources(index: int, workers: int, processors: int, runnable_class: t
     of freed memory for its next batch. Variables for threads and memory that the user has set already are left as they are.
 
     Args:
-        index: The worker's number, from 0.
-        workers: How many worker processes there are, at least 1.
-        processors: How many processors they share, see `available_processors`.
-        runnable_class: The Runnable; `SUPPORTS_CPU_MULTI_THREADING` says whether threads are of use to it,
+        index: the worker's number, from 0.
+        workers: how many worker processes there are, at least 1.
+        processors: how many processors they share, see `available_processors`.
+        runnable_class: the Runnable; `SUPPORTS_CPU_MULTI_THREADING` says whether threads are of use to it,
             `SUPPORTED_RESOURCES` on which devices it runs.
 
     Raises:
-        RunnerOptionError: It supports GPUs only, and this process sees none.
+        RunnerOptionError: it supports GPUs only, and this process sees none.
     """
     several = getattr(runnable_class, "SUPPORTS_CPU_MULTI_THREADING", False)
     threads = max(1, processors // max(1, workers)) if several else 1
@@ -92,7 +92,7 @@ def device_for(supported: Collection[str]) -> str:
     """Return which of the supported resources a runnable made in this process is to use: a GPU where there is one.
 
     Raises:
-        RunnerOptionError: It supports GPUs only, and this process sees none.
+        RunnerOptionError: it supports GPUs only, and this process sees none.
     """
     if GPU in supported and visible_gpus():
         return GPU

@@ -35,30 +35,30 @@ class Runner:
     """Runs a runnable's methods for many callers, merging their calls into batches.
 
     Args:
-        runnable: A subclass of `Runnable`.
+        runnable: a subclass of `Runnable`.
         misplaced: None: options are given by name.
-        name: For logs, metrics and errors, 1 to 200 printable characters; the class's name in lower case by default.
+        name: for logs, metrics and errors, 1 to 200 printable characters; the class's name in lower case by default.
         backend: "local" (this process), "process" (processes of their own), another registered name, or a `Backend`.
-        workers: Copies of the runnable, 1 or more.
-        threads: Threads that call each copy; more than 1 only if the runnable supports multi-threading.
-        max_batch_size: Rows in one batch at most, 1 or more; `None` for the default. A larger call is split and put
+        workers: copies of the runnable, 1 or more.
+        threads: threads that call each copy; more than 1 only if the runnable supports multi-threading.
+        max_batch_size: rows in one batch at most, 1 or more; `None` for the default. A larger call is split and put
             together again.
-        max_latency_ms: Milliseconds within which an answer is worth something, greater than 0. Calls that cannot be
+        max_latency_ms: milliseconds within which an answer is worth something, greater than 0. Calls that cannot be
             answered in time are turned away with `LatencyLimitError`. `None` for no limit.
-        max_queue_rows: Rows that may wait; more are turned away with `QueueFullError`.
-        max_concurrency: Async and streaming calls that run at one time in each worker.
-        method_configs: Method name to its own "max_batch_size", "max_latency_ms", and "timeout": seconds after which a
+        max_queue_rows: rows that may wait; more are turned away with `QueueFullError`.
+        max_concurrency: async and streaming calls that run at one time in each worker.
+        method_configs: method name to its own "max_batch_size", "max_latency_ms", and "timeout": seconds after which a
             run of the method is given up together with its worker.
-        runnable_init_params: Keyword arguments for the class.
-        models: The stored models that the runnable uses; kept for whoever packs or serves the runner.
-        warm_up: Method name to positional arguments; called in each worker before it takes calls.
-        resources: Says how many threads numeric libraries get in each worker process, and which GPU it sees.
-        clock: A monotonic clock, seconds; all times of queueing and computing are taken from it.
+        runnable_init_params: keyword arguments for the class.
+        models: the stored models that the runnable uses; kept for whoever packs or serves the runner.
+        warm_up: method name to positional arguments; called in each worker before it takes calls.
+        resources: says how many threads numeric libraries get in each worker process, and which GPU it sees.
+        clock: a monotonic clock, seconds; all times of queueing and computing are taken from it.
         embedded: `True` says that the runner is in this process, as `backend="local"` is.
         unknown: None: what is not listed here is refused, with what to write in its place.
 
     Raises:
-        RunnerOptionError: An argument is out of range, or names a method that does not exist.
+        RunnerOptionError: an argument is out of range, or names a method that does not exist.
     """
 
     def __init__(
@@ -194,11 +194,11 @@ class Runner:
         """Start the workers, and return the runner when all can be called.
 
         Args:
-            timeout: Seconds that a worker process may take.
+            timeout: seconds that a worker process may take.
 
         Raises:
-            Exception: What making the runnable raised.
-            RunnerError: A worker could not be started, or the runner has been started before.
+            Exception: what making the runnable raised.
+            RunnerError: a worker could not be started, or the runner has been started before.
         """
         self.engine.start(timeout)
         return self
@@ -207,7 +207,7 @@ class Runner:
         """Start the runner in this process; `start` under an older name.
 
         Args:
-            quiet: Accepted and not needed: nothing warns.
+            quiet: accepted and not needed: nothing warns.
         """
         return self.start()
 
@@ -220,11 +220,19 @@ class Runner:
         """Return whether calls are taken: started, warmed up, and at least one worker is well."""
         return self.engine.ready
 
+    def runner_handle_is_ready(self, timeout: float | None = None) -> bool:
+        """Return `ready()`, under an older name.
+
+        Args:
+            timeout: accepted and not needed: the answer is known at once.
+        """
+        return self.ready()
+
     def drain(self, timeout: float | None = None) -> bool:
         """Take no more calls, and wait until those already taken are answered.
 
         Args:
-            timeout: Seconds to wait at most.
+            timeout: seconds to wait at most.
 
         Returns:
             Whether all were answered in that time.
@@ -236,7 +244,7 @@ class Runner:
         """Drain, and end the workers. Calls that are not answered in time get `RunnerClosedError`. Repeatable.
 
         Args:
-            timeout: Seconds to drain at most; `None` waits for as long as it takes, 0 does not wait.
+            timeout: seconds to drain at most; `None` waits for as long as it takes, 0 does not wait.
         """
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
@@ -244,6 +252,9 @@ class Runner:
         self.lanes.end_streams()
         self.engine.stop(timeout)
         self.lanes.close()
+
+    destroy = stop
+    """`stop`, under an older name."""
 
     def __enter__(self) -> Runner:
         return self.start() if self.engine.state == "not started" else self
@@ -312,8 +323,8 @@ class Runner:
         """Let clients in other processes of this user attach. Their calls merge with all others.
 
         Args:
-            path: Where to make the Unix socket. Its folder is made with mode 0700, or must have it.
-            limits: What each client may take up at one time.
+            path: where to make the Unix socket. Its folder is made with mode 0700, or must have it.
+            limits: what each client may take up at one time.
 
         Returns:
             The address for `Runner.attach`: "unix:" and the path.
@@ -328,7 +339,7 @@ class Runner:
         """Return a runner whose calls go to one that listens in another process.
 
         Args:
-            address: What `listen` returned, "unix:" and a path.
+            address: what `listen` returned, "unix:" and a path.
         """
         return attach(address)
 

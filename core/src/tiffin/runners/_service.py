@@ -49,8 +49,8 @@ class RunnerService:
     """What a runner offers to clients in other processes.
 
     Args:
-        runner: The runner.
-        limits: What each client may take up.
+        runner: the runner.
+        limits: what each client may take up.
     """
 
     def __init__(self, runner: Served, limits: ClientLimits | None = None) -> None:

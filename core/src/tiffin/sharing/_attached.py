@@ -34,7 +34,7 @@ class AttachedRunner:
     """A runner in another process, with the methods of a `Runner` here. Safe for any thread and any number of loops.
 
     Args:
-        service: The connection.
+        service: the connection.
     """
 
     def __init__(self, service: CallService) -> None:
@@ -82,7 +82,7 @@ class AttachedRunner:
         """Return the runner's counters, as `Runner.metrics`: those of all its callers.
 
         Raises:
-            RunnerError: It did not answer.
+            RunnerError: it did not answer.
         """
         return dict(self._ask(METRICS))
 
@@ -153,8 +153,8 @@ class AttachedMethod:
         """Return the same method with options for a call.
 
         Args:
-            timeout: Seconds after which to give up with `CallTimeoutError`; of a stream, for each item.
-            explain: Whether to return `Explained(result, explanation)` in place of the result.
+            timeout: seconds after which to give up with `CallTimeoutError`; of a stream, for each item.
+            explain: whether to return `Explained(result, explanation)` in place of the result.
         """
         options = CallOptions(timeout, explain)
         return AttachedMethod(self._runner, self.name, self.kind, self._threads, self._loops, options)
@@ -163,8 +163,8 @@ class AttachedMethod:
         """Call the method and return its result; of a streaming method, an iterator over its items.
 
         Raises:
-            RemoteError: What the method raised there.
-            RunnerError: The call could not be taken in, sent, or was not answered.
+            RemoteError: what the method raised there.
+            RunnerError: the call could not be taken in, sent, or was not answered.
         """
         if self.streaming:
             return Items(
@@ -199,8 +199,8 @@ class AttachedMethod:
         """Call the method and return its result; of a streaming method, an async iterator over its items.
 
         Raises:
-            RemoteError: What the method raised there.
-            RunnerError: The call could not be taken in, sent, or was not answered.
+            RemoteError: what the method raised there.
+            RunnerError: the call could not be taken in, sent, or was not answered.
         """
         if self.streaming:
             return self.async_stream(*args, **kwargs)
@@ -227,8 +227,8 @@ class AttachedMethod:
         """Call a streaming method and yield its items.
 
         Raises:
-            RemoteError: What the method raised there.
-            RunnerError: The call could not be taken in, or an item did not come in time.
+            RemoteError: what the method raised there.
+            RunnerError: the call could not be taken in, or an item did not come in time.
         """
         calls = self._loops.find(asyncio.get_running_loop())
         events: asyncio.Queue[Outcome] = asyncio.Queue()
@@ -417,10 +417,10 @@ def attach(address: str, *, timeout: float = 10.0) -> AttachedRunner:
     """Return a runner whose calls go to one that listens in another process.
 
     Args:
-        address: What `Runner.listen` returned, "unix:" and a path.
-        timeout: Seconds to wait for the connection.
+        address: what `Runner.listen` returned, "unix:" and a path.
+        timeout: seconds to wait for the connection.
 
     Raises:
-        RunnerNotReadyError: Nobody listens there.
+        RunnerNotReadyError: nobody listens there.
     """
     return AttachedRunner(AttachedService(address, timeout=timeout))

@@ -26,11 +26,11 @@ def normalise_signatures(
     """Return the signatures of a model by method name, specs and all in their plain form.
 
     Args:
-        signatures: What the user gave, e.g. `{"predict": {"batchable": True}}`. An empty mapping means no methods.
-        defaults: The adapter's, used only when `signatures` is `None`.
+        signatures: what the user gave, e.g. `{"predict": {"batchable": True}}`. An empty mapping means no methods.
+        defaults: the adapter's, used only when `signatures` is `None`.
 
     Raises:
-        SignatureError: Something is not a signature, a name cannot be a method's, a spec is not a spec, or gives the
+        SignatureError: something is not a signature, a name cannot be a method's, a spec is not a spec, or gives the
             batch axis of a batchable method a fixed length.
     """
     given = signatures if signatures is not None else defaults if defaults is not None else {}
@@ -114,11 +114,11 @@ def check_signatures(obj: Any, signatures: Mapping[str, ModelSignature]) -> None
     """Check that `obj` has the methods of its signatures, and these the arguments that `batch_dim` and specs name.
 
     Args:
-        obj: The model.
-        signatures: As `normalise_signatures` returns them. "__call__" means that the model is callable.
+        obj: the model.
+        signatures: as `normalise_signatures` returns them. "__call__" means that the model is callable.
 
     Raises:
-        SignatureError: A method does not exist or is not callable, or does not take an argument; the text names what
+        SignatureError: a method does not exist or is not callable, or does not take an argument; the text names what
             looks alike.
     """
     for name, signature in signatures.items():

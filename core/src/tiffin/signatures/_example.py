@@ -41,17 +41,17 @@ def infer_signature_specs(
     is awaited in a thread of its own; what streams (a generator) is not read, has no output spec, and is not counted.
 
     Args:
-        signature: What is known so far; says whether and along which axes the method is batchable.
-        function: The method, bound to the model.
-        input_example: Its argument, or `Arguments`. If the method changes it in place, so it stays; the spec is of what it
+        signature: what is known so far; says whether and along which axes the method is batchable.
+        function: the method, bound to the model.
+        input_example: its argument, or `Arguments`. If the method changes it in place, so it stays; the spec is of what it
             was.
-        method: The method's name, for errors.
+        method: the method's name, for errors.
 
     Returns:
         A new signature. For a batchable one, the batch axis of arrays is free (`None`) in both specs.
 
     Raises:
-        SignatureError: The method fails on the example (the cause is chained), a given spec is contradicted, arguments differ
+        SignatureError: the method fails on the example (the cause is chained), a given spec is contradicted, arguments differ
             in their numbers of rows, or the method is batchable and the output does not have as many rows as the input.
     """
     given = signature.input_spec

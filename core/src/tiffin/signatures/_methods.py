@@ -20,9 +20,9 @@ def find_method(obj: Any, name: str, *, error: type[SignatureError] = SignatureE
     """Return the method of `obj` with this name; for "__call__", `obj` itself.
 
     Args:
-        obj: A model.
-        name: The method's name.
-        error: The error to raise.
+        obj: a model.
+        name: the method's name.
+        error: the error to raise.
 
     Raises:
         SignatureError: (or `error`) `obj` has no such method, or what has this name is not callable.
@@ -102,11 +102,11 @@ def check_argument(
     """Check that `function` takes an argument of this name; passes where Python cannot tell.
 
     Args:
-        function: The method.
-        argument: The argument's name.
-        method: The method's name, for errors.
-        by_keyword: Whether the argument must be one that can be given by keyword.
-        error: The error to raise.
+        function: the method.
+        argument: the argument's name.
+        method: the method's name, for errors.
+        by_keyword: whether the argument must be one that can be given by keyword.
+        error: the error to raise.
 
     Raises:
         SignatureError: (or `error`) It does not.

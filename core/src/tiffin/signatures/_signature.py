@@ -76,6 +76,11 @@ class ModelSignature:
         _refuse_stream(self.stream, {"batchable": self.batchable, "thread_affine": self.thread_affine}, "")
 
     @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelSignature:
+        """Return the signature that a mapping of its fields stands for; see `from_any`."""
+        return cls.from_any(data)
+
+    @classmethod
     def from_any(cls, value: ModelSignature | Mapping[str, Any] | None, *, method: str = "") -> ModelSignature:
         """Return the signature that `value` stands for.
 

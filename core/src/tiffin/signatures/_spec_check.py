@@ -16,13 +16,13 @@ def check_spec(spec: Any, value: Any, *, where: str = "value", method: str = "")
     """Check that `value` is what `spec` says; what the spec leaves out is not checked.
 
     Args:
-        spec: A spec as `infer_spec` makes it, or as a user writes it (see `plain_spec`).
-        value: The value. Elements of arrays are not read; items of lists are all looked at.
-        where: The value's place, for errors: "input", "output".
-        method: The method that it belongs to, for errors.
+        spec: a spec as `infer_spec` makes it, or as a user writes it (see `plain_spec`).
+        value: the value. Elements of arrays are not read; items of lists are all looked at.
+        where: the value's place, for errors: "input", "output".
+        method: the method that it belongs to, for errors.
 
     Raises:
-        SignatureError: The value contradicts the spec; the text names the place inside the value, what was expected
+        SignatureError: the value contradicts the spec; the text names the place inside the value, what was expected
             there and what was found. Also raised when `spec` is not a spec.
     """
     _Check(method).check(plain_spec(spec, where=f"spec of {where}", method=method), value, where)

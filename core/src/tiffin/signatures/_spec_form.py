@@ -49,12 +49,12 @@ def plain_spec(spec: Any, *, where: str = "spec", method: str = "") -> Spec:
     specs is a spec of several arguments.
 
     Args:
-        spec: The mapping to read; it is not changed.
-        where: Its place, for errors ("input_spec").
-        method: The method that it belongs to, for errors.
+        spec: the mapping to read; it is not changed.
+        where: its place, for errors ("input_spec").
+        method: the method that it belongs to, for errors.
 
     Raises:
-        SignatureError: It is not a spec: an unknown type or field, or a field of the wrong form.
+        SignatureError: it is not a spec: an unknown type or field, or a field of the wrong form.
     """
     if isinstance(spec, Mapping) and spec.get("type") == "arguments":
         _only_known(spec, ("type", "properties"), where, method)

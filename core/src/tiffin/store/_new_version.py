@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from tiffin.info import ModelInfo, check_card, check_labels, check_metadata
+from tiffin.info import ModelInfo, check_card, check_metadata, make_labels
 from tiffin.tags import Tag, new_version
 
 
@@ -26,7 +26,7 @@ class NewVersion:
         made, microseconds = new_version()
         self.tag = Tag(tag.name, tag.version or made)
         self.created = datetime.datetime.fromtimestamp(0, datetime.UTC) + datetime.timedelta(microseconds=microseconds)
-        self.labels = check_labels(labels)
+        self.labels = make_labels(labels)
         self.metadata = check_metadata(metadata)
         self.card = check_card(card)
 
@@ -35,7 +35,7 @@ class NewVersion:
         return ModelInfo(
             name=self.tag.name,
             version=self.tag.version or "",
-            labels=check_labels(self.labels),
+            labels=make_labels(self.labels),
             metadata=check_metadata(self.metadata),
             card=check_card(self.card),
             creation_time=self.created,

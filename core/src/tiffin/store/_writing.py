@@ -160,7 +160,7 @@ class Writer:
         """Change a version's labels, metadata and card; returns its new record. See `ModelStore.edit`."""
         import attrs
 
-        from tiffin.info import check_card, check_labels, check_limits, check_metadata
+        from tiffin.info import check_card, check_limits, check_metadata, make_labels
 
         def change(info: ModelInfo) -> ModelInfo:
             before = info
@@ -172,7 +172,7 @@ class Writer:
                     path=self._layout.record(info.name, info.version),
                 )
             if labels is not None:
-                info = attrs.evolve(info, labels=check_labels(_merged(info.labels, labels, replace=replace)))
+                info = attrs.evolve(info, labels=make_labels(_merged(info.labels, labels, replace=replace)))
             if metadata is not None:
                 info = attrs.evolve(info, metadata=check_metadata(_merged(info.metadata, metadata, replace=replace)))
             if card is not None:

@@ -55,7 +55,7 @@ def unstack(numbers: Any, stacked: Any) -> tuple[list[int], list[Any]]:
     """Return what `stack` was given: views of one array, or copies if that is much larger.
 
     Raises:
-        FrameError: It was not made by `stack`.
+        FrameError: it was not made by `stack`.
     """
     if not (
         type(numbers) is type(stacked) is np.ndarray
