@@ -1,4 +1,4 @@
-"""Tiffin stores, versions, moves, runs and serves machine-learning models.
+"""Tiffin stores, versions, moves and runs machine-learning models.
 
 The public names; each is imported when it is first used, so that `import tiffin` costs next to nothing. Besides these,
 `tiffin.<framework>` is there for every installed adapter.

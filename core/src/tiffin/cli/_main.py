@@ -61,7 +61,7 @@ def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> 
 )
 @click.version_option(package_name="tiffin", prog_name="tiffin")
 def cli() -> None:
-    """Store, version, move, run and serve machine-learning models.
+    """Store, version, move and run machine-learning models.
 
     Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not found, 4 exists already, 5 damage found by 'models verify'.
     """
