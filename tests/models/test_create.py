@@ -87,7 +87,7 @@ def test_an_explicit_version_is_not_replaced_unless_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "error"), [("labels", {"a": 1}, LabelError), ("metadata", {"a": {1}}, MetadataError)]
+    ("field", "value", "error"), [("labels", {"a": [1]}, LabelError), ("metadata", {"a": {1}}, MetadataError)]
 )
 def test_bad_labels_and_metadata_are_refused(field: str, value: Any, error: Any, store_home: Path) -> None:
     """Those that are given at the beginning there, those that are set in the block at its end."""

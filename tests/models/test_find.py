@@ -114,7 +114,7 @@ def test_labels_and_metadata_are_edited(table: Any) -> None:
     ("change", "error"),
     [
         ({"labels": {"a b": "1"}}, LabelError),
-        ({"labels": {"a": 1}}, LabelError),
+        ({"labels": {"a": [1]}}, LabelError),
         ({"metadata": {"a": {1}}}, MetadataError),
     ],
 )
