@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import json
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pytest
@@ -64,14 +66,6 @@ class TableAdapter:
 
 
 @pytest.fixture
-def store_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of an empty TIFFIN_HOME."""
-    home = tmp_path / "tiffin-home"
-    monkeypatch.setenv("TIFFIN_HOME", str(home))
-    return home
-
-
-@pytest.fixture
 def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     """Give the process a registry that has seen nothing yet."""
     registry = Registry()
@@ -91,6 +85,24 @@ def table_adapter(fresh_registry: Registry) -> TableAdapter:
     adapter = TableAdapter()
     tiffin.register(adapter, "table")
     return adapter
+
+
+@pytest.fixture
+def module_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], ModuleType]]:
+    """Return what makes a module of a name and a text, which only this process can import."""
+    made: list[str] = []
+
+    def module_here(name: str, text: str) -> ModuleType:
+        folder = tmp_path / "own"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+        monkeypatch.syspath_prepend(folder)
+        made.append(name)
+        return importlib.import_module(name)
+
+    yield module_here
+    for name in made:
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture

@@ -16,14 +16,13 @@ import io
 import os
 import pickle
 import random
-import resource
 import signal
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from fuzzing import in_child
 from same_object import difference
 from tiffin.building import build, judge
 from tiffin.inspection import Inspection, Unfollowable, inspect_file
@@ -95,23 +94,13 @@ def mutants(seed: str) -> Iterator[tuple[Path, bytes]]:
 
 def _child(seed: str, counts: collections.Counter[str], faults: collections.Counter[str]) -> list[int]:
     """Try the mutants of a seed in a child; return the numbers of those that show a fault."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        warnings.simplefilter("ignore")
+
+    def work(writing: int) -> None:
         for path, data in mutants(seed):
             signal.alarm(_SECONDS)
             os.write(writing, f"{_one(path, data, writing)[:400]}\n".encode())
-        os._exit(0)
-    os.close(writing)
-    said = b""
-    while piece := os.read(reading, 1 << 16):
-        said += piece
-    os.close(reading)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    said, code = in_child(_MEMORY, work)
     bad = []
     lines = said.decode("utf-8", "replace").split("\n")
     for number, line in enumerate(lines[:-1]):

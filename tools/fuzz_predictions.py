@@ -16,7 +16,6 @@ import collections
 import os
 import pickle
 import random
-import resource
 import signal
 import sys
 import time
@@ -24,6 +23,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from fuzzing import in_child
 from tiffin.building import build, judge
 from tiffin.inspection import Tape, Unfollowable, parse_pickle
 from tiffin.inspection.tape import BUILD, EXTEND, MAKE, SET_ITEMS, TUPLE, Node
@@ -106,14 +106,8 @@ def _tape(data: bytes) -> Tape:
 
 
 def _child(seed: str, data: bytes, inputs: Any) -> tuple[str, int]:
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    def work(writing: int) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        warnings.simplefilter("ignore")
         chance = random.Random(seed)
         for _ in range(_IN_A_CHILD):
             os.write(writing, b"t")
@@ -124,13 +118,9 @@ def _child(seed: str, data: bytes, inputs: Any) -> tuple[str, int]:
                 signal.alarm(_SECONDS)
                 answers(built, inputs)
                 os.write(writing, b"a")
-        os._exit(0)
-    os.close(writing)
-    said = b""
-    while piece := os.read(reading, 1 << 16):
-        said += piece
-    os.close(reading)
-    return said.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    said, code = in_child(_MEMORY, work)
+    return said.decode(), code
 
 
 def mutant(chance: random.Random, data: bytes) -> Any:

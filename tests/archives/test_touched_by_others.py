@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import tarfile
 import warnings
@@ -93,6 +94,25 @@ def test_what_desktops_leave_is_passed_over_and_named(
     assert "'.DS_Store'" in text
     assert " and 2 more" in text
     assert verify(other) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_archive_of_nothing_else_takes_no_folder_of_the_store_away(
+    other: ModelStore, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is passed over leaves empty folders; those of the store are others' too, who may work in them right now."""
+    removed: list[str] = []
+    rmdir = os.rmdir
+
+    def note(path: Any, **options: Any) -> None:
+        rmdir(path, **options)
+        removed.append(os.fspath(path))
+
+    monkeypatch.setattr(os, "rmdir", note)
+    with pytest.raises(DamagedArchiveError, match=r"holds no model\.yaml"):
+        bring(KINDS[kind](tmp_path / f"nothing.{kind}", {"__MACOSX/deep/._x": b"1", ".DS_Store": b"1"}), other)
+    assert other.layout.staging not in removed
+    assert Path(other.layout.staging).is_dir()
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])

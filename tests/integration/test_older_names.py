@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import tiffin
@@ -31,10 +32,10 @@ def test_labels_may_be_numbers(table: Any) -> None:
 
 
 def test_a_runner_is_asked_and_ended_by_its_older_names(table: Any) -> None:
-    """`runner_handle_is_ready` is `ready`, and `destroy` is `stop`."""
+    """`runner_handle_is_ready`, which is awaited, is `ready`, and `destroy` is `stop`."""
     runner = tiffin.save("iris:1", table).to_runner()
-    assert not runner.runner_handle_is_ready()
+    assert not asyncio.run(runner.runner_handle_is_ready())
     runner.init_local()
-    assert runner.runner_handle_is_ready(timeout=1)
+    assert asyncio.run(runner.runner_handle_is_ready(timeout=1))
     runner.destroy()
-    assert not runner.runner_handle_is_ready()
+    assert not asyncio.run(runner.runner_handle_is_ready())

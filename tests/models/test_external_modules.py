@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,15 +24,9 @@ class Scaler:
 
 
 @pytest.fixture
-def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def own_module(module_here: Any) -> Any:
     """Return a module that only this process can import."""
-    (tmp_path / "own").mkdir()
-    (tmp_path / "own" / "mylib_of_test.py").write_text(MODULE, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path / "own")
-    import mylib_of_test  # type: ignore[import-not-found]
-
-    yield mylib_of_test
-    del sys.modules["mylib_of_test"]
+    return module_here("mylib_of_test", MODULE)
 
 
 LOAD = """

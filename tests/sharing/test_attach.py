@@ -335,18 +335,23 @@ def test_a_listener_that_closes_fails_the_open_calls(attached, listener, service
     listener.close()
 
 
-CLIENT = """
-import sys, threading
+ATTACH = """
+import os, sys, threading
 import numpy as np
 from tiffin.sharing._attach import AttachedService
 from tiffin.calls._interfaces import CallOptions, CallRequest
 
 service = AttachedService(sys.argv[1])
-results, done = [], threading.Event()
-def deliver(outcomes):
-    results.extend(outcomes)
+outcomes, done = [], threading.Event()
+def deliver(some):
+    outcomes.extend(some)
     done.set()
 port = service.open_port(deliver)
+"""
+
+CLIENT = (
+    ATTACH
+    + """
 for token in range(4):
     done.clear()
     port.submit([CallRequest(token, "add", (np.zeros(1 << 18),), {}, CallOptions())])
@@ -355,6 +360,7 @@ port.submit([CallRequest("last", "hold", (np.zeros(1 << 18),), {}, CallOptions()
 print("holding", flush=True)
 sys.stdin.read()
 """
+)
 
 
 def test_a_client_killed_while_holding_leased_memory_leaves_nothing(listener, service, attached):
@@ -516,17 +522,9 @@ def test_a_frame_whose_calls_cannot_be_told_apart_closes_its_connection(listener
     assert Caller(attached).call("add", 1) == 2
 
 
-FORKING = """
-import os, sys, threading
-from tiffin.sharing._attach import AttachedService
-from tiffin.calls._interfaces import CallOptions, CallRequest
-
-service = AttachedService(sys.argv[1])
-outcomes, done = [], threading.Event()
-def deliver(some):
-    outcomes.extend(some)
-    done.set()
-port = service.open_port(deliver)
+FORKING = (
+    ATTACH
+    + """
 pid = os.fork()
 port.submit([CallRequest(1, "add", (1,), {}, CallOptions())])
 done.wait()
@@ -537,6 +535,7 @@ os.waitpid(pid, 0)
 print(outcomes[0].result, flush=True)
 service.close()
 """
+)
 
 
 def test_a_forked_child_is_refused_and_its_parent_goes_on(listener):
@@ -658,7 +657,12 @@ class TestPaths:
             server.listen()
             hello = {"protocol": version, "process": 1, "service": {"name": "x", "methods": {}, "default": None}}
             frame = frame_parts(HELLO, 0, *encode_value(hello))[0]
-            answering = threading.Thread(target=lambda: server.accept()[0].sendall(frame))
+
+            def answer():
+                with server.accept()[0] as client:
+                    client.sendall(frame)
+
+            answering = threading.Thread(target=answer)
             answering.start()
             with pytest.raises(RunnerError, match=f"another protocol: version {version}.*version 3"):
                 AttachedService(path)

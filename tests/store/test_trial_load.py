@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,15 +15,9 @@ MODULE = "class Scaler:\n    def __call__(self, value):\n        return 2 * valu
 
 
 @pytest.fixture
-def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a module that only this process finds."""
-    (tmp_path / "own").mkdir()
-    (tmp_path / "own" / "module_of_trial.py").write_text(MODULE, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path / "own")
-    import module_of_trial  # type: ignore[import-not-found]
-
-    yield module_of_trial
-    del sys.modules["module_of_trial"]
+def own_module(module_here: Any) -> Any:
+    """Return a module that only this process can import."""
+    return module_here("module_of_trial", MODULE)
 
 
 def test_what_another_program_cannot_load_is_not_published(own_module: Any, table: Any) -> None:

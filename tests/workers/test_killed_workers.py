@@ -86,6 +86,7 @@ def test_shared_memory_of_a_method_does_not_outlive_its_worker(end: str) -> None
         assert not Path("/dev/shm", name).exists()
     finally:
         worker.kill()
+        worker.close(0)
 
 
 def test_arrays_that_a_method_shares_by_files_do_not_outlive_its_worker(tmp_path: Path) -> None:
@@ -109,6 +110,7 @@ def test_arrays_that_a_method_shares_by_files_do_not_outlive_its_worker(tmp_path
         assert not Path(file).parent.exists()
     finally:
         worker.kill()
+        worker.close(0)
 
 
 def trackers_of(group: int) -> list[int]:

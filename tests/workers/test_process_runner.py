@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy
 import pandas
 import pytest
 
-from process_support import by_value, start_python
+from process_support import by_value, descriptors, start_python, wait_until_gone
 from tiffin.exceptions import (
     BatchRowsError,
     CallTimeoutError,
@@ -250,6 +251,22 @@ def test_a_worker_that_died_idle_is_replaced_when_somebody_asks_whether_it_is_re
     while not shared.ready():
         os.sched_yield()
     assert list(shared.predict.run(X)) == [6.0, 22.0]
+
+
+def test_workers_that_died_idle_leave_no_descriptors() -> None:
+    """Nobody was in them to notice, and a runner may live for months."""
+    with Runner(Model, backend="process") as runner:
+        before = len(descriptors())
+        for _ in range(3):
+            gone = os.pidfd_open(runner.process.run())
+            signal.pidfd_send_signal(gone, signal.SIGKILL)
+            assert wait_until_gone(gone)
+            while not runner.ready():
+                os.sched_yield()
+        end = time.monotonic() + 20
+        while len(descriptors()) > before and time.monotonic() < end:
+            os.sched_yield()  # what the last one had is freed once the next one works
+        assert len(descriptors()) == before
 
 
 def test_a_method_that_hangs_is_cut_off_and_its_worker_replaced() -> None:
@@ -491,8 +508,8 @@ def test_an_attached_runner_ends_with_the_one_it_is_attached_to(tmp_path: Path) 
         Runner.attach(f"unix:{tmp_path}/private/socket")
 
 
-def test_refusals_reach_attached_clients_as_what_they_are(tmp_path: Path) -> None:
-    """Class and facts: a client can wait for retry_after."""
+def held_runnable() -> tuple[type[Runnable], threading.Event, threading.Event]:
+    """Return a runnable, what tells that it has been called, and what lets its calls go on."""
     entered, leave = threading.Event(), threading.Event()
 
     class Held(Runnable):
@@ -502,7 +519,13 @@ def test_refusals_reach_attached_clients_as_what_they_are(tmp_path: Path) -> Non
             assert leave.wait(60)
             return x
 
-    with Runner(Held, max_queue_rows=2) as runner, ThreadPoolExecutor(2) as executor:  # noqa: SIM117 - needs its address
+    return Held, entered, leave
+
+
+def test_refusals_reach_attached_clients_as_what_they_are(tmp_path: Path) -> None:
+    """Class and facts: a client can wait for retry_after."""
+    held, entered, leave = held_runnable()
+    with Runner(held, max_queue_rows=2) as runner, ThreadPoolExecutor(2) as executor:  # noqa: SIM117 - needs its address
         with Runner.attach(runner.listen(tmp_path / "private" / "socket")) as attached:
             first = executor.submit(attached.predict.run, X)
             assert entered.wait(60)
@@ -519,16 +542,8 @@ def test_refusals_reach_attached_clients_as_what_they_are(tmp_path: Path) -> Non
 
 def test_an_attached_callers_timeout_cancels_its_call_there(tmp_path: Path) -> None:
     """It makes room in the queue, and the others go on."""
-    entered, leave = threading.Event(), threading.Event()
-
-    class Held(Runnable):
-        @Runnable.method(batchable=True)
-        def predict(self, x: Any) -> Any:
-            entered.set()
-            assert leave.wait(60)
-            return x
-
-    with Runner(Held) as runner, ThreadPoolExecutor(1) as executor:
+    held, entered, leave = held_runnable()
+    with Runner(held) as runner, ThreadPoolExecutor(1) as executor:
         with Runner.attach(runner.listen(tmp_path / "private" / "socket")) as attached:
             first = executor.submit(attached.predict.run, X)
             assert entered.wait(60)

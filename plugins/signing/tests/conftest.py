@@ -66,11 +66,8 @@ def _adapter() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def store_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of an empty TIFFIN_HOME."""
-    home = tmp_path / "tiffin-home"
-    monkeypatch.setenv("TIFFIN_HOME", str(home))
-    return home
+def _own_store(store_home: Path) -> None:
+    """Each test has a store of its own."""
 
 
 @pytest.fixture

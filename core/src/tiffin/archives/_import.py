@@ -274,11 +274,12 @@ class _Unpacking:
             self.ledger.record(f"{self.folder}/{path}", sha256, synced=True)
 
     def _pass_over(self, path: str) -> None:
-        os.unlink(f"{self.folder}/{path}")
-        with contextlib.suppress(OSError):  # it holds others
-            os.removedirs(os.path.dirname(f"{self.folder}/{path}"))
         del self.found[path]
         self.passed.append(path)
+        os.unlink(f"{self.folder}/{path}")
+        with contextlib.suppress(OSError):  # it holds others
+            while path := os.path.dirname(path):  # and no further: others work in the folder above
+                os.rmdir(f"{self.folder}/{path}")
 
     def warn(self) -> None:
         """Name what was passed over."""

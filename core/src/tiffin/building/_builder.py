@@ -51,6 +51,7 @@ _SLACK = 16 << 20
 _PER_ITEM = 64
 """Bytes that an item of a container counts for."""
 _PARTS = 32
+"""Arguments of a call, or parts of a state that is a tuple."""
 _BITS = 1 << 12
 """Bits of an integer that a maker is given: to multiply or divide by longer ones takes time beyond their length."""
 _HOLDERS = 1_000
@@ -58,7 +59,9 @@ _HOLDERS = 1_000
 _FEW_CHECKS = 100
 """Checks that are run whatever they look at; beyond, what they look at is weighed."""
 _WEIGHT = 30
+"""Weight that may be checked for each byte of the file."""
 _FREE_WEIGHT = 10_000_000
+"""Weight that may be checked whatever the file's size."""
 _PER_FIELD = 200
 """Bytes that a field of a dtype counts for."""
 

@@ -154,7 +154,10 @@ class Worker(Protocol):
         """Let running calls end, then free all that the worker holds. Kill it after `timeout` seconds. Repeatable."""
 
     def kill(self) -> None:
-        """End the worker at once; calls in it raise `WorkerDiedError`. Safe from any thread, repeatable."""
+        """End the worker at once; calls in it raise `WorkerDiedError`. Safe from any thread, repeatable.
+
+        What this process holds of it is freed by `close`, which then waits only until the system has ended it.
+        """
 
 
 @runtime_checkable

@@ -51,9 +51,9 @@ def save(
         card: a text about the model in Markdown, for people; see `tiffin models card`.
         custom_objects: name → any object to keep with the model, each stored by the adapter that claims it.
         external_modules: modules whose classes and functions are stored by value, so that loading needs no install of them.
-        input_example: one input of the methods in the signatures, if any; `tiffin.Arguments` for several.
-            Each method is run on it once, and its input and
-            output specs are taken from what went in and came out, or checked if given.
+        input_example: one input of the methods in the signatures, if any; `tiffin.Arguments` for several arguments. Each
+            method is run on it once, and its input and output specs are taken from what went in and came out, or checked if
+            given.
         partial_kwargs: method → keyword arguments that every call of the runnable gets unless it gives its own.
         trial_load: whether the version is loaded once in a clean process before it is published, and refused if that fails.
             Costs the start of a Python, the import of the framework, and the load: often a second or more.

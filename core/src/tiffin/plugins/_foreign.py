@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from tiffin.exceptions import HookError, PluginConflictError, PluginWarning
+from tiffin.exceptions import PluginConflictError, PluginWarning
 from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
 from tiffin.plugins._foreign_tool import ForeignTool
+from tiffin.plugins._joined_answers import joined
 from tiffin.plugins._registry import registry
 
 
@@ -18,17 +19,8 @@ def foreign_tools() -> list[ForeignTool]:
     Raises:
         HookError: a plugin answers with something else.
     """
-    found: list[ForeignTool] = []
-    for answer in registry().broadcast().foreign_models():
-        if not isinstance(answer, Sequence) or not all(isinstance(tool, ForeignTool) for tool in answer):
-            raise HookError(
-                f"A plugin answers the hook 'foreign_models' with {answer!r}",
-                why="Whether an archive is another tool's is asked before it is refused",
-                fix="Return a list of objects of subclasses of tiffin.plugins.ForeignTool, or None",
-                plugin="",
-            )
-        found += answer
-    return found
+    why = "Whether an archive is another tool's is asked before it is refused"
+    return joined(registry().broadcast().foreign_models(), ForeignTool, "foreign_models", why)
 
 
 def find_reader(models: Iterable[ForeignModel]) -> tuple[ForeignModel, Adapter, ForeignReading] | None:

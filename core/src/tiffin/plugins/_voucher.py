@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from tiffin.exceptions import BadSignatureError, HookError
+from tiffin.exceptions import BadSignatureError
 from tiffin.info import max_attestation_size
+from tiffin.plugins._joined_answers import joined
 from tiffin.plugins._registry import registry
 
 if TYPE_CHECKING:
@@ -58,16 +59,8 @@ def ask_vouchers(info: ModelInfo, path: Path, attestations: Sequence[bytes]) -> 
     Raises:
         HookError: a plugin answers with something else.
     """
-    found: list[Voucher] = []
-    for answer in registry().broadcast().vouch(info=info, path=path, attestations=attestations):
-        if not isinstance(answer, Sequence) or not all(isinstance(voucher, Voucher) for voucher in answer):
-            raise HookError(
-                f"A plugin answers the hook 'vouch' with {answer!r}",
-                why="What is not understood must not count as trust",
-                fix="Return a list of tiffin.plugins.Voucher, or None",
-                plugin="",
-            )
-        found += answer
+    answers = registry().broadcast().vouch(info=info, path=path, attestations=attestations)
+    found = joined(answers, Voucher, "vouch", "What is not understood must not count as trust")
     return tuple(sorted(found, key=lambda voucher: voucher.result != "good"))
 
 

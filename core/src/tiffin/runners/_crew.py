@@ -282,6 +282,12 @@ class Crew:
         old = seat.worker
         logger.warning("Worker %s of runner %r is gone; starting another", old.name, self._engine.name)
         old.kill()
+        try:
+            self._start_another(seat)
+        finally:
+            old.close(0)  # what it had here, too; the new one does not wait for that
+
+    def _start_another(self, seat: Seat) -> None:
         while not self._engine.stopping.is_set():
             worker = self._engine.backend.create_worker(seat.spec)
             seat.worker = worker
@@ -289,6 +295,7 @@ class Crew:
                 self._bring_up(seat, None)
             except Exception as error:  # noqa: BLE001 - whatever a model's class raises, starting is tried again
                 worker.kill()
+                worker.close(0)
                 seat.failures += 1
                 wait = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (seat.failures - 1))
                 logger.error("Worker %s does not start, next attempt in %.1f s: %s", seat.spec.name, wait, error)

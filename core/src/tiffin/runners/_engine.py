@@ -192,6 +192,7 @@ class Engine:
                     seat.worker.close(timeout)
                 else:
                     seat.worker.kill()
+                    seat.worker.close(0)
             self.desk.close()
             if drained:
                 for slot in self.slots:

@@ -28,9 +28,10 @@ _THREADS = (
 # glibc gives large arrays back to the system as soon as they are freed, and gets fresh pages, to be zeroed one by one, for
 # the next batch. Keeping up to 256 MiB makes a worker's answer with 64 MiB arrays a quarter faster.
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
-
-
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+GPU = "nvidia.com/gpu"
+"""The resource that `SUPPORTED_RESOURCES` and an adapter's `resources` name; what is not named is not used."""
 
 
 def share_resources(index: int, workers: int, processors: int, runnable_class: type) -> Mapping[str, str]:
@@ -61,10 +62,6 @@ def share_resources(index: int, workers: int, processors: int, runnable_class: t
         gpus = visible_gpus()
         chosen[_VISIBLE] = gpus[index % len(gpus)]
     return chosen
-
-
-GPU = "nvidia.com/gpu"
-"""The resource that `SUPPORTED_RESOURCES` and an adapter's `resources` name; what is not named is not used."""
 
 
 def share_processors(workers: int, processors: int, runnable_class: type) -> Mapping[str, str]:

@@ -220,8 +220,8 @@ class Runner:
         """Return whether calls are taken: started, warmed up, and at least one worker is well."""
         return self.engine.ready
 
-    def runner_handle_is_ready(self, timeout: float | None = None) -> bool:
-        """Return `ready()`, under an older name.
+    async def runner_handle_is_ready(self, timeout: float | None = None) -> bool:
+        """Return `ready()`, as older programs await it.
 
         Args:
             timeout: accepted and not needed: the answer is known at once.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from tiffin.exceptions import RunnerOptionError
+from tiffin.showing import close_names
 
 DEFAULT_BATCH_SIZE = 100
 _LONGEST_NAME = 200
@@ -28,8 +28,9 @@ def refuse_arguments(misplaced: Sequence[Any], unknown: Mapping[str, Any], known
             fix=f"Write name=…, max_batch_size=… and so on; known: {', '.join(known)}",
             runner="",
         )
-    for option, value in unknown.items():
-        close = get_close_matches(option, known, 1)
+    if unknown:
+        option, value = next(iter(unknown.items()))
+        close = close_names(option, known, 1)
         raise RunnerOptionError(
             f"A runner has no option {option!r} (given: {value!r:.80})",
             why=f"Known: {', '.join(known)}",

@@ -21,7 +21,7 @@ class AdapterChecks:
     @pytest.fixture
     def subject(self) -> Subject:
         """Return the subject. Must be overridden."""
-        raise NotImplementedError("Override the fixture 'subject': return a tiffin.testing.Subject")
+        pytest.fail("Override the fixture 'subject': return a tiffin.testing.Subject")
 
     @pytest.mark.parametrize("check", list(checks()), ids=lambda check: check.name)
     def test_conforms(self, check: Check, subject: Subject) -> None:

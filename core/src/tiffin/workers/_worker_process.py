@@ -229,12 +229,13 @@ class ProcessWorker:
 
     def close(self, timeout: float | None = None) -> None:
         """Let running calls end, then end the process; kill it after `timeout` seconds. Repeatable."""
+        given_up = self._given_up
         self._give_up("it was closed")
         if self._process is None:
             return
         for channel in self._channels:
             channel.finish_sending()
-        if not self._ended(timeout):
+        if not given_up and not self._ended(timeout):
             logger.warning("worker %s did not end within %s s and is killed", self.name, timeout)
         self._finish()
 
