@@ -84,6 +84,11 @@ class Layout:
             modes = self.modes()
             make_folders(self.root, path, modes, modes.inner if inner else modes.folder)
 
+    def make_name(self, name: str) -> None:
+        """Make a name's folder in models/, and make it last. Under the name's lock: who finds it there relies on that."""
+        self.make_folder(f"{self.models}/{name}")
+        sync_file(self.models)
+
     def check_format(self) -> None:
         """Refuse a store that a newer Tiffin wrote. Looks once; a store that does not exist yet is fine.
 
