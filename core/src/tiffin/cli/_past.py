@@ -155,7 +155,7 @@ def history(tag: str, at: str | None, output: str) -> None:
                 event.by,
                 event.what,
                 f"{event.alias}: {event.before or '-'} → {event.after or '-'}" if event.alias else event.version,
-                ", ".join(filter(None, (event.how, "found later" if event.found else ""))),
+                event.how if not event.found else f"{event.how}, found later" if event.how else "found later",
             ]
             for event in events
         ],

@@ -207,10 +207,13 @@ def read(layout: Layout, name: str) -> Iterator[dict[str, Any]]:
         raise unreadable(f"The journal of '{name}'", error, layout.journal_of(name)) from error
     except OSError:  # not there, or no file
         return
-    for line in text.split(b"\n"):
-        found = _parse(line)
-        if found is not None:
-            yield found
+    lines = text.splitlines()
+    found: list[Any] = []
+    with contextlib.suppress(ValueError, RecursionError):  # all at once takes half the time, where all are lines
+        found = json.loads(b"[" + b",".join(lines) + b"]")
+    if len(found) != len(lines):
+        found = [_parse(line) for line in lines]
+    yield from (line for line in found if isinstance(line, dict))
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
