@@ -64,7 +64,13 @@ def test_of_thousands_of_rows_words_stay_whole_too(capsys: Any, monkeypatch: Any
 
 def test_a_strangers_text_in_a_cell_is_shown_escaped_and_no_other(capsys: Any, monkeypatch: Any) -> None:
     """All cells are looked at together first; one that hides something is found whichever it is."""
-    for text, expected in (("a  b", "a \\x20b"), (" a", "\\x20a"), ("a ", "a\\x20"), ("a\nb", "a\\nb"), ("a | b", "a | b")):
+    for text, expected in (
+        ("a  b", "a \\x20b"),
+        (" a", "\\x20a"),
+        ("a ", "a\\x20"),
+        ("a\nb", "a\\nb"),
+        ("a | b", "a | b"),
+    ):
         for row in (0, 1):
             rows = [["x:1", "fine"], ["x:2", "fine too"]]
             rows[row][1] = text

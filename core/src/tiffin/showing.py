@@ -74,7 +74,8 @@ def _escaped(text: str, kept: str) -> str:
 
 
 def close_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
-    """Return up to `most` of the known names that look like `name`, the most alike first."""
+    """Return up to `most` of the known names that look like `name`, upper or lower case, the most alike first."""
     import difflib  # only on the way to an error
 
-    return difflib.get_close_matches(name, list(known), n=most)
+    by_lower = {one.lower(): one for one in known}
+    return [by_lower[found] for found in difflib.get_close_matches(name.lower(), by_lower, n=most)]

@@ -11,6 +11,7 @@ import click
 from tiffin.cli._output import say
 from tiffin.exceptions import HookError, PluginError, TiffinError
 from tiffin.hints import install_hint
+from tiffin.showing import close_names
 
 GROUPS = ("", "models", "plugins", "remotes")
 """Core's groups, "" being the outermost: those that a plugin's command may be of."""
@@ -41,6 +42,26 @@ class Commands(click.Group):
             say(str(error), err=True, label="Warning:", colour="yellow")
             added = {}
         return sorted({*self.own_commands(), *added})
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first argument names; where there is none, say which one may be meant."""
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            close = close_names(name, names := self._words(ctx), 1)
+            hint = f" Did you mean '{names[close[0]]}'?" if close else ""
+            raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def _words(self, ctx: click.Context) -> dict[str, str]:
+        """Return the names of the commands here; from outside all groups, also of those in groups, with the group's."""
+        words = {name: name for name in self.list_commands(ctx)}
+        for group in GROUPS[1:] if ctx.parent is None else ():
+            inner = self.get_command(ctx, group)
+            if isinstance(inner, Commands):
+                words = {**{name: f"{group} {name}" for name in inner.own_commands()}, **words}
+        return words
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return core's command of the name, else a plugin's; `None` where there is none."""

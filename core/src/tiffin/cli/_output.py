@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from tiffin.cli._drawing import draw, line_of
-from tiffin.showing import is_plain_text, shown_cells, shown_lines
+from tiffin.showing import close_names, is_plain_text, shown_cells, shown_lines
 
 
 def say(text: str, *, err: bool = False, label: str = "", colour: str = "", set_in: bool = True) -> None:
@@ -32,12 +32,25 @@ def say(text: str, *, err: bool = False, label: str = "", colour: str = "", set_
     click.echo(before + (lines.replace("\n", "\n    ") if set_in else lines), err=err)
 
 
+class OneOf(click.Choice):  # type: ignore[type-arg]  # generic since click 8.2
+    """One of several words; a word that is none of them, but looks like one, is answered with that."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word."""
+        try:
+            return str(super().convert(value, param, ctx))
+        except click.BadParameter as error:
+            if close := close_names(str(value), self.choices, 1):
+                error.message = f"{error.message.rstrip('.')}. Did you mean {close[0]!r}?"
+            raise
+
+
 def output_option(*formats: str) -> Callable[[Any], Any]:
     """Return the option `-o`, with these formats; the first is the default."""
     return click.option(
         "-o",
         "--output",
-        type=click.Choice(formats),
+        type=OneOf(formats),
         default=formats[0],
         show_default=True,
         help="How to print; json and yaml are for programs.",
