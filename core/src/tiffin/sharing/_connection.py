@@ -11,8 +11,6 @@ one operation in C, which is done or not done.
 from __future__ import annotations
 
 import contextlib
-import heapq
-import itertools
 import logging
 import os
 import selectors
@@ -28,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from tiffin.calls import Timer, Timers
 from tiffin.exceptions import FrameError
 from tiffin.wire import (
     HELLO,
@@ -68,8 +67,7 @@ class Loop:
     def __init__(self, name: str) -> None:
         self._selector = selectors.DefaultSelector()
         self._tasks: deque[Callable[[], None]] = deque()
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        self._tie = itertools.count()
+        self._timers = Timers()
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._reading, False)
         os.set_blocking(self._writing, False)
@@ -109,9 +107,11 @@ class Loop:
         """Whether the calling thread is the loop's."""
         return self._thread.ident == get_ident()
 
-    def call_later(self, seconds: float, task: Callable[[], None]) -> None:
+    def call_later(self, seconds: float, task: Callable[[], None]) -> Timer:
         """Run `task` after so many seconds. In the loop's thread only."""
-        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._tie), task))
+        timer = Timer(time.monotonic() + seconds, task)
+        self._timers.add(timer)
+        return timer
 
     def watch(self, sock: socket.socket, events: int, ready: Callable[[int], None]) -> None:
         """Call `ready(events)` whenever the socket is; with no events, stop watching it. In the loop's thread only."""
@@ -148,8 +148,8 @@ class Loop:
     def _run(self) -> None:
         while not self._stopping:
             # Rounded up by the system, so it does not wake too early.
-            wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
-            for key, events in self._selector.select(wait):
+            soonest = self._timers.next
+            for key, events in self._selector.select(None if soonest is None else max(0.0, soonest - time.monotonic())):
                 # One of the handlers before may have closed it.
                 if key.fd in self._selector.get_map():
                     self._do(partial(key.data, events))
@@ -157,8 +157,10 @@ class Loop:
             self._woken = False
             for _ in range(len(self._tasks)):
                 self._do(self._tasks.popleft())
-            while self._timers and self._timers[0][0] <= time.monotonic():
-                self._do(heapq.heappop(self._timers)[2])
+            while (soonest := self._timers.next) is not None and soonest <= time.monotonic():
+                task = self._timers.take().callback
+                if task is not None:
+                    self._do(task)
         # What the last tasks have added: connections that end, and whoever waits for that.
         while self._tasks:
             self._do(self._tasks.popleft())
@@ -201,8 +203,11 @@ class Connection:
         sock.setblocking(False)
         self._loop, self._sock, self._received, self._on_closed = loop, sock, received, closed
         self._memory, self._patience = memory, patience
-        self._link = Link(self._releases_waiting, pool, limits, None if memory is None else self._allocate)
+        self._link = Link(
+            self._releases_waiting, pool, limits, None if memory is None else self._allocate, believed=False
+        )
         self._waiting_for = (0, 0)
+        self._patient: Timer | None = None
         self._outbox: deque[_Parcel] = deque()
         self._outbox_size = 0
         self._turn: dict[int, Any] = {}
@@ -395,12 +400,10 @@ class Connection:
     def _await_rest(self, patience: float) -> None:
         reader = self._link.reader
         self._waiting_for = reader.finished, reader.received
-        self._loop.call_later(patience, lambda: self._check_progress(patience))
+        self._patient = self._loop.call_later(patience, lambda: self._check_progress(patience))
 
     def _check_progress(self, patience: float) -> None:
         """Close a connection on which a frame was begun and does not go on: it holds memory, or descriptors."""
-        if self._told:
-            return
         reader = self._link.reader
         finished, received = self._waiting_for
         self._waiting_for = (0, 0)
@@ -432,6 +435,8 @@ class Connection:
         if self._told:
             return
         self._told = self._closed = True
+        if self._patient is not None:
+            self._patient.cancel()  # it would keep this, and what has come, until then
         if self._watching:
             self._loop.watch(self._sock, 0, self._ready)
         self._let_go()
