@@ -19,6 +19,7 @@ import json
 import mmap
 import os
 import random
+import re
 import socket
 import struct
 import subprocess
@@ -35,10 +36,13 @@ from fuzzing import arguments, report
 from tiffin import Runnable, Runner
 from tiffin.exceptions import TiffinError
 from tiffin.runners import ClientLimits
-from tiffin.sharing._listen import PROTOCOL
-from tiffin.wire._frames import CALL, CALLS, CANCEL, CREDIT, ENTRY, FORGET, HELLO, MAGIC, PREFIX, RELEASE, SEGMENT
+from tiffin.wire import CALL, CALLS, CANCEL, CREDIT, HELLO, RELEASE
 
 MIB = 1 << 20
+PREFIX = struct.Struct("<2sBBIQI")
+ENTRY = struct.Struct("<QQQ")
+MAGIC = b"Tf"
+SEGMENT, FORGET = 10, 12
 _KINDS = range(16)
 _NUMBERS = (
     *(0, 1, 2, 3, 7, 255, 4096, 65535, 65536, MIB, 32 * MIB, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 10**12),
@@ -115,11 +119,12 @@ def run(
     with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as (process, address):
         for _ in range(3):
             _call_honestly(address)
+        version = _version(address)
         before = _held(process.pid)
         end = time.monotonic() + seconds
         strangers: collections.deque[_Stranger] = collections.deque()
         while time.monotonic() < end and (most is None or counts["strangers"] < most) and process.poll() is None:
-            strangers.append(_Stranger(address, random.Random(f"{seed} {counts['strangers']}"), counts))
+            strangers.append(_Stranger(address, version, random.Random(f"{seed} {counts['strangers']}"), counts))
             strangers[-1].misbehave()
             counts["strangers"] += 1
             while len(strangers) > 5:
@@ -184,6 +189,16 @@ def _call_honestly(address: str) -> None:
         items.close()
 
 
+def _version(address: str) -> int:
+    """Return the version of the protocol that a runner greets with."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.connect(address.removeprefix("unix:"))
+        said = b""
+        while (found := re.search(rb'"protocol",(\d+)', said)) is None:
+            said += sock.recv(1 << 16)
+        return int(found[1])
+
+
 def _check_honest(address: str, counts: collections.Counter[str], faults: collections.Counter[str]) -> None:
     try:
         _call_honestly(address)
@@ -219,8 +234,8 @@ def _compare(
 class _Stranger:
     """One client that means harm, or has lost its mind."""
 
-    def __init__(self, address: str, draw: random.Random, counts: collections.Counter[str]) -> None:
-        self._draw, self._counts = draw, counts
+    def __init__(self, address: str, version: int, draw: random.Random, counts: collections.Counter[str]) -> None:
+        self._version, self._draw, self._counts = version, draw, counts
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock.settimeout(0.02)
         self._sock.connect(address.removeprefix("unix:"))
@@ -236,7 +251,7 @@ class _Stranger:
         )
         with contextlib.suppress(OSError):
             if draw.random() < 0.95:
-                self._send(HELLO, 0, json.dumps({"d": [["protocol", PROTOCOL]]}).encode())
+                self._send(HELLO, 0, json.dumps({"d": [["protocol", self._version]]}).encode())
             for _ in range(draw.randrange(1, 30)):
                 deed = draw.choice(deeds)
                 self._counts[deed.__name__.strip("_")] += 1

@@ -23,7 +23,8 @@ from tiffin.calls import (
     ReceivedRequest,
 )
 from tiffin.exceptions import FrameError, RunnerError, RunnerOptionError, UnsendableError
-from tiffin.sharing._connection import Connection, Loop, Message
+from tiffin.sharing._connection import Connection, Message
+from tiffin.sharing._loop import Loop
 from tiffin.sharing._socket_paths import bind, file_identity, peer_user, socket_path, unlink_own
 from tiffin.wire import (
     CALL,
