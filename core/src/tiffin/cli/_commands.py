@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tiffin.cli._output import say
+from tiffin.cli._shared import take_shared_options
 from tiffin.exceptions import HookError, PluginError, TiffinError
 from tiffin.hints import install_hint
 from tiffin.showing import close_names
@@ -43,16 +44,21 @@ class Commands(click.Group):
             added = {}
         return sorted({*self.own_commands(), *added})
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the first argument names; where there is none, say which one may be meant."""
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Return the command that is meant; it takes what all commands do, wherever in the line that is written.
+
+        Where there is none, the error says which one may be meant.
+        """
         name = args[0]
         if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
-            close = close_names(name, names := self._words(ctx), 1)
-            hint = f" Did you mean '{names[close[0]]}'?" if close else ""
+            words = self._words(ctx)
+            close = close_names(name, words, 1)
+            hint = f" Did you mean '{words[close[0]]}'?" if close else ""
             raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        if found[1] is not None:
+            take_shared_options(found[1], hidden=True)
+        return found
 
     def _words(self, ctx: click.Context) -> dict[str, str]:
         """Return the names of the commands here; from outside all groups, also of those in groups, with the group's."""
