@@ -40,9 +40,9 @@ class OneOf(click.Choice):  # type: ignore[type-arg]  # generic since click 8.2
         try:
             return str(super().convert(value, param, ctx))
         except click.BadParameter as error:
-            if close := close_names(str(value), self.choices, 1):
-                error.message = f"{error.message.rstrip('.')}. Did you mean {close[0]!r}?"
-            raise
+            close = close_names(str(value), self.choices, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise click.BadParameter(f"{error.message.rstrip('.')}.{hint}", ctx, param) from error
 
 
 def output_option(*formats: str, off_terminal: str = "") -> Callable[[Any], Any]:
