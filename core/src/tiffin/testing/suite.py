@@ -57,7 +57,7 @@ _BENCHES = pytest.StashKey[dict[str, Bench]]()
 def _bench(subject: Subject, request: pytest.FixtureRequest) -> Bench:
     """Return what all tests of a class share that are about one subject."""
     node = request.node.getparent(pytest.Class)
-    known = node.stash.setdefault(_BENCHES, {})
+    known: dict[str, Bench] = node.stash.setdefault(_BENCHES, {})
     if subject.name not in known:
         known[subject.name] = bench = Bench(subject)
         node.addfinalizer(bench.close)
