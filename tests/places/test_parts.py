@@ -30,6 +30,12 @@ from tiffin.exceptions import ArchiveError
         ("file:///folder/x.tar", {"params": {"key": "hidden"}}, "'/folder/x.tar' is given with params="),
         ("file://ann:hidden@folder/x.tar", {}, "it names the host 'folder'"),
         ("x.tar", {"protocol": "nonsense"}, "nonsense"),
+        (
+            "bucket/x.tar",
+            {"protocol": "gs", "user": "ann", "passwd": "hidden"},
+            "'gs://bucket/x.tar' is given with user=",
+        ),
+        ("x.tar", {"protocol": "memory", "user": "ann"}, "such URLs have no login.*Give params="),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from tiffin.exceptions import ArchiveError
 from tiffin.places._driver_errors import Told, told
-from tiffin.places._fsspec import file_system, open_remote, parts, quietly
+from tiffin.places._fsspec import file_system, open_remote, parts, quietly, takes_login
 from tiffin.places._local_files import Unnamed, check_target, parents
 from tiffin.places._urls import is_url, redact, to_path
 
@@ -58,6 +58,9 @@ def compose(
             _refuse(
                 text, given[1:], "it is a local path", "Leave them out: nobody logs in to read a file of this machine"
             )
+        if user is not None and not takes_login(protocol, password=passwd is not None):
+            fix = "Give params= with what the driver of such URLs calls its credentials"
+            _refuse(f"{protocol}://{text}", given[1:], "such URLs have no login", fix)
         login = ""
         if user is not None:
             login = quote(user, safe="") + (":" + quote(passwd, safe="") if passwd is not None else "") + "@"
