@@ -107,6 +107,7 @@ def test_another_frameworks_model_is_not_got() -> None:
         picklable_model.load_model("files")
 
 
+@pytest.mark.filterwarnings("ignore:Calls of 'describe'")
 def test_a_runner_of_a_model_has_its_methods() -> None:
     """After `init_local`, by `run` of each."""
     signatures = {"predict": {"batchable": True}, "describe": {"batchable": False}}

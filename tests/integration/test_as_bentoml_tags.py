@@ -43,8 +43,8 @@ def test_tags_are_equal_hashed_and_ordered_by_name_and_version() -> None:
     assert Tag("a", "1") != Tag("b", "1")
     assert Tag("a") != "a"
     assert len({Tag("a", "1"), Tag.from_str("a:1"), Tag("a")}) == 2
-    ordered = [Tag("a"), Tag("a", "1"), Tag("a", "2"), Tag("b")]
-    assert sorted(ordered[::-1]) == ordered
+    first, second, third, last = Tag("a"), Tag("a", "1"), Tag("a", "2"), Tag("b")
+    assert sorted([third, last, first, second]) == [first, second, third, last]
 
 
 @pytest.mark.parametrize(

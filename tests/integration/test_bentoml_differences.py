@@ -22,6 +22,7 @@ from tiffin.exceptions import (
     InvalidTagError,
     MetadataError,
     ModelNotFoundError,
+    NotBatchableWarning,
     RunnerOptionError,
     SignatureError,
     StoreError,
@@ -166,6 +167,8 @@ def test_a_strategy_is_given_as_resources() -> None:
     assert len(asked) == 2
     with pytest.raises(RunnerOptionError, match="scheduling_strategy"):
         model.to_runner(scheduling_strategy=object)
+    with pytest.warns(NotBatchableWarning, match="do not merge"):
+        model.to_runner(max_batch_size=10)
 
 
 @differs("Model.with_options", "ModelInfo.with_options")
