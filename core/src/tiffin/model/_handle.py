@@ -389,7 +389,8 @@ class Model:
 
         info = self.info
         adapter = self._adapter()
-        changed = options_to_dict(options_from(adapter.info.options, {**info.options, **options}))
+        given = options_from(adapter.info.options, {**info.options, **options}, beside=("trust", "store"))  # of `load`
+        changed = options_to_dict(given)
         unknown = changed.get("partial_kwargs", {}).keys() - info.signatures.keys()
         if unknown:
             raise PartialKwargsError(
