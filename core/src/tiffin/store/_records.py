@@ -116,6 +116,17 @@ def digests_below(folder: str) -> set[str]:
         return set()  # gc finds its blobs
 
 
+def content_below(folder: str) -> str | None:
+    """Return the content digest that the record in `folder` has; `None` where that is not valid."""
+    from tiffin.info import parse_record
+
+    path = f"{folder}/model.yaml"
+    try:
+        return parse_record(_read(path)[0], path).content_digest
+    except (OSError, RecordError):
+        return None
+
+
 def write(layout: Layout, path: str, info: ModelInfo) -> Stamp:
     """Write a record to a new file and sync it; returns its stamp, which a rename does not change."""
     from tiffin.info import render_record
