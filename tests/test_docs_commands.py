@@ -13,6 +13,7 @@ from tiffin.cli import cli
 from tiffin.cli._commands import Commands
 from tiffin.cli._main import EXIT_CODES
 from tiffin.cli._maintenance import DAMAGE_FOUND
+from tiffin.cli._predictions import ANSWERS_DIFFER
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `(tiffin [a-z -]+)`\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -58,4 +59,4 @@ def test_every_exit_code_is_in_the_table() -> None:
     """Scripts rely on exit codes: each stands in the table, and no others."""
     table = PAGE[PAGE.index("(exit-codes)=") :].partition("## `tiffin")[0]
     codes = {int(code) for code in re.findall(r"^\| (\d) \|", table, re.MULTILINE)}
-    assert codes == {0, 1, 2, DAMAGE_FOUND, *(code for _, code in EXIT_CODES)}
+    assert codes == {0, 1, 2, DAMAGE_FOUND, ANSWERS_DIFFER, *(code for _, code in EXIT_CODES)}

@@ -32,7 +32,7 @@ def _tolerances(context: click.Context, parameter: click.Parameter, given: tuple
     "versions",
     multiple=True,
     metavar="REQUIREMENT",
-    help="Replay in a fresh environment with this, as 'scikit-learn==1.8'. Can be repeated.",
+    help="Replay in a fresh environment with this, as 'kvlib==2.0'. Can be repeated.",
 )
 @click.option(
     "--tolerance",

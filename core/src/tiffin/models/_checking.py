@@ -30,7 +30,7 @@ def check(
 
     Args:
         tag: which version.
-        with_versions: requirements, as "scikit-learn==1.8": the replay runs in a fresh environment with these. It is
+        with_versions: requirements, as "kvlib==2.0": the replay runs in a fresh environment with these. It is
             made with venv and pip, from the package index that pip uses here, and removed afterwards. That takes a minute or
             more.
         tolerances: kind of number ("float16", "float32", "float64") → how far two may be apart and be close, relative to

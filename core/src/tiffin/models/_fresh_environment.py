@@ -47,7 +47,7 @@ def replay_with(
             raise FreshEnvironmentError(
                 f"{version!r} is no requirement",
                 why="What stands there is installed by pip",
-                fix="For example: scikit-learn==1.8",
+                fix="For example: kvlib==2.0",
                 versions=tuple(versions),
             )
     framework = model.info.framework
