@@ -91,18 +91,18 @@ def test_a_model_without_examples_says_how_it_gets_some() -> None:
             call()
 
 
-def test_a_strangers_model_is_not_loaded_for_a_check(saved: tiffin.Model, tmp_path: Any, monkeypatch: Any) -> None:
+def test_a_strangers_model_is_not_loaded_for_a_check(
+    saved: tiffin.Model, adapter: Any, tmp_path: Any, monkeypatch: Any
+) -> None:
     """It needs the same trust as a load."""
-    answer = {**saved._adapter().plugin.context_info(), "code_files": ("*",), "code_readers": {}}
+    answer = {**adapter.context_info(), "code_files": ("*",), "code_readers": {}}
     tiffin.models.export_model(saved.tag, tmp_path / "it.tar")
     monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "elsewhere"))
     tiffin.models.import_model(tmp_path / "it.tar")
     assert tiffin.models.check("scale").verdict == "equal"  # its files run no code
     tiffin.unregister("scale")
-    from scaling import ScaleAdapter
-
-    monkeypatch.setattr(ScaleAdapter, "context_info", tiffin.hookimpl(lambda self: answer))
-    tiffin.register(ScaleAdapter(), "scale")
+    monkeypatch.setattr(type(adapter), "context_info", tiffin.hookimpl(lambda self: answer))
+    tiffin.register(adapter, "scale")
     with pytest.raises(UntrustedModelError):
         tiffin.models.check("scale")
     assert tiffin.load("scale", trust=True, check=True).factor == 3.0

@@ -177,7 +177,7 @@ def test_a_save_that_fails_at_the_end_leaves_no_visible_trace(saved: tiffin.Mode
     """What it wrote of examples belongs to no version, and gc takes it."""
     from tiffin.exceptions import ModelExistsError
 
-    monkeypatch.setattr("tiffin.store._writing.Writer.check_free", lambda *arguments, **named: None)
+    monkeypatch.setattr(type(default_store().writer), "check_free", lambda *arguments, **named: None)
     with pytest.raises(ModelExistsError):
         tiffin.save("scale:1", Scale(4.0), examples=ROWS)
     assert len(list(path_of(saved).parent.iterdir())) == 2
