@@ -17,8 +17,8 @@ _ORDER = (EQUAL, CLOSE, DIFFERENT)
 TOLERANCES: Mapping[str, float] = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-9}
 """Kind of number → how far two may be apart and be close, relative to the larger.
 
-Complex numbers go by their parts; Python's floats are float64, longer floats too. All else (whole numbers, texts, truth values,
-times) is equal or different."""
+Complex numbers go by their parts; Python's floats are float64, longer floats too. All else (whole numbers, texts, truth
+values, times) is equal or different."""
 
 _NOISE = 64
 """Units in the last place of an answer's largest number: less than that is what rounding leaves of sums, near zero too."""
