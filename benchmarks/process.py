@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tiffin.calls._interfaces import CallOptions, CallRequest, MethodTraits, Outcome, WorkerSpec
+from tiffin.calls import CallOptions, CallRequest, MethodTraits, Outcome, WorkerSpec
 from tiffin.runners._resources import available_processors, share_resources
 from tiffin.sharing._attach import AttachedService
 from tiffin.sharing._listen import Listener

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from process_support import descriptors, segments_of, start_python, wait_until_gone
-from tiffin.calls._interfaces import CallOptions, CallRequest, CallService, Outcome, Port
+from tiffin.calls import CallOptions, CallRequest, CallService, Outcome, Port
 from tiffin.exceptions import (
     ForkedRunnerError,
     QueueFullError,
@@ -339,7 +339,7 @@ ATTACH = """
 import os, sys, threading
 import numpy as np
 from tiffin.sharing._attach import AttachedService
-from tiffin.calls._interfaces import CallOptions, CallRequest
+from tiffin.calls import CallOptions, CallRequest
 
 service = AttachedService(sys.argv[1])
 outcomes, done = [], threading.Event()

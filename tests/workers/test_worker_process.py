@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from process_support import by_value, descriptors, segments_of, start_python, wait_until_gone
-from tiffin.calls._interfaces import Backend, MethodTraits, Worker, WorkerSpec
+from tiffin.calls import Backend, MethodTraits, Worker, WorkerSpec
 from tiffin.exceptions import (
     MethodTimeoutError,
     PicklingError,
@@ -568,7 +568,7 @@ def test_children_end_with_a_worker_that_crashes(worker):
 
 PARENT = """
 import os, sys, re, signal, subprocess, threading
-from tiffin.calls._interfaces import MethodTraits, WorkerSpec
+from tiffin.calls import MethodTraits, WorkerSpec
 from tiffin.workers._worker_process import ProcessBackend
 import numpy as np
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from tiffin.calls._call_options import (
+    PLAIN,
+    CallAbout,
+    CallFacts,
+    CallOptions,
+    RanBatch,
+    hand_over,
+    handed,
+    running_calls,
+    take_in_hand,
+)
 from tiffin.calls._client_limits import ClientLimits
 from tiffin.calls._explanation import Explanation
 from tiffin.calls._interfaces import (
     METRICS,
     READY,
     Backend,
-    CallOptions,
     CallRequest,
     CallService,
     Deliver,
@@ -24,8 +34,11 @@ from tiffin.calls._waiters import Explained, ThreadWaiter
 
 __all__ = [
     "METRICS",
+    "PLAIN",
     "READY",
     "Backend",
+    "CallAbout",
+    "CallFacts",
     "CallOptions",
     "CallRequest",
     "CallService",
@@ -38,9 +51,14 @@ __all__ = [
     "MethodTraits",
     "Outcome",
     "Port",
+    "RanBatch",
     "ReceivedRequest",
     "Stream",
     "ThreadWaiter",
     "Worker",
     "WorkerSpec",
+    "hand_over",
+    "handed",
+    "running_calls",
+    "take_in_hand",
 ]

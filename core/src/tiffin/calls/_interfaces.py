@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from tiffin.exceptions import RunnerOptionError
+from tiffin.calls._call_options import CallOptions
 
 
 @dataclass(frozen=True)
@@ -173,32 +173,6 @@ class Backend(Protocol):
 
     def create_worker(self, spec: WorkerSpec) -> Worker:
         """Return a new worker, not yet started. Does not block."""
-
-
-@dataclass(frozen=True)
-class CallOptions:
-    """What concerns one call and not the model.
-
-    Attributes:
-        timeout: seconds after which the caller gives up (`CallTimeoutError`), up to a billion; `None` waits.
-        explain: whether to answer with an explanation as well.
-
-    Raises:
-        RunnerOptionError: the timeout is no such number.
-    """
-
-    timeout: float | None = None
-    explain: bool = False
-
-    def __post_init__(self) -> None:
-        timeout = self.timeout
-        # Written so that NaN fails it. Beyond, the system's clocks have no room.
-        if timeout is not None and not (isinstance(timeout, (int, float)) and 0 <= timeout <= 1e9):
-            raise RunnerOptionError(
-                f"The timeout of a call is {timeout!r}",
-                fix="It is a number of seconds, from 0 to a billion, or None",
-                runner="",
-            )
 
 
 class CallRequest(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from tiffin.calls import Backend
 from tiffin.exceptions import RunnerError
@@ -51,8 +52,8 @@ def find_backend(backend: str | Backend) -> Backend:
     return make()
 
 
-def ask_plugins() -> None:
-    """Take in what the hooks `batch_containers` and `runner_backends` answer.
+def ask_plugins() -> Callable[..., Any] | None:
+    """Take in what the hooks `batch_containers` and `runner_backends` answer; return who is to hear of batches that ran.
 
     Raises:
         PluginError: a plugin cannot be used; it is named, and how to switch it off.
@@ -68,3 +69,4 @@ def ask_plugins() -> None:
             register_kind(container_kind(claim, container))
     for backends in hooks.runner_backends():
         register_backends(backends)
+    return hooks.batch_ran if hooks.batch_ran.get_hookimpls() else None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiffin.batching import Batch, Chunk
-from tiffin.calls import ThreadWaiter
+from tiffin.calls import ThreadWaiter, hand_over
 from tiffin.exceptions import RunnerNotReadyError
 from tiffin.runners._answers import deliver, presentable, reject
 from tiffin.runners._seats import Seat, Slot
@@ -151,14 +151,16 @@ class Crew:
             timeout *= 2  # it waits for another run, which may take as long
         try:
             args, kwargs = batch.merge()
-            result = worker.run(method.name, args, kwargs, timeout=timeout, slot=slot.number)
+            result = hand_over(batch.abouts, worker.run, method.name, args, kwargs, timeout=timeout, slot=slot.number)
             answered = batch.split(result)
         except BaseException as caught:  # noqa: BLE001 - whatever a method raises is for its callers
             error = presentable(caught, method.name, self._engine.name)
         following = self._complete(slot, batch, error)
-        error = None
         if answered and not batch.abandoned:
             deliver(answered, batch)
+        if self._engine.on_ran is not None:
+            self._engine.tell_ran(batch, error)
+        error = None
         return following
 
     def _hand_back(self, slot: Slot, batch: Batch) -> Batch | None:

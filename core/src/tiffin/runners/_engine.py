@@ -24,7 +24,7 @@ from threading import get_ident
 from typing import Any
 
 from tiffin.batching import Batch, Chunk, Core, Method, again
-from tiffin.calls import Backend, ThreadWaiter, WorkerSpec
+from tiffin.calls import Backend, RanBatch, ThreadWaiter, WorkerSpec, hand_over
 from tiffin.exceptions import (
     ForkedRunnerError,
     QueueFullError,
@@ -64,6 +64,7 @@ class Engine:
         identity: tells this engine from all others, in other processes too.
         arrivals: calls that the core has not seen yet.
         unmerged: the open calls that run past the core, with the thread that each runs in, or 0.
+        on_ran: called after each run in a worker; `None` where nobody wants to know.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Engine:
         self._drains: list[tuple[ThreadWaiter, int]] = []
         self.stopping = threading.Event()
         self.sick: BaseException | None = None
+        self.on_ran: Callable[..., Any] | None = None
         _engines.add(self)
 
     # Life
@@ -321,6 +323,7 @@ class Engine:
         batch = core.begin_alone(chunk, slot, self.clock())
         batch.thread = get_ident()
         batch.known = False
+        failure: BaseException | None = None
         # Interrupted at any place but one, it gives the slot back; twice, so that there is no such place.
         try:
             try:
@@ -328,15 +331,20 @@ class Engine:
                     return NOT_FREE
                 args, kwargs = batch.merge()
                 method = batch.method
-                result = batch.split(slot.seat.worker.run(method.name, args, kwargs, slot=slot.number))[0][1][0]
-            except BaseException:
+                made = hand_over(batch.abouts, slot.seat.worker.run, method.name, args, kwargs, slot=slot.number)
+                result = batch.split(made)[0][1][0]
+            except BaseException as error:
                 batch.failed = True
+                failure = error
                 raise
             finally:
                 self._give_back(slot, batch)
         finally:
             if not batch.returned:
                 self._give_back(slot, batch)
+            if self.on_ran is not None and batch.finished:
+                self.tell_ran(batch, failure)
+            failure = None
         return result if explain is None else explain(result, batch)
 
     def _give_back(self, slot: Slot, batch: Batch) -> None:
@@ -369,6 +377,27 @@ class Engine:
     def workers(self) -> int:
         """How many workers it was made for."""
         return len(self._specs)
+
+    def tell_ran(self, batch: Batch, error: BaseException | None) -> None:
+        """Tell those who want to know of it that a batch has run."""
+        told = [chunk for chunk in batch.chunks if chunk.about is not None]
+        self.tell(
+            RanBatch(
+                *(self.name, batch.method.name, str(batch.worker), batch.number, batch.calls, batch.rows),
+                *(batch.started, batch.finished or self.clock(), error),
+                abouts=tuple(batch.abouts),
+                arrived=tuple(chunk.arrived for chunk in told),
+            )
+        )
+
+    def tell(self, ran: RanBatch) -> None:
+        """Tell those who want to know of a run."""
+        if self.on_ran is None:
+            return
+        try:
+            self.on_ran(batch=ran)
+        except Exception:  # the answers are not to suffer from who watches them
+            logger.exception("a plugin fails to take note of a batch of runner %r", self.name)
 
     # Unmerged calls
 

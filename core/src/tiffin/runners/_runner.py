@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from tiffin.batching import Method
-from tiffin.calls import Backend, ClientLimits, MethodTraits, Worker, WorkerSpec
+from tiffin.calls import Backend, CallFacts, ClientLimits, MethodTraits, Worker, WorkerSpec
 from tiffin.exceptions import RunnerOptionError
 from tiffin.runners._backends import ask_plugins, find_backend
 from tiffin.runners._engine import Engine
@@ -90,7 +90,7 @@ class Runner:
             f"embedded=True, and backend={backend!r}",
             "An embedded runner is in this process: leave one of them out, backend='local' is the default",
         )
-        ask_plugins()
+        watchers = ask_plugins()
         declared = dict(getattr(runnable, "runnable_methods", {}))
         self.runnable = runnable
         self.name = re.sub(r"\W+", "_", runnable.__name__).lower() if name is None else name
@@ -135,6 +135,7 @@ class Runner:
             warm_up=partial(_warm, declared, dict(warm_up or {})),
             clock=clock,
         )
+        self.engine.on_ran = watchers
         self.lanes = Lanes(self.engine, max_concurrency, max_queue_rows)
         self._listeners: list[Listener] = []
         # Not this object: whoever keeps one of its methods goes on calling.
@@ -287,9 +288,9 @@ class Runner:
         """Call the one obvious method, from a coroutine. As that method's `async_run`."""
         return await self._default().async_run(*args, **kwargs)
 
-    def options(self, *, timeout: float | None = None, explain: bool = False) -> Any:
+    def options(self, **given: Unpack[CallFacts]) -> Any:
         """Return the one obvious method with options for a call."""
-        return self._default().options(timeout=timeout, explain=explain)
+        return self._default().options(**given)
 
     def _default(self) -> Any:
         _require(

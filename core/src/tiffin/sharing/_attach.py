@@ -10,7 +10,7 @@ import threading
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tiffin.calls import CallRequest, Deliver, Outcome
+from tiffin.calls import PLAIN, CallOptions, CallRequest, Deliver, Outcome
 from tiffin.exceptions import (
     ForkedRunnerError,
     FrameError,
@@ -135,10 +135,8 @@ class AttachedService:
         failed: list[Outcome] = []
         entered: list[int] = []
         for alike in _runs(requests):
-            token, method, args, kwargs, options = alike[0]
-            extra = None
-            if options.timeout is not None or options.explain:
-                extra = (options.timeout, options.explain)
+            _, method, args, kwargs, _ = alike[0]
+            extra = _said_of(alike)
             calls = [next(self._ids) for _ in alike]
             try:
                 if len(alike) > 1:
@@ -146,7 +144,7 @@ class AttachedService:
                 header, buffers = encode_call(method, args, kwargs, extra, peer=self._agreement)
                 self._check_size(method, buffers)
             except UnsendableError as error:
-                failed.append(Outcome(token, error=error))
+                failed += [Outcome(request.token, error=_copy(error)) for request in alike]
                 continue
             # Before sending: the answer may come sooner than the next line.
             for call, request in zip(calls, alike, strict=True):
@@ -321,7 +319,7 @@ def _runs(requests: Sequence[CallRequest]) -> Iterator[list[CallRequest]]:
             array = args[0]
             if alike and first is not None and joins(first, len(alike), array):
                 head = alike[0]
-                if method == head.method and (options is head.options or options == head.options):
+                if method == head.method and (options is head.options or _go_together(options, head.options)):
                     alike.append(request)
                     continue
         else:
@@ -331,6 +329,18 @@ def _runs(requests: Sequence[CallRequest]) -> Iterator[list[CallRequest]]:
         alike, first = [request], array if is_stackable(array) else None
     if alike:
         yield alike
+
+
+def _go_together(options: CallOptions, others: CallOptions) -> bool:
+    return options.explain == others.explain and options.timeout == others.timeout
+
+
+def _said_of(alike: Sequence[CallRequest]) -> list[tuple[Any, ...]] | None:
+    """Return the options of calls as plain values: of each, or once if they are the same; `None` if there are none."""
+    first = alike[0].options
+    if all(request.options is first or request.options == first for request in alike):
+        return None if first == PLAIN else [first.plain()]
+    return [request.options.plain() for request in alike]
 
 
 def _connect(path: str, timeout: float) -> socket.socket:

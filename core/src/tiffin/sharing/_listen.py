@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, cast
 
 from tiffin.calls import (
+    PLAIN,
     CallOptions,
     CallRequest,
     CallService,
@@ -55,8 +56,7 @@ from tiffin.wire import (
 
 logger = logging.getLogger("tiffin.runners")
 
-PROTOCOL = 3
-_NO_OPTIONS = CallOptions()
+PROTOCOL = 4
 _GREETING = 10.0
 """Seconds within which a client must say which version of the protocol it speaks."""
 _PATIENCE = 60.0
@@ -256,7 +256,7 @@ class _Client:
                 self._open.add(call)
                 try:
                     method, args, kwargs, extra = decode_call(header, buffers, kinds=self._agreement.receives)
-                    options = _NO_OPTIONS if extra is None else _options(extra)
+                    (options,) = _options(extra, 1)
                 except FrameError as error:
                     # The frame's bounds are sound, only its content is not: the other calls may go on.
                     self._send([Outcome(call, error=error)])
@@ -294,9 +294,8 @@ class _Client:
         if not self._open.isdisjoint(numbers):
             raise FrameError("A call of several in a frame is open already")
         self._open.update(numbers)
-        options = _NO_OPTIONS if extra is None else _options(extra)
         size = rows[0].nbytes + len(header)
-        for call, row in zip(numbers, rows, strict=True):
+        for call, row, options in zip(numbers, rows, _options(extra, len(rows)), strict=True):
             request = ReceivedRequest(call, method, (row,), {}, options)
             request.size = size
             yield request
@@ -389,11 +388,14 @@ def _message(call: int, outcome: Outcome, agreement: Agreement) -> Message:
     return (ERROR, call, *encode_value(describe_error(outcome.error)))
 
 
-def _options(extra: Any) -> CallOptions:
+def _options(extra: Any, calls: int) -> list[CallOptions]:
+    """Return the options of so many calls, as a frame says them: of each, once for all, or not at all."""
+    if extra is None:
+        return [PLAIN] * calls
     try:
-        timeout, explain = extra
-        return CallOptions(None if timeout is None else float(timeout), bool(explain))
-    except (TypeError, ValueError, OverflowError, RunnerOptionError) as error:
+        said = [CallOptions(*values) for values in extra]
+        return said * calls if len(said) == 1 else [said[number] for number in range(calls)]
+    except (TypeError, IndexError, RunnerOptionError) as error:
         raise FrameError(f"A call's options are {str(extra)[:80]}") from error
 
 
