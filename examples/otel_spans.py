@@ -59,4 +59,5 @@ if __name__ == "__main__":
     tiffin.register(Spans(), name="spans")
     with tiffin.Runner(Doubler, name="doubler") as runner:
         call = runner.predict.options(trace_parent=f"00-{'ab' * 16}-{'cd' * 8}-01", request_id="req-17")
-        print(call.run(numpy.ones((1, 2))))
+        answer = call.run(numpy.ones((1, 2)))
+    print(answer)

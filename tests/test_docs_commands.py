@@ -9,10 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
+from inside.cli import DAMAGE_FOUND, EXIT_CODES, Commands
 from tiffin.cli import cli
-from tiffin.cli._commands import Commands
-from tiffin.cli._main import EXIT_CODES
-from tiffin.cli._maintenance import DAMAGE_FOUND
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `(tiffin [a-z -]+)`\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))

@@ -32,7 +32,7 @@ from same_object import difference
 from tiffin import pickling
 from tiffin.building import build
 from tiffin.inspection import Unfollowable
-from tiffin.trust._reading import inspect, judge_inspection, lists
+from tiffin.trust import inspect, judge_inspection, lists
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/explanation/trust.md"
 BEGIN, END = "% shares: written by tools/building_coverage.py\n\n", "\n% end of shares\n"

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inside.info import same
 from tiffin.exceptions import MetadataError
 from tiffin.info import plain, plain_mapping
-from tiffin.info._plain import same
 
 UTC = datetime.UTC
 EAST = datetime.timezone(datetime.timedelta(hours=5, minutes=30))

@@ -1,12 +1,14 @@
-"""What callers say of a call goes with it: to workers of every kind, to hooks, and to whoever decides whether it is let in."""
+"""What callers say of a call goes with it: to workers of every kind, to hooks, to whoever lets it in."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy
@@ -157,12 +159,12 @@ def test_what_is_no_option_is_refused_with_what_to_write(wrong: Any) -> None:
 
 class Watcher:
     def __init__(self) -> None:
-        self.ran: list[Any] = []
+        self.ran: queue.Queue[Any] = queue.Queue()
         self.fails = False
 
     @tiffin.hookimpl
     def batch_ran(self, batch: Any) -> None:
-        self.ran.append(batch)
+        self.ran.put(batch)
         if self.fails:
             raise OSError("the disk of the log is full")
 
@@ -190,27 +192,25 @@ class Fussy(Runnable):
 @pytest.mark.parametrize("backend", ["local", "process"])
 def test_plugins_hear_of_every_run_with_its_times_and_error(watcher: Watcher, backend: str) -> None:
     """Runs in the caller's thread, queued ones, failed ones, async ones: each once, after its answer."""
+    said = (CallAbout(None, *ABOUT.values()),)
     with Runner(Fussy, backend=backend, name="watched") as runner:
-        runner.predict.options(**ABOUT).run(X)
-        asyncio.run(runner.predict.options(**ABOUT).async_run(X))
-        with pytest.raises(ValueError, match="missing"):
-            runner.predict.options(**ABOUT).run(X * numpy.nan)
-        runner.later.options(**ABOUT).run()
-        runner.predict.run(X)
-    assert [
-        (ran.method, ran.calls, type(ran.error).__mro__[-3:-1] == (Exception, BaseException)) for ran in watcher.ran
-    ] == [
-        ("predict", 1, False),
-        ("predict", 1, False),
-        ("predict", 1, True),
-        ("later", 1, False),
-        ("predict", 1, False),
-    ]
-    assert [ran.abouts for ran in watcher.ran] == [(CallAbout(None, *ABOUT.values()),)] * 4 + [()]
-    for ran in watcher.ran:
-        assert ran.runner == "watched"
-        assert all(arrived <= ran.finished for arrived in ran.arrived)
-        assert ran.started <= ran.finished
+        telling = runner.predict.options(**ABOUT)
+        calls: list[tuple[Callable[[], Any], str, bool, Any]] = [
+            (lambda: telling.run(X), "predict", False, said),
+            (lambda: asyncio.run(telling.async_run(X)), "predict", False, said),
+            (lambda: telling.run(X * numpy.nan), "predict", True, said),
+            (lambda: runner.later.options(**ABOUT).run(), "later", False, said),
+            (lambda: runner.predict.run(X), "predict", False, ()),
+        ]
+        for call, method, fails, abouts in calls:
+            with contextlib.suppress(ValueError):
+                call()
+            ran = watcher.ran.get(timeout=20)
+            assert (ran.runner, ran.method, ran.calls, ran.abouts) == ("watched", method, 1, abouts)
+            assert isinstance(ran.error, ValueError) == fails
+            assert all(arrived <= ran.finished for arrived in ran.arrived)
+            assert ran.started <= ran.finished
+    assert watcher.ran.empty()
 
 
 def test_a_plugin_that_fails_is_logged_and_the_answer_does_not_suffer(
@@ -222,5 +222,5 @@ def test_a_plugin_that_fails_is_logged_and_the_answer_does_not_suffer(
         assert (runner.predict.run(X) == X).all()
         assert (asyncio.run(runner.predict.async_run(X)) == X).all()
         assert runner.later.run() == 1
-    assert len(watcher.ran) == 3
+    assert watcher.ran.qsize() == 3
     assert caplog.text.count("a plugin fails to take note of a batch of runner 'fussy'") == 3

@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_array
 
 from tiffin.building import build
 from tiffin.inspection import Unfollowable, inspect_file
-from tiffin.trust._reading import lists
+from tiffin.trust import lists
 from tiffin_sklearn import _skops
 
 
