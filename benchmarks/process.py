@@ -19,12 +19,8 @@ from typing import Any
 import numpy as np
 
 from tiffin.calls import CallOptions, CallRequest, MethodTraits, Outcome, WorkerSpec
-<<<<<<< HEAD
-from tiffin.runners._resources import available_processors, share_resources
-=======
 from tiffin.runners import available_processors, share_resources
 from tiffin.sharing import Listener
->>>>>>> main
 from tiffin.sharing._attach import AttachedService
 from tiffin.wire import _channel
 from tiffin.workers._worker_process import ProcessBackend, ProcessWorker

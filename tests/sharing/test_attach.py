@@ -337,11 +337,7 @@ def test_a_listener_that_closes_fails_the_open_calls(attached, listener, service
 ATTACH = """
 import os, sys, threading
 import numpy as np
-<<<<<<< HEAD
-from tiffin.sharing._attach import AttachedService
-=======
 from inside.sharing import AttachedService
->>>>>>> main
 from tiffin.calls import CallOptions, CallRequest
 
 service = AttachedService(sys.argv[1])

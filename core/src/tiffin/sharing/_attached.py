@@ -179,6 +179,7 @@ class AttachedMethod:
                 self._patience,
                 self._timed_out,
             )
+        patience = self._check_patience()
         waiter = ThreadWaiter()
         token = self._threads.next_token()
         answered = False
@@ -186,7 +187,7 @@ class AttachedMethod:
         try:
             try:
                 self._threads.submit(token, waiter, self.name, args, kwargs, self._sent)
-                answered = waiter.wait(self._patience())
+                answered = waiter.wait(patience)
             finally:
                 if not answered:
                     self._threads.cancel(token)
@@ -211,9 +212,9 @@ class AttachedMethod:
         """
         if self.streaming:
             return self.async_stream(*args, **kwargs)
+        patience = self._check_patience()
         calls = self._loops.find(asyncio.get_running_loop())
         token, future = calls.submit(self.name, args, kwargs, self._sent)
-        patience = self._patience()
         timer = None
         if patience is not None:
             timer = calls.loop.call_later(patience, self._expire, calls, token, future)
@@ -257,6 +258,13 @@ class AttachedMethod:
 
     def _patience(self) -> float | None:
         return self._options.patience(time.monotonic())
+
+    def _check_patience(self) -> float | None:
+        """Return for how many seconds the caller waits; raises CallTimeoutError if its deadline has passed."""
+        patience = self._patience()
+        if self._options.deadline is not None and not patience:
+            raise self._timed_out()
+        return patience
 
     def _timed_out(self) -> CallTimeoutError:
         why = "That is as long as this call waits; the other calls in its batch go on"
