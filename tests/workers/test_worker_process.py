@@ -570,7 +570,7 @@ def test_children_end_with_a_worker_that_crashes(worker):
 PARENT = """
 import os, sys, re, signal, subprocess, threading
 from tiffin.calls import MethodTraits, WorkerSpec
-from tiffin.workers._worker_process import ProcessBackend
+from tiffin.workers import ProcessBackend
 import numpy as np
 
 class Model:

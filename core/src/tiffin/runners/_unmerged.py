@@ -61,6 +61,7 @@ class UnmergedHandle:
         """
         if self.streaming:
             return Items(lambda emit: self.open_stream(args, kwargs, emit), self._patience, self.timed_out)
+        patience = self._patience()
         waiter = ThreadWaiter()
         call = self.open_call(args, kwargs, lambda result, error, more: waiter.answer(result, error))
         answered = False
@@ -68,7 +69,7 @@ class UnmergedHandle:
         try:
             try:
                 call.start()
-                answered = waiter.wait(self._patience())
+                answered = waiter.wait(patience)
             finally:
                 if not answered:
                     call.abandon()
@@ -157,7 +158,11 @@ class UnmergedHandle:
             stream.abandon()
 
     def _patience(self) -> float | None:
-        return self._options.patience(self._lanes.engine.clock())
+        """Return for how many seconds the caller waits; raises CallTimeoutError if its deadline has passed."""
+        patience = self._options.patience(self._lanes.engine.clock())
+        if self._options.deadline is not None and not patience:
+            raise self.timed_out()
+        return patience
 
     def timed_out(self) -> CallTimeoutError:
         why = "That is as long as this call waits; it is cancelled"

@@ -179,7 +179,7 @@ class AttachedMethod:
                 self._patience,
                 self._timed_out,
             )
-        patience = self._check_patience()
+        patience = self._patience()
         waiter = ThreadWaiter()
         token = self._threads.next_token()
         answered = False
@@ -212,7 +212,7 @@ class AttachedMethod:
         """
         if self.streaming:
             return self.async_stream(*args, **kwargs)
-        patience = self._check_patience()
+        patience = self._patience()
         calls = self._loops.find(asyncio.get_running_loop())
         token, future = calls.submit(self.name, args, kwargs, self._sent)
         timer = None
@@ -257,11 +257,8 @@ class AttachedMethod:
             calls.cancel(token)
 
     def _patience(self) -> float | None:
-        return self._options.patience(time.monotonic())
-
-    def _check_patience(self) -> float | None:
         """Return for how many seconds the caller waits; raises CallTimeoutError if its deadline has passed."""
-        patience = self._patience()
+        patience = self._options.patience(time.monotonic())
         if self._options.deadline is not None and not patience:
             raise self._timed_out()
         return patience
