@@ -51,7 +51,7 @@ class CallOptions:
         deadline: when the caller gives up, in seconds of `time.monotonic()`; of a stream, with all of it. A call that cannot
             be answered by then is turned away at once, as under `max_latency_ms`.
         request_id: whose call it is, up to 200 characters; handed to the worker and to hooks.
-        trace_parent: W3C's `traceparent`, as it came, up to 200 characters; handed on likewise, and not looked into.
+        trace_parent: what W3C's header `traceparent` says, up to 200 characters; handed on likewise, and not looked into.
 
     Raises:
         RunnerOptionError: a number or text is no such one.
