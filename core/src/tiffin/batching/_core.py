@@ -55,9 +55,9 @@ class Core:
         self._sequence, self._tie, self._numbers = count(1), count(), count(1)
         self._rejections: list[tuple[Chunk, Sequence[BaseException]]] = []
         self._bisection = Bisection(self)
-        self._swept = False
+        self._swept, self._now = False, 0.0
         self._gates: list[Method] = []
-        self._now = 0.0
+        self.gate_moves = 0
 
     # Workers
 
@@ -148,6 +148,7 @@ class Core:
             late = method.waiting + chunk.rows >= method.max_batch_size and not self._count_after(probe, chunk, now)
             if full or late:
                 method.gate = error
+                self.gate_moves += 1
                 self._gates.append(method)
 
     def _count_after(self, probe: Chunk, chunk: Chunk, now: float) -> int:
@@ -241,6 +242,7 @@ class Core:
         self._now = now
         self._swept = False
         if self._gates:
+            self.gate_moves += 1
             for method in self._gates:
                 method.gate = None
             self._gates.clear()
@@ -466,12 +468,8 @@ class Core:
 
     def next_timer(self) -> float | None:
         """Return when `expire` has something to do, or `None`."""
-        ends = [
-            batch.started + batch.method.timeout
-            for batch in self.busy.values()
-            if batch.method.timeout is not None and not batch.abandoned
-        ]
-        return min(ends, default=None)
+        running = [batch for batch in self.busy.values() if not batch.abandoned]
+        return min([b.started + b.method.timeout for b in running if b.method.timeout is not None], default=None)
 
     def expire(self, now: float) -> list[Batch]:
         """Give up batches that run longer than their method's timeout, and return them.

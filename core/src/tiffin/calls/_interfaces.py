@@ -252,7 +252,11 @@ class Port(Protocol):
 
 @runtime_checkable
 class CallService(Protocol):
-    """What can be called: a runner here, or the connection to one elsewhere."""
+    """What can be called: a runner here, or the connection to one elsewhere.
+
+    A service may also have `gates`, a mapping from the methods whose calls would be turned away now to the error; and
+    `watch(tell)`, which has `tell` called, from any thread, when other methods are in it, and returns what ends that.
+    """
 
     def open_port(self, deliver: Deliver) -> Port:
         """Return a new port, whose outcomes go to `deliver`."""
@@ -260,7 +264,7 @@ class CallService(Protocol):
     def describe(self) -> Mapping[str, Any]:
         """Return what a client needs to make the same methods, as plain values.
 
-        Keys: "name" (the runner's), "methods" (name -> {"kind": as in `MethodTraits`, "batchable": bool, "input_spec" and
-        "output_spec" if they are known}), "default" (the method that `runner.run` calls, or `None`), and "models" (a list
-        of {"tag", "digest"}).
+        Keys: "name" (the runner's), "methods" (name -> {"kind": as in `MethodTraits`, "batchable": bool, "idempotent": bool,
+        "input_spec" and "output_spec" if they are known}), "default" (the method that `runner.run` calls, or `None`), and
+        "models" (a list of {"tag", "digest"}).
         """

@@ -39,6 +39,7 @@ class Crew:
         self._engine = engine
         self._warm_up = warm_up
         self._armed = math.inf
+        self._told_moves = 0
 
     # The core. Only in the engine's own threads
 
@@ -95,8 +96,17 @@ class Crew:
                     self._assign(slot, following)
             self._hand_out(now)
             rejections = core.collect()
+        self._tell(rejections)
+
+    def _tell(self, rejections: Sequence[tuple[Chunk, Sequence[BaseException]]]) -> None:
+        """Hand out what was rejected, and tell those who watch whom the runner turns away. Not under the lock."""
         if rejections:
             reject(rejections)
+        watchers, moves = self._engine.watchers, self._engine.core.gate_moves
+        if watchers and moves != self._told_moves:
+            self._told_moves = moves
+            for told in tuple(watchers.values()):
+                told()
 
     # Batches
 
@@ -195,8 +205,7 @@ class Crew:
                 broken = self._give_up(seat)
             following = self._next(slot, batch, now)
             rejections = core.collect()
-        if rejections:
-            reject(rejections)
+        self._tell(rejections)
         if broken:
             self._replace(seat)
         return following
@@ -241,7 +250,7 @@ class Crew:
             self._armed = math.inf if following is None else following
         if following is not None:
             self._engine.desk.call_at(following, self._expire)
-        reject(rejections)
+        self._tell(rejections)
 
     def _fall_sick(self, cause: BaseException) -> None:
         self._engine.sick = cause
@@ -305,7 +314,7 @@ class Crew:
                     if self._engine.state != STOPPED and not any(other.usable for other in self._engine.seats):
                         self._fall_sick(error)
                     rejections = self._engine.core.collect()
-                reject(rejections)
+                self._tell(rejections)
                 self._engine.stopping.wait(wait)
                 continue
             with self._engine.lock:
@@ -318,7 +327,7 @@ class Crew:
                 self._take_in(now)
                 self._hand_out(now)
                 rejections = self._engine.core.collect()
-            reject(rejections)
+            self._tell(rejections)
             if self._engine.stopping.is_set():
                 worker.kill()
             return

@@ -65,6 +65,7 @@ class Engine:
         arrivals: calls that the core has not seen yet.
         unmerged: the open calls that run past the core, with the thread that each runs in, or 0.
         on_ran: called after each run in a worker; `None` where nobody wants to know.
+        watchers: called, from any thread, when other methods than before turn callers away.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Engine:
         self.stopping = threading.Event()
         self.sick: BaseException | None = None
         self.on_ran: Callable[..., Any] | None = None
+        self.watchers: dict[object, Callable[[], None]] = {}
         _engines.add(self)
 
     # Life

@@ -14,7 +14,7 @@ from typing import Any, Unpack
 
 from tiffin.batching import Method
 from tiffin.calls import Backend, CallFacts, ClientLimits, MethodTraits, Worker, WorkerSpec
-from tiffin.exceptions import RunnerOptionError
+from tiffin.exceptions import RunnerError, RunnerOptionError
 from tiffin.runners._backends import ask_plugins, find_backend
 from tiffin.runners._engine import Engine
 from tiffin.runners._handles import LoopPorts, MethodHandle
@@ -247,11 +247,12 @@ class Runner:
         Args:
             timeout: seconds to drain at most; `None` waits for as long as it takes, 0 does not wait.
         """
+        self.lanes.end_streams()
+        drained = self.engine.drain(timeout)
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener.close()
-        self.lanes.end_streams()
-        self.engine.stop(timeout)
+        self.engine.stop(timeout if drained else 0)
         self.lanes.close()
 
     destroy = stop
@@ -336,13 +337,73 @@ class Runner:
         return listener.address
 
     @staticmethod
-    def attach(address: str) -> AttachedRunner:
+    def attach(address: str, *, timeout: float = 10.0, reattach: float = 10.0) -> AttachedRunner:
         """Return a runner whose calls go to one that listens in another process.
 
         Args:
             address: what `listen` returned, "unix:" and a path.
+            timeout: seconds to wait for the connection.
+            reattach: seconds for which calls wait when the runner has gone without a word, until one listens there again.
+
+        Raises:
+            RunnerNotReadyError: nobody listens there.
         """
-        return attach(address)
+        return attach(address, timeout=timeout, reattach=reattach)
+
+    def hand_over(
+        self, new: Runner, *, check: Callable[[Runner], Any] | None = None, timeout: float | None = 30.0
+    ) -> Runner:
+        """Let another runner answer at the addresses of this one, and stop this one. Attached clients notice nothing.
+
+        The new one is started and warmed up, unless it runs, and checked; only then calls go to it. What this one has taken
+        it answers, streams too. Callers in this process, who hold this runner's own methods, are not moved.
+
+        Args:
+            new: the runner; with all methods of this one.
+            check: called with the new runner, to compare its answers for instance; raises, or returns `False`, if it will not
+                do.
+            timeout: seconds for which this one may go on answering.
+
+        Returns:
+            The new runner.
+
+        Raises:
+            RunnerOptionError: it lacks a method, or has it as another kind.
+            RunnerError: the check returned `False`.
+            Exception: what starting or checking it raised. Then this one goes on, and the new one is stopped if it was not
+                running before.
+        """
+        self.engine.check_open()
+        mine, its = (runner.runnable.runnable_methods for runner in (self, new))
+        lacking = [name for name, about in mine.items() if name not in its or its[name].kind != about.kind]
+        _require(
+            not lacking,
+            f"Runner {new.name!r} is to answer for {self.name!r}, and has not its {', '.join(map(repr, lacking))}",
+            "Clients have made their methods already: give it methods of the same names and kinds, or an address of its own",
+        )
+        fresh = new.engine.state == "not started"
+        try:
+            if fresh:
+                new.start()
+            new.engine.check_open()
+            if check is not None and check(new) is False:
+                raise RunnerError(
+                    f"Runner {new.name!r} does not take over from {self.name!r}: its check returned False",
+                    fix="Mend the model, and hand over again",
+                    runner=new.name,
+                )
+        except BaseException:
+            if fresh:
+                new.stop(0)
+            raise
+        listeners, self._listeners = self._listeners, []
+        new._listeners += listeners
+        for listener in listeners:
+            listener.serve(RunnerService(new, listener.limits))
+        # Streams come to their end by themselves here, so they are not ended as `drain` does.
+        drained = self.engine.drain(timeout)
+        self.stop(30.0 if drained else 0)
+        return new
 
     def __repr__(self) -> str:
         return f"<Runner {self.name!r}: {', '.join(self.methods)}; {self.engine.state}>"

@@ -75,9 +75,21 @@ class RunnerService:
             ],
         }
 
+    def watch(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Have `tell` called when `gates` has changed; return what ends that."""
+        watchers, key = self._runner.engine.watchers, object()
+        watchers[key] = tell
+        return lambda: watchers.pop(key, None)
+
+    @property
+    def gates(self) -> Mapping[str, BaseException]:
+        """The methods whose calls would be turned away now, each with the error."""
+        methods = self._runner.engine.core.methods
+        return {name: gate for name, method in methods.items() if (gate := method.gate) is not None}
+
 
 def _describe(declared: RunnableMethod) -> dict[str, Any]:
-    about: dict[str, Any] = {"kind": declared.kind, "batchable": declared.batchable}
+    about: dict[str, Any] = {"kind": declared.kind, "batchable": declared.batchable, "idempotent": declared.idempotent}
     for name in ("input_spec", "output_spec"):
         spec = getattr(declared, name)
         # Whoever writes a runnable may write there what it likes.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Unpack
 
-from tiffin.batching import Explanation
+from tiffin.batching import Explanation, again
 from tiffin.calls import (
     METRICS,
     PLAIN,
@@ -18,7 +18,6 @@ from tiffin.calls import (
     CallFacts,
     CallOptions,
     CallRequest,
-    CallService,
     Explained,
     Items,
     Outcome,
@@ -42,7 +41,7 @@ class AttachedRunner:
         service: the connection.
     """
 
-    def __init__(self, service: CallService) -> None:
+    def __init__(self, service: AttachedService) -> None:
         self._service = service
         about = service.describe()
         self.name: str = about["name"]
@@ -100,9 +99,7 @@ class AttachedRunner:
 
     def close(self) -> None:
         """Close the connection; open calls are cancelled there and end with `RunnerClosedError` here. Repeatable."""
-        close = getattr(self._service, "close", None)
-        if close is not None:
-            close()
+        self._service.close()
 
     def __enter__(self) -> AttachedRunner:
         return self
@@ -173,6 +170,7 @@ class AttachedMethod:
             RemoteError: what the method raised there.
             RunnerError: the call could not be taken in, sent, or was not answered.
         """
+        self._check_gate()
         if self.streaming:
             return Items(
                 lambda emit: _ThreadStream(self._threads, (self.name, args, kwargs, self._sent), emit),
@@ -210,6 +208,7 @@ class AttachedMethod:
             RemoteError: what the method raised there.
             RunnerError: the call could not be taken in, sent, or was not answered.
         """
+        self._check_gate()
         if self.streaming:
             return self.async_stream(*args, **kwargs)
         patience = self._patience()
@@ -256,6 +255,12 @@ class AttachedMethod:
         finally:
             calls.cancel(token)
 
+    def _check_gate(self) -> None:
+        """Turn the call away here if the runner would do so."""
+        gate = self._threads.service.gates.get(self.name)
+        if gate is not None:
+            raise again(gate)
+
     def _patience(self) -> float | None:
         """Return for how many seconds the caller waits; raises CallTimeoutError if its deadline has passed."""
         patience = self._options.patience(time.monotonic())
@@ -280,7 +285,8 @@ def _answer_of(outcome: Outcome) -> Any:
 class _ThreadCalls:
     """The open calls of plain threads. An exception from a signal handler may end each of them anywhere."""
 
-    def __init__(self, service: CallService) -> None:
+    def __init__(self, service: AttachedService) -> None:
+        self.service = service
         self._port: Port = service.open_port(self._deliver)
         self.next_token = itertools.count().__next__
         self._waiters: dict[Hashable, ThreadWaiter | _ThreadStream] = {}
@@ -336,7 +342,7 @@ class _ThreadStream:
 class _LoopCalls:
     """The open calls of every event loop."""
 
-    def __init__(self, service: CallService) -> None:
+    def __init__(self, service: AttachedService) -> None:
         self._service = service
         self._loops: dict[asyncio.AbstractEventLoop, _OneLoop] = {}
 
@@ -353,7 +359,7 @@ class _LoopCalls:
 class _OneLoop:
     """The open calls of one event loop; those of one tick are sent together, and answers of one batch come together."""
 
-    def __init__(self, service: CallService, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, service: AttachedService, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._port: Port = service.open_port(self._deliver)
         self._tokens = itertools.count()
@@ -409,14 +415,15 @@ class _OneLoop:
                     waiter.set_result(_answer_of(outcome))
 
 
-def attach(address: str, *, timeout: float = 10.0) -> AttachedRunner:
+def attach(address: str, *, timeout: float = 10.0, reattach: float = 10.0) -> AttachedRunner:
     """Return a runner whose calls go to one that listens in another process.
 
     Args:
         address: what `Runner.listen` returned, "unix:" and a path.
         timeout: seconds to wait for the connection.
+        reattach: seconds for which calls wait when the runner has gone without a word, until one listens there again.
 
     Raises:
         RunnerNotReadyError: nobody listens there.
     """
-    return AttachedRunner(AttachedService(address, timeout=timeout))
+    return AttachedRunner(AttachedService(address, timeout=timeout, reattach=reattach))

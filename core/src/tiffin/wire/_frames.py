@@ -36,7 +36,9 @@ MAGIC = b"Tf"
 CALL, RESULT, ERROR, ITEM, END, CANCEL, CREDIT, HELLO, EXPLAIN, SEGMENT, RELEASE, FORGET = range(1, 13)
 CALLS, RESULTS = 13, 14
 """Several at a time, alike but for their numbers and one small array each; see `tiffin.wire._alike`."""
-_KINDS = frozenset(range(1, 15))
+NEWS = 15
+"""What has changed of the runner behind a connection: its description, who is turned away, or that it ends."""
+_KINDS = frozenset(range(1, 16))
 _CONTROL = frozenset({SEGMENT, RELEASE, FORGET})
 
 SMALL = 1 << 16
