@@ -20,7 +20,8 @@ from tiffin.exceptions import (
     TiffinError,
     UnsendableError,
 )
-from tiffin.sharing._connection import Loop, Message
+from tiffin.sharing._connection import Message
+from tiffin.sharing._loop import Loop
 from tiffin.sharing._session import Session, connect
 from tiffin.sharing._socket_paths import socket_path
 from tiffin.wire import (

@@ -21,7 +21,8 @@ from tiffin.calls import (
     ReceivedRequest,
 )
 from tiffin.exceptions import FrameError, RunnerError, RunnerOptionError, UnsendableError
-from tiffin.sharing._connection import Connection, Loop, Message
+from tiffin.sharing._connection import Connection, Message
+from tiffin.sharing._loop import Loop
 from tiffin.wire import (
     CALL,
     CALLS,
@@ -51,7 +52,7 @@ from tiffin.wire import (
 
 logger = logging.getLogger("tiffin.runners")
 
-PROTOCOL = 4
+PROTOCOL = 5
 _GREETING = 10.0
 """Seconds within which a client must say which version of the protocol it speaks."""
 _PATIENCE = 60.0
@@ -115,7 +116,7 @@ class Client:
         }
         self.connection.send([(HELLO, 0, *encode_value(hello))])
         self._port, self._unwatch = self._take_up(listener.service)
-        loop.call_later(_GREETING, self._check_greeting)
+        self._awaited = loop.call_later(_GREETING, self._never_greeted)
         self.connection.start()
 
     def _take_up(self, service: CallService) -> tuple[Port, Callable[[], None]]:
@@ -147,9 +148,8 @@ class Client:
     def _tell(self, news: Mapping[str, Any]) -> None:
         self.connection.send([(NEWS, 0, *encode_value(dict(news), "news"))])
 
-    def _check_greeting(self) -> None:
-        if not self._greeted:
-            self.connection.close(FrameError(f"It did not say which protocol it speaks within {_GREETING:g} s"))
+    def _never_greeted(self) -> None:
+        self.connection.close(FrameError(f"It did not say which protocol it speaks within {_GREETING:g} s"))
 
     def _greet(self, frame: Frame) -> None:
         said = decode_value(frame.header, frame.buffers) if frame.kind == HELLO else None
@@ -162,6 +162,7 @@ class Client:
         if "values" in said:
             self._agreement.hear(said["values"])
         self._greeted = True
+        self._awaited.cancel()
 
     def _received(self, frames: list[Frame]) -> None:
         try:
@@ -276,7 +277,7 @@ class Client:
     def _ended(self, error: BaseException | None) -> None:
         if error is not None:
             logger.warning("the connection to an attached client broke: %s", error)
-        self._greeted = True  # nobody waits for it any more
+        self._awaited.cancel()  # nobody waits for it any more
         self._listener.forget(self)
         self._unwatch()
         for port in {self._port, *self._open.values()}:

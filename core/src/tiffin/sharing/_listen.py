@@ -12,7 +12,7 @@ from functools import partial
 
 from tiffin.calls import CallService, ClientLimits
 from tiffin.sharing._client import Client
-from tiffin.sharing._connection import Loop
+from tiffin.sharing._loop import Loop
 from tiffin.sharing._socket_paths import bind, file_identity, peer_user, socket_path, unlink_own
 from tiffin.wire import Allowance, close_in_forks, default_limit
 

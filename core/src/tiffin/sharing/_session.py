@@ -12,7 +12,8 @@ from typing import Any
 
 from tiffin.exceptions import FrameError, RunnerError, RunnerNotReadyError, SocketPathError, TiffinError
 from tiffin.sharing._client import PROTOCOL, describe_service
-from tiffin.sharing._connection import Connection, Loop
+from tiffin.sharing._connection import Connection
+from tiffin.sharing._loop import Loop
 from tiffin.sharing._socket_paths import peer_user
 from tiffin.wire import HELLO, NEWS, Agreement, Frame, SegmentPool, decode_value, encode_value, rebuild_error
 
