@@ -435,6 +435,7 @@ class Model:
             name="".join(part.capitalize() for part in re.split(r"[^a-z0-9]+", self.name)) + "Runnable",
             supported_resources=tuple(adapter.info.resources),
             supports_cpu_multi_threading=adapter.info.cpu_multi_threading,
+            holds_gil=adapter.info.holds_gil,
         )
 
     def to_runner(self, name: str | None = None, *misplaced: Any, **options: Any) -> Runner:

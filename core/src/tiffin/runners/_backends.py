@@ -10,6 +10,7 @@ from tiffin.calls import Backend
 from tiffin.exceptions import RunnerError
 from tiffin.plugins import registry as plugins
 from tiffin.runners._local import LocalBackend
+from tiffin.runners._resources import available_processors
 from tiffin.values import container_kind, register_kind
 from tiffin.workers import ProcessBackend
 
@@ -50,6 +51,23 @@ def find_backend(backend: str | Backend) -> Backend:
             runner="",
         )
     return make()
+
+
+def choose_backend(backend: str | Backend, runnable: type) -> tuple[Backend, str]:
+    """Return the back end that is asked for, and its name; for "auto" the one that suits the runnable, and why it does.
+
+    Raises:
+        RunnerError: there is none of that name.
+    """
+    if not isinstance(backend, str):
+        return backend, type(backend).__name__
+    if backend != "auto":
+        return find_backend(backend), backend
+    if not getattr(runnable, "HOLDS_GIL", False):
+        return find_backend("local"), "local: nothing says that its methods hold the GIL for long (HOLDS_GIL)"
+    if available_processors() < 2:
+        return find_backend("local"), "local: its methods hold the GIL, but there is one processor only"
+    return find_backend("process"), "process: its methods hold the GIL for long, as it says (HOLDS_GIL)"
 
 
 def ask_plugins() -> Callable[..., Any] | None:

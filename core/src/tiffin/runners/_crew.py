@@ -16,6 +16,7 @@ from tiffin.calls import ThreadWaiter, hand_over
 from tiffin.exceptions import RunnerNotReadyError
 from tiffin.runners._answers import deliver, presentable, reject
 from tiffin.runners._seats import Seat, Slot
+from tiffin.runners._spares import Spares
 from tiffin.runners._states import RUNNING, STOPPED
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ class Crew:
     Args:
         engine: the engine.
         warm_up: called with each new worker before it gets any batch.
+        spares: workers that wait for another one to die.
     """
 
-    def __init__(self, engine: Engine, warm_up: Callable[[Any], None]) -> None:
+    def __init__(self, engine: Engine, warm_up: Callable[[Any], None], spares: Spares) -> None:
         self._engine = engine
         self._warm_up = warm_up
+        self._spares = spares
         self._armed = math.inf
         self._told_moves = 0
 
@@ -300,10 +303,11 @@ class Crew:
 
     def _start_another(self, seat: Seat) -> None:
         while not self._engine.stopping.is_set():
-            worker = self._engine.backend.create_worker(seat.spec)
-            seat.worker = worker
+            spare = self._spares.take(seat.spec)
+            worker = seat.worker = spare or self._engine.backend.create_worker(seat.spec)
             try:
-                self._bring_up(seat, None)
+                if spare is None:
+                    self._bring_up(seat, None)
             except Exception as error:  # noqa: BLE001 - whatever a model's class raises, starting is tried again
                 worker.kill()
                 worker.close(0)

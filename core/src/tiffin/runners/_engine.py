@@ -36,6 +36,7 @@ from tiffin.runners._answers import reject
 from tiffin.runners._crew import Crew
 from tiffin.runners._desk import Desk
 from tiffin.runners._seats import Seat, Slot
+from tiffin.runners._spares import Spares
 from tiffin.runners._states import DRAINING, FORKED, NEW, RUNNING, STOPPED
 from tiffin.surroundings import running_in
 
@@ -58,6 +59,7 @@ class Engine:
         specs: what each worker is made from.
         max_queue_rows: rows that may wait.
         warm_up: called with each new worker before it gets any batch.
+        spares: workers that wait, started and warmed up, for another one to die.
         clock: a monotonic clock, seconds.
 
     Attributes:
@@ -65,6 +67,7 @@ class Engine:
         arrivals: calls that the core has not seen yet.
         unmerged: the open calls that run past the core, with the thread that each runs in, or 0.
         on_ran: called after each run in a worker; `None` where nobody wants to know.
+        place: the back end, and why it is that one if nobody chose it.
         watchers: called, from any thread, when other methods than before turn callers away.
     """
 
@@ -77,6 +80,7 @@ class Engine:
         *,
         max_queue_rows: int,
         warm_up: Callable[[Any], None] = lambda worker: None,
+        spares: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -92,13 +96,15 @@ class Engine:
         self.unmerged: dict[Any, int] = {}
         self.slots: list[Slot] = []
         self._specs = [replace(spec, runner=self.identity) for spec in specs]
-        self.crew = Crew(self, warm_up)
+        self.stopping = threading.Event()
+        self.spares = Spares(name, backend, self._specs, spares, warm_up, self.stopping)
+        self.crew = Crew(self, warm_up, self.spares)
         self._prompt = any(method.max_latency != math.inf for method in self.core.methods.values())
         self._smallest = min((method.max_batch_size for method in self.core.methods.values()), default=1)
         self._drains: list[tuple[ThreadWaiter, int]] = []
-        self.stopping = threading.Event()
         self.sick: BaseException | None = None
         self.on_ran: Callable[..., Any] | None = None
+        self.place = ""
         self.watchers: dict[object, Callable[[], None]] = {}
         _engines.add(self)
 
@@ -127,6 +133,7 @@ class Engine:
             for start in starts:
                 if start.error is not None:
                     raise start.error
+            self.spares.fill()
         except BaseException:
             # Interrupted as well: nobody would end what has been started.
             self.stop(0.0)
@@ -191,6 +198,7 @@ class Engine:
             self.refuse_arrivals()
             for slot in self.slots:
                 slot.inbox.put(None)
+            self.spares.close()
             for seat in self.seats:
                 if drained:
                     seat.worker.close(timeout)
@@ -418,6 +426,7 @@ class Engine:
             "runner": self.name,
             "state": self.state,
             "workers": sum(seat.usable for seat in self.seats),
+            "spares": self.spares.ready,
             "busy": sum((slot.batch or slot.pending) is not None for slot in self.slots),
             "waiting_rows": core.waiting_rows + arrived,
             "methods": {

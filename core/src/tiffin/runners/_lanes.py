@@ -298,6 +298,7 @@ class LaneCall:
                 released="it runs unmerged",
                 compute_seconds=time.monotonic() - started,
                 worker=f"{seat.spec.name}.{slot}",
+                backend=self._lanes.engine.place,
             )
             result = Explained(result, record)
         self.end(None, result)

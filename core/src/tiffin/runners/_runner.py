@@ -15,7 +15,7 @@ from typing import Any, Unpack
 from tiffin.batching import Method
 from tiffin.calls import Backend, CallFacts, ClientLimits, MethodTraits, Worker, WorkerSpec
 from tiffin.exceptions import RunnerError, RunnerOptionError
-from tiffin.runners._backends import ask_plugins, find_backend
+from tiffin.runners._backends import ask_plugins, choose_backend
 from tiffin.runners._engine import Engine
 from tiffin.runners._handles import LoopPorts, MethodHandle
 from tiffin.runners._lanes import Lanes
@@ -39,6 +39,8 @@ class Runner:
         misplaced: None: options are given by name.
         name: for logs, metrics and errors, 1 to 200 printable characters; the class's name in lower case by default.
         backend: "local" (this process), "process" (processes of their own), another registered name, or a `Backend`.
+            "auto" is "process" for what holds the GIL for long, by its class's `HOLDS_GIL`, where there are several
+            processors, else "local"; `explain` says which, and why.
         workers: copies of the runnable, 1 or more.
         threads: threads that call each copy; more than 1 only if the runnable supports multi-threading.
         max_batch_size: rows in one batch at most, 1 or more; `None` for the default. A larger call is split and put
@@ -52,6 +54,8 @@ class Runner:
         runnable_init_params: keyword arguments for the class.
         models: the stored models that the runnable uses; kept for whoever packs or serves the runner.
         warm_up: method name to positional arguments; called in each worker before it takes calls.
+        spares: further workers that have loaded the model and were warmed up, and wait for another one to die; each takes as
+            much memory. For back ends in other processes.
         resources: says how many threads numeric libraries get in each worker process, and which GPU it sees.
         clock: a monotonic clock, seconds; all times of queueing and computing are taken from it.
         embedded: `True` says that the runner is in this process, as `backend="local"` is.
@@ -77,6 +81,7 @@ class Runner:
         runnable_init_params: Mapping[str, Any] | None = None,
         models: Iterable[Any] = (),
         warm_up: Mapping[str, tuple[Any, ...]] | None = None,
+        spares: int = 0,
         resources: ResourceStrategy = share_resources,
         clock: Callable[[], float] = time.monotonic,
         embedded: bool = False,
@@ -100,12 +105,18 @@ class Runner:
         self._check(declared, configs, warm_up or {})
         for option, value in (("workers", workers), ("threads", threads), ("max_concurrency", max_concurrency)):
             _require(isinstance(value, int) and value >= 1, f"{option}={value!r}", "It is a whole number, 1 or more")
+        _require(isinstance(spares, int) and spares >= 0, f"spares={spares!r}", "It is a whole number, 0 or more")
         _require(max_queue_rows >= 1, f"max_queue_rows={max_queue_rows!r}", "It is 1 or more")
         if threads > 1:
             self._check_threads(declared)
         traits = {method: MethodTraits(about.kind, about.thread_affine) for method, about in declared.items()}
         unmerged = any(about.kind != "call" for about in declared.values())
-        found = find_backend(backend)
+        found, place = choose_backend(backend, runnable)
+        _require(
+            not (spares and found.inline),
+            f"spares={spares!r} for workers in this process",
+            "They die with the process: leave it out, or give backend='process'",
+        )
         # A method bound to one thread leaves no other to wait with the next call.
         ahead = 1 if found.takes_ahead and not any(about.thread_affine for about in declared.values()) else 0
         processors = available_processors()
@@ -126,6 +137,8 @@ class Runner:
         merged = {
             method: _make_method(method, about, common | configs.get(method, {})) for method, about in declared.items()
         }
+        for method in merged.values():
+            method.place = place
         self.engine = Engine(
             self.name,
             [method for key, method in merged.items() if declared[key].kind == "call"],
@@ -133,9 +146,10 @@ class Runner:
             specs,
             max_queue_rows=max_queue_rows,
             warm_up=partial(_warm, declared, dict(warm_up or {})),
+            spares=spares,
             clock=clock,
         )
-        self.engine.on_ran = watchers
+        self.engine.on_ran, self.engine.place = watchers, place
         self.lanes = Lanes(self.engine, max_concurrency, max_queue_rows)
         self._listeners: list[Listener] = []
         # Not this object: whoever keeps one of its methods goes on calling.

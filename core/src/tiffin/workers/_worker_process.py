@@ -362,7 +362,8 @@ class ProcessWorker:
         ended = self._ended(_GRACE)
         code = self._finish()
         how = describe_end(code) if ended else "its connection broke, and it was killed"
-        logger.error("worker %s ended %s: %s", self.name, when, how)
+        # One that was given up has been spoken of, or was killed on purpose.
+        logger.log(logging.INFO if reason else logging.ERROR, "worker %s ended %s: %s", self.name, when, how)
         return WorkerDiedError(
             f"The worker {self.name} ended {when}: {how}",
             why=f"Before that, {reason}" if reason else explain_end(code),
