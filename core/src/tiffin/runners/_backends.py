@@ -48,7 +48,7 @@ def find_backend(backend: str | Backend) -> Backend:
         close = close_names(backend, backends, 1)
         raise RunnerError(
             f"There is no runner back end {backend!r}",
-            why=f"Known here: {', '.join(sorted(backends))}",
+            why=f"Known here: {', '.join(sorted([*backends, 'auto']))}",
             fix=f"Did you mean {close[0]!r}?"
             if close
             else "Install the plugin that brings it, or register it with register_backend",
