@@ -16,8 +16,8 @@ from tiffin_serve._service import Service
 def find_service(target: str) -> Service | None:
     """Return the service that a target names; `None` where it is a model's tag.
 
-    A service is named as "app:svc", the module in the current folder and the variable in it, or as "./app.py:svc". A target that
-    is a stored model, too, is refused.
+    A service is named as "app:svc", the module in the current folder and the variable in it, or as "./app.py:svc". A target
+    that is a stored model, too, is refused.
 
     Args:
         target: as the user wrote it. Its module is imported: it is the user's own code.
