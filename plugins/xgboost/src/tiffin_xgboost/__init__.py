@@ -1,4 +1,4 @@
-"""Tiffin's adapter for XGBoost: boosters and estimators, stored by XGBoost itself, as UBJSON. Loading runs no code of a file."""
+"""Tiffin's adapter for XGBoost: boosters and estimators, in XGBoost's own format. Loading runs no code of a file."""
 
 from __future__ import annotations
 
