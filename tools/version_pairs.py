@@ -297,7 +297,7 @@ def page_of(rows: list[Row]) -> str:
         cells = [row.before, row.after, row.answers, row.changed, row.close, row.different, row.ulps or "-"]
         lines.append("| " + " | ".join(map(str, [*cells, len(row.missed), len(row.alarms)])) + " |")
     total = [sum(row.answers for row in rows), sum(row.changed for row in rows)]
-    lines += ["", f"Of {total[0]} answers {total[1]} had changed."]
+    lines += ["", f"Of {total[0]} answers {total[1]} had changed.", ""]
     lines += [
         f"- {row.before} → {row.after}: {what} {', '.join(names)}"
         for row in rows
