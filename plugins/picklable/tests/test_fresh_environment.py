@@ -34,7 +34,7 @@ def saved() -> tiffin.Model:
     return tiffin.save("double:1", Doubling(), signatures={"double": {}}, examples=np.arange(3.0))
 
 
-@pytest.mark.parametrize("requirement", ["--index-url=elsewhere", "-e .", " "])
+@pytest.mark.parametrize("requirement", ["--no-deps", "-e .", " "])
 def test_what_pip_would_take_for_an_option_is_refused(saved: tiffin.Model, requirement: str, temporary: Path) -> None:
     """Before anything is made."""
     with pytest.raises(FreshEnvironmentError, match="is no requirement"):
