@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-frameworks test-fast test-alone test-pythons lint types docs lock build bench clean
+.PHONY: help setup demo test test-frameworks test-fast test-alone test-pythons lint types docs lock build compat bench clean
 
 help:  ## show this list
 	@awk -F ': .*## |:  ## ' '/^[a-z-]+: .*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ lock: setup  ## resolve locks/ anew, keeping pins that still fit (UPGRADE=--upgr
 
 build: setup  ## wheels and sdists of every package, into dist/
 	@for project in core plugins/*/; do $(BIN)/python -m build --no-isolation --outdir dist $$project || exit 1; done
+
+compat: setup  ## every adapter's kit against the oldest and newest release it declares; writes docs/reference/compatibility.md
+	$(BIN)/python tools/compat.py
 
 bench: setup  ## the store's benchmarks, against their limits
 	$(BIN)/python benchmarks/store.py

@@ -11,12 +11,12 @@ import attrs
 from tiffin.tags import Tag
 
 
-@attrs.define(kw_only=True)
+@attrs.define
 class SaveRequest:
     """An object that is to become a new version, with all that is said of it; see `tiffin.save` for each field."""
 
-    name: str | Tag = attrs.field(kw_only=False)
-    model: object = attrs.field(kw_only=False)
+    name: str | Tag
+    model: object
     framework: str | None = None
     signatures: Mapping[str, Any] | None = None
     labels: Mapping[str, str] | None = None

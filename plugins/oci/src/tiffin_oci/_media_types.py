@@ -20,6 +20,8 @@ BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 BUNDLES = "application/vnd.dev.sigstore.bundle"
 """How the media types of all versions of Sigstore bundles begin."""
 
+EXAMPLES = "application/vnd.tiffin.examples.v1"
+
 FILEPATH = "org.cncf.model.filepath"
 FILE_METADATA = "org.cncf.model.file.metadata+json"
 TITLE = "org.opencontainers.image.title"

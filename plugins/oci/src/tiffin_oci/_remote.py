@@ -10,8 +10,8 @@ from tiffin.exceptions import InvalidTagError, ModelExistsError, ModelNotFoundEr
 from tiffin.info import MAX_ATTESTATION, max_attestation_size, read_foreign_record
 from tiffin.remotes import Content, Opener, RemoteVersion, Source
 from tiffin.tags import LATEST, is_part
+from tiffin_oci import _examples, _mounting, _referrers
 from tiffin_oci import _media_types as types
-from tiffin_oci import _mounting, _referrers
 from tiffin_oci._blobs import Download, Upload, exists
 from tiffin_oci._client import Client
 from tiffin_oci._credentials import Credentials, find_credentials
@@ -245,6 +245,16 @@ class OciRemote:
     def add_attestation(self, version: RemoteVersion, data: bytes) -> None:
         """Let a Sigstore bundle refer to a version's manifest."""
         _referrers.add_bundle(self._client, self._key(version), data)
+
+    # -- examples ------------------------------------------------------------------------------------------------------
+
+    def examples(self, version: RemoteVersion) -> bytes | None:
+        """Return the file of examples beside a version's manifest, `None` where there is none."""
+        return _examples.read_examples(self._client, self._key(version))
+
+    def set_examples(self, version: RemoteVersion, data: bytes) -> None:
+        """Let a file of examples refer to a version's manifest."""
+        _examples.put_examples(self._client, self._key(version), data)
 
     def _repository(self, name: str) -> str:
         repository = self._place.repository(name)
