@@ -19,7 +19,7 @@ def plugins() -> None:
 @output_option("table", "json", "yaml")
 @click.option("--compliance", is_flag=True, help="Show what adapters' own reports say of the conformance kit's checks.")
 def list_plugins(output: str, compliance: bool) -> None:
-    """List the plugins: name, distribution, claimed types, state, and the cause if it cannot be used."""
+    """List the plugins, and what is wrong with them. Tells name, distribution, claimed types, state, and its cause."""
     import attrs
 
     if compliance:
