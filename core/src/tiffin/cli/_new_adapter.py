@@ -22,4 +22,4 @@ def new(name: str, type_name: str, distribution: str | None, folder: str) -> Non
     from tiffin.testing.scaffold import new_adapter
 
     made = new_adapter(name, Path(folder), type_name=type_name, distribution=distribution)
-    click.echo(f"Made {made}. Next: pip install -e '{made}[test]', then: tiffin plugins check {name}")
+    click.echo(f"Made {made}. Install it, with its extra 'test', then: tiffin plugins check {name}")
