@@ -33,7 +33,8 @@ ERRORS = [name for name, kind in vars(exceptions).items() if inspect.isclass(kin
 # What only core itself uses, or what the page of another module has.
 LEFT_OUT = {
     "pickling": {"load_item", "map_buffers", "restore_memoryview"},
-    "plugins": {"Adapter", "CodeReader", "ask_vouchers", "carried", "check_attestation", "find_reader", "has_vouchers"}
+    "plugins": {"Adapter", "CodeReader", "ask_vouchers", "carried", "check_attestation", "check_plugin_name"}
+    | {"find_reader", "has_vouchers"}
     | {"foreign_tools"}
     | {"hookimpl", "install_hint", "known_kinds", "proves", "register", "restore", "unregister", "waiting_packages"},
     "remotes": {"Pushed"},

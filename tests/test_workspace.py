@@ -77,10 +77,11 @@ def test_core_names_no_framework_and_no_other_tool() -> None:
 
 
 def test_hints_to_install_come_from_one_place() -> None:
-    """What pip is to install is looked up in the file of packages: no other module of core puts such a line together."""
+    """What pip is to install is looked up in the file of packages; but for a new package, whose name its author gives."""
     sources = [path for path in tracked_files() if path.startswith("core/src/") and path.endswith(".py")]
     found = lines_that_match(re.compile(r"pip install"), sources)
-    assert {line.partition(":")[0] for line in found} == {"core/src/tiffin/hints.py"}
+    modules = {"core/src/tiffin/hints.py", "core/src/tiffin/testing/scaffold.py"}
+    assert {line.partition(":")[0] for line in found} == modules
 
 
 def test_the_file_of_packages_is_what_the_packages_say() -> None:

@@ -23,21 +23,19 @@ if TYPE_CHECKING:
 def check(name: str, subjects: str | None, level: str | None, as_json: bool) -> None:
     """Check that an adapter keeps what adapters promise.
 
-    The adapter's package says with which models: the function `subjects` of its module `conformance`. Runs its code.
+    The adapter's package says with which models: the function `subjects` of its module `conformance`. Runs its code. What
+    --json prints can be shipped as conformance.json in the package, for `tiffin plugins list --compliance`.
     """
-    import attrs
-
     from tiffin.plugins import registry
     from tiffin.testing import LEVEL, check_adapter
-    from tiffin.version import __version__
+    from tiffin.testing.compliance import report
 
     adapter = registry().adapter(name)
     target = subjects or f"{getattr(adapter.plugin, '__name__', type(adapter.plugin).__module__)}.conformance:subjects"
     verdicts = check_adapter(_subjects(target, name), level=level or LEVEL)
     failed = [verdict for verdict in verdicts if verdict.state == "failed"]
     if as_json:
-        facts = {"adapter": name, "tiffin_version": __version__, "level": level or LEVEL, "passed": not failed}
-        show_data({**facts, "verdicts": [attrs.asdict(verdict) for verdict in verdicts]}, "json")
+        show_data(report(name, verdicts, level or LEVEL), "json")
     else:
         show_table(
             ["CHECK", "SUBJECT", "STATE", "WHY"],

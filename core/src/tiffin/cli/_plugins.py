@@ -8,16 +8,23 @@ from tiffin.cli._commands import Commands
 from tiffin.cli._output import output_option, say, show_data, show_table
 
 
-@click.command(cls=Commands, commands_at={"check": "tiffin.cli._conformance:check"})
+@click.command(
+    cls=Commands, commands_at={"check": "tiffin.cli._conformance:check", "new": "tiffin.cli._new_adapter:new"}
+)
 def plugins() -> None:
     """Look at the installed adapters and other plugins."""
 
 
 @plugins.command("list")
 @output_option("table", "json", "yaml")
-def list_plugins(output: str) -> None:
+@click.option("--compliance", is_flag=True, help="Show what adapters' own reports say of the conformance kit's checks.")
+def list_plugins(output: str, compliance: bool) -> None:
     """List the plugins, and what is wrong with them. Tells name, distribution, claimed types, state, and its cause."""
     import attrs
+
+    if compliance:
+        _list_compliance(output)
+        return
 
     from tiffin.hints import install_hint
     from tiffin.plugins import registry
@@ -44,3 +51,32 @@ def list_plugins(output: str) -> None:
     for plugin in found:
         if plugin.cause:
             say(f"{plugin.name} ({plugin.distribution}): {plugin.cause}", label=plugin.state, colour="red")
+
+
+def _list_compliance(output: str) -> None:
+    import attrs
+
+    from tiffin.testing.compliance import compliance
+
+    found = compliance()
+    if output != "table":
+        show_data([attrs.asdict(one) for one in found], output)
+        return
+    rows = [
+        [
+            one.name,
+            one.version,
+            one.level or "-",
+            f"{one.passed} passed, {one.off} off, {one.failed} failed",
+            one.checked,
+        ]
+        if one.level
+        else [one.name, one.version, "-", one.problem, "-"]
+        for one in found
+    ]
+    show_table(["NAME", "VERSION", "LEVEL", "REPORT", "CHECKED"], rows)
+    for one in found:
+        if one.level and one.problem:
+            say(f"The report of {one.name} does not count: {one.problem}", label="other", colour="yellow")
+        for check, reason in one.reasons.items():
+            say(f"{one.name}: {check}: {reason}", label="off", colour="yellow")

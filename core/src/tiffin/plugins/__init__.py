@@ -11,7 +11,7 @@ from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
 from tiffin.plugins._foreign_tool import ForeignTool
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._protocols import StoredModel
-from tiffin.plugins._registry import PluginDescription, Registry, register, registry, unregister
+from tiffin.plugins._registry import PluginDescription, Registry, check_plugin_name, register, registry, unregister
 from tiffin.plugins._saved import NotMine, Saved
 from tiffin.plugins._values import carried, known_kinds, restore, waiting_packages
 from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers, proves
@@ -33,6 +33,7 @@ __all__ = [
     "ask_vouchers",
     "carried",
     "check_attestation",
+    "check_plugin_name",
     "find_reader",
     "foreign_tools",
     "has_vouchers",

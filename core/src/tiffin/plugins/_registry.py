@@ -310,12 +310,8 @@ class Registry:
             PluginConflictError: the name is taken.
             HookError: a hook is misspelled, has wrong arguments, or is missing.
         """
-        if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
-            raise PluginError(
-                f"{name!r} cannot be a plugin's name", fix="Use letters, digits and '_'", plugin=str(name)
-            )
+        check_plugin_name(name)
         with self._lock:
-            _refuse_reserved(name)
             self._refuse_taken(name)
             hooks = implemented_hooks(plugin, name)
             if not hooks:
@@ -425,6 +421,18 @@ _GROUPS = (_discovery.ADAPTERS, _discovery.PLUGINS)
 def _tell(name: str) -> None:
     for listener in listeners:
         listener(name)
+
+
+def check_plugin_name(name: str) -> None:
+    """Refuse what cannot be a plugin's name, whoever has it.
+
+    Raises:
+        PluginError: it is no identifier, or begins with "_".
+        PluginConflictError: it is a part of Tiffin.
+    """
+    if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+        raise PluginError(f"{name!r} cannot be a plugin's name", fix="Use letters, digits and '_'", plugin=str(name))
+    _refuse_reserved(name)
 
 
 def _refuse_reserved(name: str) -> None:

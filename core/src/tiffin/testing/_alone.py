@@ -28,7 +28,7 @@ from tiffin.testing._subject import Subject
 _TIME_LIMIT = 300
 """Seconds that the program may take."""
 _BOOT = "import json,sys;sys.path[:]=json.loads(sys.argv[1]);from tiffin.testing._alone import main;main()"
-_NEVER_HIDDEN = {"numpy", "attr", "attrs", "pluggy", "yaml", "tiffin", "builtins", *sys.stdlib_module_names}
+_NEVER_HIDDEN = {"numpy", "attr", "attrs", "pluggy", "yaml", "tiffin"}
 
 
 def ask(subject: Subject, adapter: Adapter, saved: Model, folder: Path) -> Mapping[str, Any]:
@@ -84,10 +84,11 @@ def ask(subject: Subject, adapter: Adapter, saved: Model, folder: Path) -> Mappi
 
 
 def packages(adapter: Adapter) -> set[str]:
-    """Return the packages of the classes that the adapter claims, without its own."""
+    """Return the packages of the classes that the adapter claims, without its own, and those that come with Python."""
     plugin = adapter.plugin
     own = (plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__).partition(".")[0]
-    return {dotted.partition(".")[0] for dotted in (*adapter.info.types, *adapter.info.types_by_name)} - {own}
+    claimed = {dotted.partition(".")[0] for dotted in (*adapter.info.types, *adapter.info.types_by_name)}
+    return claimed - {own} - sys.stdlib_module_names
 
 
 def hidden(adapter: Adapter) -> list[str]:

@@ -46,6 +46,7 @@ class Bench:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.lost: tuple[str, ...] = ()
+        """What the last save said that the files do not keep."""
         self._stack = contextlib.ExitStack()
         made = tempfile.TemporaryDirectory(prefix="tiffin-check-", ignore_cleanup_errors=True)
         self.folder = Path(self._stack.enter_context(made))
@@ -77,13 +78,7 @@ class Bench:
     @cached_property
     def saved(self) -> Model:
         """The model, saved once; not to be changed."""
-        store = ModelStore(self.folder / "store")
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            made = self.save(self.subject.make(), store)
-        found = [warning.message for warning in caught if isinstance(warning.message, NotKeptWarning)]
-        self.lost = tuple(phrase for warning in found for phrase in warning.lost)
-        return made
+        return self.save(self.subject.make(), ModelStore(self.folder / "store"))
 
     @cached_property
     def served(self) -> Model:
@@ -122,10 +117,14 @@ class Bench:
         return self.answers(self.saved.load())
 
     def save(self, model: Any, store: ModelStore, **changes: Any) -> Model:
-        """Save a model as the subject says."""
-        return save(
-            "subject", model, framework=self.subject.framework, store=store, **{**self.subject.options, **changes}
-        )
+        """Save a model as the subject says; what is lost is noted, and not warned of."""
+        arguments = {**self.subject.options, **changes}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            made = save("subject", model, framework=self.subject.framework, store=store, **arguments)
+        found = [warning.message for warning in caught if isinstance(warning.message, NotKeptWarning)]
+        self.lost = tuple(phrase for warning in found for phrase in warning.lost)
+        return made
 
     def prepared(self, model: Any) -> Any:
         """Return the object whose methods run."""

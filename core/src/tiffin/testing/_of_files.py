@@ -42,7 +42,7 @@ def losses_are_reported(trial: Trial) -> None:
     read = trial.subject.parameters
     if read is None:
         raise NotApplicable("the subject does not say what its parameters are")
-    before, after = read(trial.subject.make()), read(trial.saved.load())
+    before, after = read(trial.subject.make()), read(trial.save(trial.subject.make()).load())
     expect(
         trial.subject.same(before, after) or bool(trial.bench.lost),
         f"The loaded model has other parameters, and nobody was told: {after!r:.200} in place of {before!r:.200}",
