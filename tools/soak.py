@@ -24,6 +24,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ LONG = 60.0
 """Seconds after which a call hangs."""
 _QUIET = 3.0
 """Seconds for which nothing is done before the host is looked at."""
+_NAMES = "tiffin-soak-"
+"""What the names of shared memory begin with."""
 _SLACK = 64 << 20
 """Bytes that a host may have grown by: allocators keep some."""
 
@@ -62,8 +65,13 @@ class Model(Runnable):
 
     @Runnable.method
     def slow(self, seconds: float) -> float:
-        """Take so many seconds."""
-        time.sleep(seconds)
+        """Take so many seconds, with shared memory that somebody else must tidy up if this process is killed."""
+        memory = SharedMemory(f"{_NAMES}{os.getpid()}-{time.monotonic_ns()}", create=True, size=4096)
+        try:
+            time.sleep(seconds)
+        finally:
+            memory.close()
+            memory.unlink()
         return seconds
 
     @Runnable.method(idempotent=False)
@@ -274,10 +282,12 @@ def host(address: str) -> None:
             runner = runner.hand_over(make(), check=lambda new: bool((new.double.run(np.ones((1, 4))) == 2).all()))
         elif command == "kill":
             # Any but a number that has passed to another process: those that are children of this one.
-            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            told = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
+            children = [child for of_thread in told for child in of_thread]
             workers = [child for child in children if b"tiffin-worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
             if workers:
                 os.kill(int(random.choice(workers)), signal.SIGKILL)
+                said = "killed"
         elif command == "chdir":
             os.chdir(tempfile.mkdtemp(dir=Path(address).parent))
         elif command == "stop":
@@ -332,10 +342,10 @@ class Soak:
         """Have the host do something, and return what it says."""
         assert self.host.stdin is not None
         assert self.host.stdout is not None
-        self.happened[command] += 1
         self.host.stdin.write(command + "\n")
         self.host.stdin.flush()
         answer = json.loads(self.host.stdout.readline())
+        self.happened[command] += command != "kill" or answer["said"] == "killed"
         self.happened["repeated"] += answer["repeated"]
         return answer["said"]
 
@@ -357,7 +367,7 @@ class Soak:
 
     def run(self, seconds: float) -> dict[str, Any]:
         """Run for so many seconds, in rounds after each of which the host is looked at; return the figures."""
-        shared = set(os.listdir("/dev/shm"))  # noqa: PTH208 - names are enough
+        before = set(Path("/dev/shm").glob(f"{_NAMES}*"))
         counts: Counter[str] = Counter()
         wrong: list[str] = []
         end = time.monotonic() + seconds
@@ -397,8 +407,7 @@ class Soak:
             self.look()
         self.tell("end")
         self.host.communicate(timeout=LONG)
-        left = sorted(set(os.listdir("/dev/shm")) - shared)  # noqa: PTH208
-        wrong += [f"/dev/shm has {name}" for name in left]
+        wrong += [f"{path} is left" for path in sorted(set(Path("/dev/shm").glob(f"{_NAMES}*")) - before)]
         wrong += self._grown()
         return {"rounds": rounds, "calls": counts, "happened": self.happened, "host": self.looked, "wrong": wrong}
 

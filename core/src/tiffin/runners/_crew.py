@@ -311,6 +311,8 @@ class Crew:
             except Exception as error:  # noqa: BLE001 - whatever a model's class raises, starting is tried again
                 worker.kill()
                 worker.close(0)
+                if self._engine.stopping.is_set():
+                    return
                 seat.failures += 1
                 wait = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (seat.failures - 1))
                 logger.error("Worker %s does not start, next attempt in %.1f s: %s", seat.spec.name, wait, error)

@@ -208,10 +208,11 @@ class AttachedMethod:
             RemoteError: what the method raised there.
             RunnerError: the call could not be taken in, sent, or was not answered.
         """
-        self._check_gate()
+        if self._threads.service.gates:
+            self._check_gate()
         if self.streaming:
             return self.async_stream(*args, **kwargs)
-        patience = self._patience()
+        patience = None if self._options is PLAIN else self._patience()
         calls = self._loops.find(asyncio.get_running_loop())
         token, future = calls.submit(self.name, args, kwargs, self._sent)
         timer = None

@@ -184,6 +184,7 @@ class _Methods:
         if self._loop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+            self._loop.close()
 
 
 class _GoneError(Exception):
