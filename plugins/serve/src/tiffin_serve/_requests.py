@@ -85,7 +85,7 @@ class Request:
             stated: whether its length was stated, so that it is known to be within the limit.
         """
         if stated:
-            return await self.whole()
+            return b"".join([part async for part in self.parts()])
         parts, size = [], 0
         async for part in self.parts():
             size += len(part)
@@ -93,10 +93,6 @@ class Request:
                 raise too_large("The body is larger than it may be", self.limits)
             parts.append(part)
         return b"".join(parts)
-
-    async def whole(self) -> bytes:
-        """Return the body at once."""
-        return b"".join([part async for part in self.parts()])
 
     def parts(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""

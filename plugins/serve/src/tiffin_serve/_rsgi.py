@@ -21,8 +21,10 @@ class RsgiRequest(Request):
         super().__init__(scope.method, scope.path, scope.query_string, scope.headers, limits)
         self._protocol = protocol
 
-    async def whole(self) -> bytes:
-        """Return the body at once."""
+    async def receive(self, stated: bool) -> bytes:
+        """Return the body as it came: at once, where granian holds it to a stated length."""
+        if not stated:
+            return await super().receive(False)
         try:
             body: bytes = await self._protocol()
         except ProtocolClosed as error:

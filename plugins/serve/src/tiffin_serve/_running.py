@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,6 +54,7 @@ class Method:
 
     Attributes:
         call: awaits the method's answer.
+        run: awaits its answer to what its taker made.
         taker: makes its arguments of what a request brings.
         output_spec: what it returns; `None` where that is not known.
         by_name: whether its arguments are given by their names.
@@ -66,13 +67,12 @@ class Method:
         spec = None if about.input_spec is None else plain_spec(about.input_spec)
         self.by_name = spec is not None and spec["type"] == "arguments"
         self.taker: Taker = make_taker(spec)
+        # Not a coroutine around a coroutine: each call would pay for it.
+        self.run: Callable[[Any], Awaitable[Any]] = self._run_by_name if self.by_name else self.call
         self.output_spec = None if about.output_spec is None else plain_spec(about.output_spec)
 
-    async def run(self, argument: Any) -> Any:
-        """Call it with what its taker made."""
-        if self.by_name:
-            return await self.call(**argument)
-        return await self.call(argument)
+    async def _run_by_name(self, argument: Any) -> Any:
+        return await self.call(**argument)
 
     def example(self) -> Any:
         """Return an argument that its spec allows, one row of zeros; `None` where the spec does not say enough."""
