@@ -39,6 +39,22 @@ def test_options_of_a_dict_are_a_dict() -> None:
     assert declared == {"level": 3}
 
 
+@pytest.mark.parametrize(
+    ("default", "given", "fits"),
+    [
+        (3, 5, True), (3, 2.5, True), (3, True, False), (3, "os.system", False), ("a", "b", True), ("a", 7, False),
+        (True, False, True), (True, 1, False), ((), [1], True), ([], "ab", False), (None, "anything", True),
+    ],
+)  # fmt: skip
+def test_defaults_of_a_dict_say_what_their_options_take(default: Any, given: Any, fits: bool) -> None:
+    """A plain dict is as good as a class: a number for a name is refused, a whole number is as good as any other."""
+    if fits:
+        assert options_from({"x": default}, {"x": given})["x"] == (tuple(given) if default == () else given)
+        return
+    with pytest.raises(SignatureError, match="Options were refused: x: expected"):
+        options_from({"x": default}, {"x": given})
+
+
 def test_without_options_there_are_partial_kwargs_alone() -> None:
     """Every adapter has those."""
     assert options_from(None, {}) == {}

@@ -10,7 +10,7 @@ import pytest
 import tiffin
 from inside.info import have_installed
 from tiffin import hookimpl
-from tiffin.exceptions import HookError, ModelTypeError, NotKeptWarning, StoreError
+from tiffin.exceptions import BrokenPluginError, HookError, ModelTypeError, NotKeptWarning, StoreError
 from tiffin.info import ModelContext
 from tiffin.plugins import NotMine, Registry, Saved
 
@@ -140,3 +140,20 @@ def test_a_twin_of_a_distribution_counts(monkeypatch: pytest.MonkeyPatch) -> Non
     assert context.changed() == {"xgboost-cpu": ("3.2", None), "other": ("1", "2")}
     have_installed({"xgboost": "3.3", "other": "1"}, monkeypatch)
     assert context.changed(wanted) == {"xgboost-cpu": ("3.2", "3.3")}
+
+
+class Needs(Adapter):
+    @hookimpl
+    def load(self) -> Any:
+        import no_such_framework  # type: ignore[import-not-found]
+
+        return no_such_framework
+
+
+def test_a_framework_that_is_missing_is_named_with_the_adapter() -> None:
+    """Whoever loads a model elsewhere reads what to install, and the cause is chained."""
+    tiffin.register(Needs(types=named(Base)), "base")
+    saved = tiffin.save("m", Base())
+    with pytest.raises(BrokenPluginError, match="adapter 'base' needs the module 'no_such_framework'") as caught:
+        saved.load()
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
