@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
 import sys
 import warnings
@@ -12,12 +11,11 @@ from typing import Any
 
 from tiffin import pickling
 from tiffin.exceptions import HookError, PicklingError, PluginError, PluginWarning
+from tiffin.plugins._adapter_info import AdapterInfo
 from tiffin.plugins._manager import HookManager, implemented_hooks
 from tiffin.plugins._registry import listeners, registry
 from tiffin.values import ValueKind, register_kind
 from tiffin.values import registry as kinds
-
-logger = logging.getLogger("tiffin.plugins")
 
 
 class _Asking:
@@ -62,13 +60,19 @@ class _Asking:
                         manager.add(plugin, name)
                         asked.append((name, [], manager.hook.values))
             for name, adapter in registry().usable()[0].items():
-                packages = sorted({dotted.partition(".")[0] for dotted in adapter.info.types})
+                packages = _packages(adapter.info)
                 there = any(package in sys.modules for package in packages)
                 if name not in self._asked and there is imported and "values" in adapter.hooks:
                     if imported:
                         self._asked.add(name)
                     asked.append((name, packages, adapter.values))
         return asked
+
+
+def _packages(info: AdapterInfo) -> list[str]:
+    """Return the packages of the classes that an adapter stores; plain data that it takes by name brings it nothing."""
+    named = {dotted.partition(".")[0] for dotted in info.types_by_name} - sys.stdlib_module_names
+    return sorted({dotted.partition(".")[0] for dotted in info.types} | named)
 
 
 _asking = _Asking()
@@ -131,13 +135,19 @@ def carried() -> dict[str, Any]:
             try:
                 data[name] = pickling.dumps(thing)
             except PicklingError as error:
-                logger.info("%r is not taken along to worker processes: %s", name, error)
+                _logger().info("%r is not taken along to worker processes: %s", name, error)
         return data
 
     return {
         "plugins": pickled(registry().at_run_time()),
         "kinds": pickled({kind.name: kind for kind in kinds.at_run_time}),
     }
+
+
+def _logger() -> Any:
+    import logging  # here, because it costs a first load 2 ms
+
+    return logging.getLogger("tiffin.plugins")
 
 
 def restore(taken: Mapping[str, Mapping[str, bytes]]) -> None:
@@ -147,7 +157,9 @@ def restore(taken: Mapping[str, Mapping[str, bytes]]) -> None:
             try:
                 registry().register(pickle.loads(data), name)  # noqa: S301 - see above
             except (PluginError, ImportError, AttributeError) as error:
-                logger.warning("The plugin %r of the program that started this worker is missing here: %s", name, error)
+                _logger().warning(
+                    "The plugin %r of the program that started this worker is missing here: %s", name, error
+                )
     for data in taken["kinds"].values():
         register_kind(pickle.loads(data))  # noqa: S301 - as above
 
