@@ -72,7 +72,7 @@ def serve_command(
     grace: float,
     drain: float,
 ) -> None:
-    """Serve stored models over HTTP, in plain JSON and by the Open Inference Protocol.
+    """Serve stored models over HTTP. Speaks plain JSON and the Open Inference Protocol.
 
     Each TAG is a model, such as iris:prod. What a tag means is looked up once, at the start. SIGTERM and Ctrl-C end the
     server: every request whose head was read gets its answer.
