@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tiffin.calls import (
         Backend,
+        CallAbout,
         CallOptions,
         CallRequest,
         CallService,
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
         MethodTraits,
         Outcome,
         Port,
+        RanBatch,
         Worker,
         WorkerSpec,
+        running_calls,
     )
     from tiffin.runners._backends import register_backend
     from tiffin.runners._handles import MethodHandle
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from tiffin.runners._resources import (
         ResourceStrategy,
         available_processors,
+        circumstances,
         device_for,
         share_processors,
         share_resources,
@@ -42,6 +46,7 @@ __all__ = [
     "AttachedMethod",
     "AttachedRunner",
     "Backend",
+    "CallAbout",
     "CallOptions",
     "CallRequest",
     "CallService",
@@ -54,6 +59,7 @@ __all__ = [
     "Outcome",
     "Port",
     "ProcessBackend",
+    "RanBatch",
     "ResourceStrategy",
     "Runnable",
     "RunnableMethod",
@@ -62,10 +68,12 @@ __all__ = [
     "Worker",
     "WorkerSpec",
     "available_processors",
+    "circumstances",
     "device_for",
     "make_runnable",
     "metrics_text",
     "register_backend",
+    "running_calls",
     "share_processors",
     "share_resources",
 ]
@@ -74,6 +82,7 @@ _MODULES = {
     "AttachedMethod": "tiffin.sharing",
     "AttachedRunner": "tiffin.sharing",
     "Backend": "tiffin.calls",
+    "CallAbout": "tiffin.calls",
     "CallOptions": "tiffin.calls",
     "CallRequest": "tiffin.calls",
     "CallService": "tiffin.calls",
@@ -86,6 +95,7 @@ _MODULES = {
     "Outcome": "tiffin.calls",
     "Port": "tiffin.calls",
     "ProcessBackend": "tiffin.workers",
+    "RanBatch": "tiffin.calls",
     "ResourceStrategy": "tiffin.runners._resources",
     "Runnable": "tiffin.runners._runnable",
     "RunnableMethod": "tiffin.runners._runnable",
@@ -93,11 +103,13 @@ _MODULES = {
     "UnmergedHandle": "tiffin.runners._unmerged",
     "Worker": "tiffin.calls",
     "WorkerSpec": "tiffin.calls",
+    "circumstances": "tiffin.runners._resources",
     "available_processors": "tiffin.runners._resources",
     "device_for": "tiffin.runners._resources",
     "make_runnable": "tiffin.runners._stored",
     "metrics_text": "tiffin.runners._metrics_text",
     "register_backend": "tiffin.runners._backends",
+    "running_calls": "tiffin.calls",
     "share_processors": "tiffin.runners._resources",
     "share_resources": "tiffin.runners._resources",
 }
