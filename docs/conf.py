@@ -39,9 +39,11 @@ html_theme = "furo"
 html_title = f"Tiffin {release}"
 html_copy_source = False
 html_static_path = ["_static"]
-html_css_files = ["wide.css"]
+html_css_files = ["tiffin.css"]
+html_logo = html_favicon = "_static/tiffin.svg"
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
+copybutton_line_continuation_character = "\\"
 
 
 def setup(app: Sphinx) -> None:

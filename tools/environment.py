@@ -54,6 +54,7 @@ def uv() -> Path | None:
     program, stamp, lock = UV / "bin" / "uv", UV / "stamp", lock_of("uv")
     wanted = lock.read_text(encoding="utf-8")
     if not (program.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted):
+        say("fetching uv, which installs the rest")
         venv.create(UV, clear=True, with_pip=True)
         command = [*pip_of(UV / "bin" / "python"), "install", "-qq", "--only-binary=:all:"]
         command += ["--require-hashes", f"--requirement={lock}"]
@@ -91,7 +92,9 @@ def install(python: Path, *arguments: str | Path) -> None:
     """
     program = uv()
     if program is not None:
-        command = [program, "pip", "install", "--quiet", f"--python={python}", *arguments]
+        # On a terminal uv draws what it does; elsewhere that would be a line for each package.
+        quiet = [] if sys.stderr.isatty() else ["--quiet"]
+        command = [program, "pip", "install", *quiet, f"--python={python}", *arguments]
         if subprocess.run(command, env=uv_settings(), check=False).returncode == 0:
             return
         say("uv could not install it and says why above; pip is tried next")
@@ -148,9 +151,11 @@ def make(folder: Path, names: Sequence[str] = ()) -> Path:
     stamp.unlink(missing_ok=True)
     requirements = folder / "requirements.txt"
     requirements.write_text(locked(wanted), encoding="utf-8")
+    say(f"installing {requirements.read_text(encoding='utf-8').count('==')} packages of locks/")
     install(python, "--require-hashes", "-r", requirements)
     # Without isolation the build back end comes from the lock; without dependencies nothing unlocked is let in.
     editable = [f"--editable={own[name].folder}" for name in wanted if name in own]
+    say(f"installing {len(editable)} packages of this workspace")
     install(python, "--no-deps", "--no-build-isolation", *editable)
     needed = {normalized(line) for line in third_party(own[name] for name in wanted if name in own)}
     by_pip = [requirement for requirement in unlocked() if normalized(requirement) in needed]

@@ -111,6 +111,21 @@ def rebuild() -> float:
     return _timed(tiffin.models.list)
 
 
+def note(name: str, entries: int) -> None:
+    """Save two versions, and move an alias between them, as a journal of so many entries tells it."""
+    from itertools import cycle, islice
+
+    for version in (1, 2, 1, 2):
+        if tiffin.models.default_store().versions(name)[1:] == []:
+            with tiffin.models.create(f"{name}:{version}"):
+                pass
+        tiffin.models.set_alias(f"{name}:{version}", "prod")
+    journal = tiffin.models.default_store().path / "journal" / name
+    *first, back, forth = journal.read_text(encoding="utf-8").splitlines()
+    moves = islice(cycle([back, forth]), 2 * ((entries - len(first)) // 2))
+    journal.write_text("\n".join([*first, *moves]) + "\n", encoding="utf-8")
+
+
 def _change() -> None:
     # What is saved again unchanged needs less: its content is in the store already.
     _estimator.coef_[0, 0] += 1e-9
@@ -137,4 +152,5 @@ if __name__ == "__main__":
         fill=fill,
         list_all=list_all,
         rebuild=rebuild,
+        note=note,
     )

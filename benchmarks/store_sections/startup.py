@@ -52,11 +52,18 @@ def _command_line(options: Options) -> list[Figure]:
             with Worker(options.tiffin, "store_sections.in_tiffin", home) as worker:
                 worker.ask("fill", names=size[0], versions=size[1])
         cases[name] = lambda home=home: time_command([tool, "models", "list"], home)  # type: ignore[misc]
+    home = {"TIFFIN_HOME": str(options.folder / "cli-history")}
+    with Worker(options.tiffin, "store_sections.in_tiffin", home) as worker:
+        worker.ask("note", name="iris", entries=10_000)
+    cases["history"] = lambda home=home: time_command([tool, "models", "history", "iris"], home)  # type: ignore[misc]
     peers: dict[str, list[float]] = {}
     if options.bentoml:
         peers = _bentoml(options)
     times = interleave(options.rounds(15), cases, progress="tiffin models list")
-    figures = [Figure("bare Python", times["python"])]
+    figures = [
+        Figure("bare Python", times["python"]),
+        Figure("tiffin models history, 10,000 entries", times["history"], limit=150),
+    ]
     for number, name in enumerate(stores):
         peer = peers.get("empty" if number == 0 else "full")
         figures.append(

@@ -12,6 +12,8 @@ from tiffin.cli._output import output_option, read_size, read_time, say, show_da
 
 _LONG = 60
 """Characters of a value that a table shows."""
+_LONG_TAG = 28
+"""Characters from which on a tag heads no column."""
 
 
 @click.command("diff")
@@ -37,7 +39,11 @@ def diff(first: str, second: str, output: str) -> None:
             for one in found
         ]
         changes = any(row[3] for row in rows)
-        headers = ["FIELD", str(left.tag), str(right.tag), *(["CHANGE"] if changes else [])]
+        tags = [one.version if left.name == right.name else str(one.tag) for one in (left, right)]
+        if max(map(len, tags)) > _LONG_TAG:
+            say(f"A is {left.tag}, B is {right.tag}", set_in=False)
+            tags = ["A", "B"]
+        headers = ["FIELD", *tags, *(["CHANGE"] if changes else [])]
         show_table(headers, [row[: len(headers)] for row in rows], right=[3] if changes else [])
 
 
@@ -55,6 +61,8 @@ def _text(difference: Any, value: Any) -> str:
         return read_size(value)
     if hasattr(value, "hour"):
         return read_time(value)
+    if difference.section == "record" and difference.field == "content":
+        return f"{value[:19]}…"
     text = f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
     return text if len(text) <= _LONG else f"{text[:_LONG]}…"
 

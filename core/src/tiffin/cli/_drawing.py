@@ -65,7 +65,8 @@ def lay_out(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequen
     for kept in range(len(headers), 0, -1):
         others = range(1, kept)
         long = [index for index in others if natural[index] > LONG and index not in right]
-        least = sum(LONG if index in long else natural[index] for index in others) + len(GAP) * (kept - 1)
+        narrowest = {index: max(LONG, len(headers[index])) if index in long else natural[index] for index in others}
+        least = sum(narrowest.values()) + len(GAP) * (kept - 1)
         fitting = [length for length in firsts if length <= room - least]
         # A few long first cells get lines of their own; where most are too long, the columns must give way.
         if kept > 2 and (len(headers[0]) > room - least or 2 * len(fitting) < len(firsts)):
@@ -74,8 +75,8 @@ def lay_out(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequen
         widths = [first, *natural[1:kept]]
         spare = room - least - first
         for index in long:
-            given = min(natural[index] - LONG, max(0, spare))
-            widths[index] = LONG + given
+            given = min(natural[index] - narrowest[index], max(0, spare))
+            widths[index] = narrowest[index] + given
             spare -= given
         if kept == 2:
             widths[1] = max(1, min(widths[1], room - first - len(GAP)))  # even a short one gives way, word by word

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from tiffin.cli._completion import complete_name, complete_tag
 from tiffin.cli._output import output_option, read_size, read_time, show_data, show_table
 from tiffin.exceptions import AliasedVersionError, ModelNotFoundError
 from tiffin.tags import Tag
+
+if TYPE_CHECKING:
+    from tiffin.models import Event
 
 
 @click.command("delete")
@@ -153,13 +157,18 @@ def history(tag: str, at: str | None, output: str) -> None:
             [
                 read_time(event.time),
                 event.by,
-                event.what,
-                f"{event.alias}: {event.before or '-'} → {event.after or '-'}" if event.alias else event.version,
-                event.how if not event.found else f"{event.how}, found later" if event.how else "found later",
+                f"{event.what} {event.alias}" if event.alias else event.what,
+                event.version or event.after or "-",
+                ", ".join(_more(event)),
             ]
             for event in events
         ],
     )
+
+
+def _more(event: Event) -> list[str]:
+    texts = (event.how, f"was {event.before}" if event.before else "", "found later" if event.found else "")
+    return [text for text in texts if text]
 
 
 def _show_aliases_at(tag: str, at: str, output: str) -> None:

@@ -48,7 +48,7 @@ def _tolerances(context: click.Context, parameter: click.Parameter, given: tuple
 def check(
     context: click.Context, tag: str, versions: tuple[str, ...], tolerances: dict[str, float], keep: bool, as_json: bool
 ) -> None:
-    """Replay the examples that a version was saved with, and compare its answers with those of then.
+    """Replay a version's examples. Compares its answers with those that it was saved with.
 
     Loads the model. Exits with 6 if an answer is different; equal and close ones are 0.
     """

@@ -76,7 +76,11 @@ class Origins:
         temporary = folder + ".origin"
         text = json.dumps({**origin, "digest": _digest(origin)}) + "\n"
         self._layout.modes().write(temporary, text.encode())
-        os.replace(temporary, self.path_of(content_digest))
+        try:
+            os.replace(temporary, self.path_of(content_digest))
+        except FileNotFoundError:  # somebody has removed the folder
+            self._layout.make_folder(self._layout.origins)
+            os.replace(temporary, self.path_of(content_digest))
 
     def read(self, content_digest: str) -> dict[str, Any] | None:
         """Return what was noted of a content, `None` where nothing was.

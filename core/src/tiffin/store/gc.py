@@ -63,6 +63,8 @@ def gc(store: ModelStore, *, dry_run: bool = False, trash: bool = False) -> Garb
     layout.check_format()
     if not os.path.isdir(layout.models):
         return Garbage([], [], [], [], [], [], 0, [])
+    if not dry_run:
+        layout.prepare()  # of a copy of a store, folders may be missing that hold nothing for long
     hook = registry().broadcast()
     with disk_errors(layout.root):
         deleted = sorted(entries(layout)) if trash else []
