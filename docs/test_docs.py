@@ -54,7 +54,7 @@ def parameters() -> Iterator[Any]:
 
 
 @pytest.mark.usefixtures("home")
-@pytest.mark.parametrize("page", parameters())
+@pytest.mark.parametrize("page", list(parameters()))
 def test_the_code_of_the_page_runs(page: Path, tmp_path: Path) -> None:
     """What a reader copies works, and shows what the page shows."""
     folder = tmp_path / "folder"
