@@ -30,8 +30,7 @@ from tiffin.building import build, judge
 from tiffin.inspection import Reader, inspect_file
 from tiffin.models import export_model, import_model
 from tiffin.store import ModelStore
-from tiffin.trust import check
-from tiffin.trust._reading import lists
+from tiffin.trust import check, lists
 
 
 def main() -> int:

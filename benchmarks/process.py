@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from tiffin.calls._interfaces import CallOptions, CallRequest, MethodTraits, Outcome, WorkerSpec
-from tiffin.runners._resources import available_processors, share_resources
+from tiffin.calls import CallOptions, CallRequest, MethodTraits, Outcome, WorkerSpec
+from tiffin.runners import available_processors, share_resources
+from tiffin.sharing import Listener
 from tiffin.sharing._attach import AttachedService
-from tiffin.sharing._listen import Listener
 from tiffin.wire import _channel
 from tiffin.workers._worker_process import ProcessBackend, ProcessWorker
 

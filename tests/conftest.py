@@ -17,6 +17,7 @@ import pytest
 
 import servers
 import tiffin
+from inside.plugins import use
 from tiffin import hookimpl
 from tiffin.plugins import Registry
 
@@ -69,7 +70,7 @@ class TableAdapter:
 def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     """Give the process a registry that has seen nothing yet."""
     registry = Registry()
-    monkeypatch.setattr("tiffin.plugins._registry._registry", registry)
+    use(registry, monkeypatch)
     return registry
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy
 import pytest
 
+from inside.batching import _chunks as chunks
+from inside.sharing import _connection, _socket_paths
+from inside.wire import _codec as _values
+from inside.wire import _shared_memory
+from inside.workers import _worker_process
 from tiffin.batching import Counters
-from tiffin.batching import _chunks as chunks
 from tiffin.runners import Runnable, Runner
-from tiffin.sharing import _connection, _socket_paths
-from tiffin.wire import _codec as _values
-from tiffin.wire import _shared_memory
-from tiffin.wire._frames import LIMITS
-from tiffin.workers import _worker_process
+from tiffin.wire import LIMITS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RUNNERS = (DOCS / "reference" / "python" / "runners.md").read_text(encoding="utf-8")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from inside.workers import WORKER_MAIN
+
 SLOW = {"numpy", "pluggy", "attr", "attrs", "yaml", "rich", "cloudpickle", "importlib_metadata", "importlib.metadata"}
 
 REPORT = """
@@ -81,9 +83,9 @@ def test_models_list_of_a_filled_store_imports_only_what_it_needs(
 
 def test_a_worker_process_imports_little_before_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each worker pays for it at each start: at most 25 modules of Tiffin, and of other packages numpy, which frames need."""
-    program = "import tiffin.workers._worker_main, tiffin; tiffin.Runnable"
+    program = f"import {WORKER_MAIN}, tiffin; tiffin.Runnable"
     modules = imported_by(program, tmp_path, monkeypatch)
-    assert "tiffin.workers._worker_main" in modules
+    assert WORKER_MAIN in modules
     assert len([name for name in modules if name.partition(".")[0] == "tiffin"]) <= 25
     assert top_level(modules) == {"tiffin", "numpy"}
     assert modules & {"asyncio", "subprocess"} == set()

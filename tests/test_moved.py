@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tiffin
-from tiffin._moved import MOVED
+from inside.moved import MOVED
 
 NAMES = Path(__file__).parent / "data" / "names" / "names-before-the-rooms.pkl"
 

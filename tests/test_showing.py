@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiffin import exceptions
-from tiffin.cli._output import show_data
+from tiffin.cli import show_data
 from tiffin.plugins import install_hint
 from tiffin.showing import command, is_plain_text, shown, shown_lines
 

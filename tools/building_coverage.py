@@ -32,7 +32,7 @@ from same_object import difference
 from tiffin import pickling
 from tiffin.building import build
 from tiffin.inspection import Unfollowable
-from tiffin.trust._reading import inspect, judge_inspection, lists
+from tiffin.trust import inspect, judge_inspection, lists
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/explanation/trust.md"
 BEGIN, END = "% shares: written by tools/building_coverage.py\n\n", "\n% end of shares\n"
@@ -174,10 +174,10 @@ def write(estimator: Any, folder: Path) -> Iterator[tuple[str, Path]]:
 
 def compare(path: Path, writer: str, estimator: Any, inputs: Any) -> str:
     """Return what is wrong with what is built of a file, "" where nothing is."""
-    from tiffin_sklearn import _skops
+    from tiffin_sklearn import skops_files
 
     of_skops = path.suffix == ".skops"
-    reader: Any = _skops.inspect if of_skops else "joblib" if path.suffix == ".joblib" else "pickle"
+    reader: Any = skops_files.inspect if of_skops else "joblib" if path.suffix == ".joblib" else "pickle"
     found = inspect(path, reader)
     refused, problems = judge_inspection(found, lists())
     if refused or problems or found.tape is None:

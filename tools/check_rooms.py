@@ -1,12 +1,14 @@
 """Check what import-linter does not: no room of core takes anything private from another, no file's name occurs twice.
 
 A room is a folder or a module directly in `tiffin`. A part of a dotted name that begins with an underscore is private to the
-room that it stands in; plugins, examples and tools take nothing private at all. Exits with the number of findings.
+room that it stands in; plugins, examples, tools and tests take nothing private at all. What tests need from inside a room is
+named in `tests/helpers/inside/`, a module per room: where it moves, that is what follows. Exits with the number of findings.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +17,18 @@ from pathlib import Path
 from workspace import ROOT
 
 CORE = ROOT / "core" / "src"
+OUTSIDE = (
+    "plugins/*/src/**/*.py",
+    "plugins/*/tests/**/*.py",
+    "examples/**/*.py",
+    "tools/*.py",
+    "tests/**/*.py",
+    "docs/*.py",
+    "conftest.py",
+)
+INSIDE = ROOT / "tests" / "helpers" / "inside"
+SAID = re.compile(r"\btiffin(?:\.[a-z_]+)*\._[a-z]\w*|\bfrom tiffin(?:\.[a-z_]+)* import _[a-z]\w*")
+"""What a text says that is private: a program for another process, the name of what is replaced meanwhile."""
 
 
 def module_of(path: Path, source: Path) -> str:
@@ -30,6 +44,16 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, alias.name) for alias in node.names if alias.name.startswith("tiffin."))
         elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "tiffin":
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def said(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and dotted name of everything private that texts of a file name, docstrings apart."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            for found in SAID.findall(node.value):
+                yield node.lineno, found.removeprefix("from ").replace(" import ", ".")
 
 
 def room_of(module: str) -> str:
@@ -49,7 +73,7 @@ def reaches(path: Path, room: str | None) -> Iterator[str]:
         path: the file.
         room: its own room; `None` for a file outside core.
     """
-    for line, name in imported(path):
+    for line, name in (*imported(path), *(() if room else said(path))):
         if private_part(name) and room_of(name) != room and not (room and name.startswith("tiffin._")):
             where = f"{path.relative_to(ROOT)}:{line}"
             yield f"{where}: {name} is private to {room_of(name)}; take it from a face, or make it public"
@@ -60,9 +84,10 @@ def findings() -> Iterator[str]:
     files = sorted(CORE.rglob("*.py"))
     for path in files:
         yield from reaches(path, room_of(module_of(path, CORE)))
-    for pattern in ("plugins/*/src/**/*.py", "examples/**/*.py"):
+    for pattern in OUTSIDE:
         for path in sorted(ROOT.glob(pattern)):
-            yield from reaches(path, None)
+            if path.parent != INSIDE:
+                yield from reaches(path, None)
     counted = Counter(path.name for path in files if path.name != "__init__.py")
     for name, count in counted.items():
         if count > 1:

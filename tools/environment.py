@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from workspace import LOCKS, ROOT, groups, heavy, lock_of, locked, normalized, packages, third_party, unlocked
+from workspace import LOCKS, ROOT, groups, heavy, lock_of, locked, normalized, packages, third_party, unlocked, with_own
 
 ALWAYS = ("core", "editable")
 UV = ROOT / ".tools" / "uv"
@@ -135,7 +135,7 @@ def make(folder: Path, names: Sequence[str] = ()) -> Path:
     before = stamp.read_text(encoding="utf-8").split() if stamp.exists() else []
     current = before[:1] == [state] and runs(python)
     present = set(before[1:]) if current else set()
-    wanted = sorted({*ALWAYS, *names, *present})
+    wanted = with_own({*ALWAYS, *names, *present})
     if set(wanted) == present:
         return python
 

@@ -26,7 +26,7 @@ from fuzzing import in_child
 from same_object import difference
 from tiffin.building import build, judge
 from tiffin.inspection import Inspection, Unfollowable, inspect_file
-from tiffin.trust._reading import lists
+from tiffin.trust import lists
 
 CORPUS = Path(__file__).resolve().parent.parent / "tests/data/building"
 _OPERATIONS = (

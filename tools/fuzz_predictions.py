@@ -27,7 +27,7 @@ from fuzzing import in_child
 from tiffin.building import build, judge
 from tiffin.inspection import Tape, Unfollowable, parse_pickle
 from tiffin.inspection.tape import BUILD, EXTEND, MAKE, SET_ITEMS, TUPLE, Node
-from tiffin.trust._reading import lists
+from tiffin.trust import lists
 
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Threads that the parent had would be missing in its children."""

@@ -27,7 +27,7 @@ from unittest import SkipTest
 import rich_models
 from tiffin.building import as_name
 from tiffin.inspection import inspect_file
-from tiffin.trust._reading import lists
+from tiffin.trust import lists
 
 FOLDER = Path(__file__).resolve().parent.parent / "plugins/sklearn/src/tiffin_sklearn"
 CLASSES = FOLDER / "classes.txt"

@@ -97,6 +97,19 @@ def third_party(chosen: Iterable[Package]) -> list[str]:
     return sorted({line for line in requirements if normalized(line) not in own})
 
 
+def with_own(names: Iterable[str]) -> list[str]:
+    """Return these names, and the folder names of the workspace's packages that those among them depend on."""
+    folders = {normalized(package.name): package.folder.name for package in packages()}
+    dependencies = {package.folder.name: package.dependencies for package in packages()}
+    found, pending = set(), list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += [folders[own] for line in dependencies.get(name, ()) if (own := normalized(line)) in folders]
+    return sorted(found)
+
+
 def lock_of(name: str) -> Path:
     """Return the path of the lock of a package (by its folder's name) or of a dependency group."""
     return LOCKS / f"{name}.txt"

@@ -16,11 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tiffin import Model, models
-from tiffin.archives import Limits
-from tiffin.archives._reader import Reader
+from tiffin.archives import Limits, Reader
 from tiffin.exceptions import ArchiveError, TiffinError
-from tiffin.info import ModelInfo
-from tiffin.info._untrusted_record import read_foreign_record
+from tiffin.info import ModelInfo, read_foreign_record
 from tiffin.store import ModelStore
 
 KINDS = ["tar", "tiffin", "tar.gz", "tar.xz", "zip"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from process_support import like_ours
 from tiffin import Model, models
 from tiffin.archives import FORMATS
 from tiffin.exceptions import ArchiveError, StorageFullError, TiffinError
@@ -130,7 +131,7 @@ import sys
 from tiffin import models
 from tiffin.store import ModelStore
 import fsspec
-from tiffin.archives import _codecs
+from inside.archives import _codecs
 
 def memory(what):
     with open("/proc/self/status") as status:
@@ -146,7 +147,9 @@ print(memory("VmHWM") - before)
 
 
 def measured(*arguments: object) -> int:
-    done = subprocess.run([sys.executable, "-c", MEASURE, *map(str, arguments)], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *map(str, arguments)], capture_output=True, check=False, env=like_ours()
+    )
     assert done.returncode == 0, done.stderr.decode()
     return int(done.stdout)
 
@@ -236,7 +239,7 @@ for scheme in ("s3", "gs", "az", "sftp", "webdav", "https"):
 )
 def test_passwords_are_never_shown(url: str, shown: str) -> None:
     """Messages, and the origin that a store records, hold no password and no signature."""
-    from tiffin.places._driver_errors import redact
+    from tiffin.places import redact
 
     assert redact(url) == shown
 

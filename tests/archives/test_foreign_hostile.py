@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tiffin
+from inside.plugins import use
 from tiffin import Model, hookimpl, models
 from tiffin.archives import Limits
 from tiffin.exceptions import (
@@ -102,7 +103,7 @@ class Toy:
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Toy]:
-    monkeypatch.setattr("tiffin.plugins._registry._registry", Registry())
+    use(Registry(), monkeypatch)
     monkeypatch.setenv("TIFFIN_DISABLE_PLUGINS", "sklearn,picklable,picklable_model,bentoml,mlflow")
     toy = Toy()
     tiffin.register(toy, name="toy")

@@ -390,7 +390,7 @@ class Zeros(io.RawIOBase):
 
 
 def packers() -> list[Callable[[Any], Any]]:
-    from tiffin.archives._codecs import zstd
+    from inside.archives import zstd
 
     return [
         lambda target: gzip.GzipFile("", "wb", 9, target),
@@ -401,7 +401,7 @@ def packers() -> list[Callable[[Any], Any]]:
 
 def test_archives_that_take_much_memory_to_unpack_are_refused(tar: Any, record: Any, bring: Any) -> None:
     """A window of a gigabyte of zstd, and a dictionary of 512 MiB of xz, are refused before they are filled."""
-    from tiffin.archives._codecs import zstd
+    from inside.archives import zstd
 
     data = tar(("model.yaml", record({})))
     big = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 128 << 20}]

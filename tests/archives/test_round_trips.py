@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from inside.store import _publish
 from tiffin import Model, models
 from tiffin.archives import FORMATS
 from tiffin.exceptions import ArchiveError, InvalidTagError, ModelExistsError, RecordError
@@ -227,7 +228,7 @@ def test_a_model_that_not_every_system_holds_is_not_exported(
 ) -> None:
     """Older stores have such: two files that differ in case only would be refused on import, so the export names one."""
     with monkeypatch.context() as patch:
-        patch.setattr("tiffin.store._publish.Paths.add", lambda *_, **__: "")
+        patch.setattr(_publish.Paths, "add", lambda *_, **__: "")
         model = make(store, {"Weights": b"1", "weights": b"2"})
     with pytest.raises(ArchiveError, match="collides with 'Weights'") as caught:
         models.export_model(model, tmp_path / "x.tar", store=store)
@@ -252,8 +253,7 @@ def test_sources_that_trickle_and_cannot_seek_are_read(
     kind: str, most: int, model: Model, store: ModelStore, tmp_path: Path, content: dict[str, bytes]
 ) -> None:
     """However few bytes a source gives at a time, the files are the same."""
-    from tiffin.archives import Limits
-    from tiffin.archives._reader import Reader
+    from tiffin.archives import Limits, Reader
 
     written = Path(models.export_model(model, tmp_path / "x", kind, store=store))
     found = {}
@@ -328,7 +328,7 @@ def test_unpacked_by_hand_it_is_still_the_model(
 
 def test_digest_of_a_large_stream_is_that_of_one_call() -> None:
     """Hashing aside gives what hashing at once gives."""
-    from tiffin.places._digest import Digest
+    from tiffin.places import Digest
 
     data = os.urandom(5 << 20)
     with Digest(len(data)) as digest:

@@ -33,7 +33,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 def found(server: servers.Server) -> list[str]:
     """Return the names of all files that the server shows."""
-    from tiffin.places._fsspec import file_system
+    from tiffin.places import file_system
 
     with file_system(f"{server.url}/", server.params, "read") as (system, name):
         system.invalidate_cache()
@@ -108,7 +108,7 @@ def test_damage_on_the_server_leaves_the_store_as_it_was(
     server: servers.Server, model: Model, store: ModelStore, other: ModelStore, tmp_path: Path
 ) -> None:
     """Half an archive is refused."""
-    from tiffin.places._opening import open_target
+    from tiffin.places import open_target
 
     whole = Path(models.export_model(model, tmp_path / "whole.tar", store=store)).read_bytes()
     with open_target(f"{server.url}/half.tar", server.params) as file:

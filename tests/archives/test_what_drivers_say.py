@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from inside.remotes import remote_errors
 from tiffin.exceptions import RemoteDeniedError, TransferError
-from tiffin.remotes._errors import remote_errors
 
 
 class NoCredentialsError(Exception):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tiffin.archives import _zstd_library
-from tiffin.archives._codecs import open_writer, zstd
+from inside.archives import _zstd_library, open_writer, zstd
+from process_support import like_ours
 from tiffin.exceptions import ArchiveError
 
 # What a library without threads answers of every parameter: from 0 to 0.
@@ -24,7 +24,7 @@ bounds ZSTD_cParam_getBounds(int parameter) { bounds none = {0, 0, 0}; return no
 PROGRAM = """
 import ctypes, hashlib, io, os, sys
 ctypes.CDLL(sys.argv[1], os.RTLD_GLOBAL | os.RTLD_NOW)
-from tiffin.archives._codecs import open_writer, zstd
+from inside.archives import open_writer, zstd
 assert zstd.CompressionParameter.nb_workers.bounds() == (0, 0)
 target = io.BytesIO()
 for _ in range(2):
@@ -43,7 +43,9 @@ def test_another_librarys_functions_are_not_used(tmp_path: Path) -> None:
     (tmp_path / "stub.c").write_text(STUB, encoding="utf-8")
     stub = tmp_path / "stub.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", stub, tmp_path / "stub.c"], check=True)
-    done = subprocess.run([sys.executable, "-c", PROGRAM, stub], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, stub], capture_output=True, text=True, check=False, env=like_ours()
+    )
     assert done.returncode == 0, done.stderr
     target = io.BytesIO()
     with open_writer(target, "zst") as writer:

@@ -234,7 +234,7 @@ def test_only_a_new_buffer_is_made_read_only() -> None:
 
 def test_a_length_has_no_sign() -> None:
     """Readers take the length of a long number for negative from 2 GiB on; so it is too long here, whatever the file has."""
-    from tiffin.inspection import _parse
+    from inside.inspection import _parse
 
     take = _parse._Parser.take
     assert made(whole(number(5))) == 5

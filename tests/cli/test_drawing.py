@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tiffin.cli._drawing import draw
-from tiffin.cli._output import count, read_labels, read_size
+from inside.cli import count, draw, read_labels, read_size
 
 HEADERS = ["TAG", "FRAMEWORK", "SIZE", "CREATED", "ALIASES", "LABELS"]
 SHORT = ["iris:01k0tmb3kw4949pthx5k", "sklearn", "1.0 KiB", "2024-11-22 03:29:37", "prod", "stage=dev, owner=nlp-team"]

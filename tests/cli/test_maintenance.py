@@ -45,7 +45,7 @@ def test_verify_accepts_a_record_that_was_edited_by_hand(store: Any, run: Any) -
     record.write_text(record.read_text(encoding="utf-8").replace("stage: dev", "stage: new"), encoding="utf-8")
     assert run("models", "verify", "raw:1").exit_code == 5
     assert "edited by hand or damaged" in run("models", "list").stdout
-    assert "edited by hand or damaged" in run("models", "get", "raw:1").stdout
+    assert "edited by hand or damaged" in run("models", "get", "raw:1", "-o", "table").stdout
     assert run("models", "verify", "raw:1", "--accept").exit_code == 0
     assert run("models", "verify").exit_code == 0
     assert tiffin.get("raw:1").labels == {"stage": "new"}

@@ -71,7 +71,7 @@ def test_an_empty_list_says_so_on_standard_error(store_home: Any, run: Any) -> N
 
 def test_get_shows_the_record(store: Any, run: Any, read: Any) -> None:
     """As a table, as data, and as a path for scripts."""
-    table = run("models", "get", "raw:prod").stdout
+    table = run("models", "get", "raw:prod", "-o", "table").stdout
     for text in (
         "raw:2",
         "prod",
@@ -104,7 +104,7 @@ def test_json_is_standard_json(store: Any, run: Any) -> None:
 def test_get_shows_what_an_adapter_saved(table: Any, run: Any) -> None:
     """Signatures, options, custom objects and versions."""
     tiffin.save("x", table, custom_objects={"names": [1]}, indent=2)
-    shown = run("models", "get", "x").stdout
+    shown = run("models", "get", "x", "-o", "table").stdout
     for text in (
         "framework",
         "table",

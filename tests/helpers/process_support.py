@@ -26,6 +26,11 @@ def wait_until_gone(descriptor: int, seconds: float = 20.0) -> bool:
         os.close(descriptor)
 
 
+def like_ours() -> dict[str, str]:
+    """Return the environment for a program that finds the same modules as this process."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([CORE, *sys.path])}
+
+
 def start_python(code: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a program that says what it has to say on its standard output, line by line."""
     return subprocess.Popen(
@@ -33,7 +38,7 @@ def start_python(code: str, *arguments: str) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([CORE, *sys.path])},
+        env=like_ours(),
     )
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from inside.sharing import _listen
+from inside.wire import FrameReader, frame_parts
 from tiffin.runners import ClientLimits, Runnable, Runner
-from tiffin.sharing import _listen
-from tiffin.wire import HELLO, RESULT, RESULTS, decode_value, encode_call, encode_value, pass_descriptors
-from tiffin.wire._frames import CALL, FrameReader, frame_parts
+from tiffin.wire import CALL, HELLO, RESULT, RESULTS, decode_value, encode_call, encode_value, pass_descriptors
 
 
 class Model(Runnable):

@@ -5,19 +5,23 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import fractions
 import pathlib
+import re
+import uuid
 from collections import OrderedDict, namedtuple
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inside.info import same
 from tiffin.exceptions import MetadataError
 from tiffin.info import plain, plain_mapping
-from tiffin.info._plain import same
 
 UTC = datetime.UTC
 EAST = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
@@ -124,6 +128,57 @@ def test_what_has_no_plain_form_is_refused_with_its_place(kind: str) -> None:
     with pytest.raises(MetadataError, match=text) as caught:
         plain({"x": value})
     assert caught.value.where.startswith("metadata['x']")
+
+
+WRITTEN = [
+    b"x\xff",
+    bytearray(b"x"),
+    {2, 1},
+    frozenset({1}),
+    1j,
+    datetime.timedelta(1),
+    datetime.time(1, 2),
+    decimal.Decimal("0.1"),
+    fractions.Fraction(1, 3),
+    pathlib.PurePosixPath("x"),
+    uuid.UUID(int=1),
+    enum.Enum("Plain", "A").A,  # type: ignore[attr-defined]
+    pd.NA,
+    pd.Timedelta(1, "s"),
+    pd.Period("2024-01"),
+    pd.Interval(1, 2),
+    pd.Series([1.5, None]),
+    pd.Index(["a", "b"]),
+    pd.RangeIndex(3),
+    pd.DatetimeIndex(["2024-01-01"]),
+    pd.array([1, 2]),
+    pd.Categorical(["a", "b"]),
+    pd.DataFrame({"a": [1], "b": ["x"]}),
+    pl.Series([1, 2]),
+    pl.DataFrame({"a": [1]}),
+    np.complex128(1),
+    np.timedelta64(1, "m"),
+    np.array([1, 2], dtype="m8[ms]"),
+    np.array([b"a"]),
+]
+
+
+@pytest.mark.parametrize("value", WRITTEN, ids=lambda value: f"{type(value).__name__}-{value!r}"[:40])
+def test_what_is_refused_is_kept_as_the_error_says(value: Any) -> None:
+    """What the error tells to pass is code, and it gives a plain value."""
+    with pytest.raises(MetadataError) as caught:
+        plain({"x": value})
+    found = re.search(r"Instead of the value, pass (.*?)(, or .*)?; or keep the object itself", caught.value.fix)
+    assert found is not None, caught.value.fix
+    plain({"x": eval(found[1], {"value": value, "numpy": np})})
+
+
+def test_a_series_with_names_is_kept_as_a_dict() -> None:
+    """The second way that the error tells: the means of a frame's columns."""
+    means = pd.DataFrame({"a": [1.0, 3.0], "b": [2.0, 2.0]}).mean()
+    with pytest.raises(MetadataError, match=r"or where its index is text, value.to_dict\(\)"):
+        plain(means)
+    assert plain(means.to_dict()) == {"a": 2.0, "b": 2.0}
 
 
 def test_what_contains_itself_is_refused() -> None:

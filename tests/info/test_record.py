@@ -12,9 +12,9 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from inside.info import same
 from tiffin.exceptions import RecordError
 from tiffin.info import FileEntry, ModelInfo, ObjectEntry, decode_cached, encode_cached, parse_record, render_record
-from tiffin.info._plain import same
 from tiffin.signatures import ModelSignature
 
 UTC = datetime.UTC

@@ -18,11 +18,11 @@ from tiffin.info import (
     ModelContext,
     ModelInfo,
     ObjectEntry,
+    check_limits,
     parse_record,
     read_foreign_record,
     render_record,
 )
-from tiffin.info._record_limits import check_limits
 from tiffin.signatures import ModelSignature
 
 INFO = ModelInfo(

@@ -12,7 +12,7 @@ import pytest
 
 from tiffin.building import Unbuildable, build, core_lists
 from tiffin.inspection import Inspection, inspect_file
-from tiffin.trust._reading import judge_inspection
+from tiffin.trust import judge_inspection
 
 _spec = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
 assert _spec is not None

@@ -10,7 +10,16 @@ import pytest
 
 import tiffin
 from tiffin import models
-from tiffin.exceptions import LabelError, MetadataError, ModelExistsError, StoreError, TiffinError
+from tiffin.exceptions import (
+    LabelError,
+    MetadataError,
+    ModelExistsError,
+    PicklingError,
+    SignatureError,
+    StoreError,
+    TiffinError,
+    UntrustedModelError,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -146,3 +155,99 @@ def test_odd_file_names_are_kept() -> None:
     assert sorted(model.info.files) == sorted(names)
     assert all(model.path_of(name).read_text(encoding="utf-8") == name for name in names)
     assert models.verify() == []
+
+
+def test_what_create_gives_is_usable_in_the_block_and_after_it() -> None:
+    """Paths of what is not there yet within, and the version's afterwards; the record too."""
+    with models.create("bert:1", metadata={"a": 1}) as new:
+        weights = new.path_of("weights/w.bin")
+        assert weights == new.path / "weights" / "w.bin"
+        assert not weights.parent.exists()
+        new.path_of("weights").mkdir()
+        weights.write_text("x", encoding="utf-8")
+        new.info.labels["a"] = "1"  # the record's are those of `new`
+        new.info.metadata["b"] = 2
+        assert (new.info.tag, new.info.metadata, new.info.files) == (new.tag, {"a": 1, "b": 2}, {})
+    assert new.path == tiffin.get("bert").path
+    assert new.path_of("weights/w.bin").read_text(encoding="utf-8") == "x"
+    assert new.path_of("/weights/") == new.path / "weights"
+    assert new.path_of("/") == new.path
+    assert new.info == tiffin.get("bert").info
+    assert (new.info.labels, new.info.metadata) == ({"a": "1"}, {"a": 1, "b": 2})
+    with pytest.raises(StoreError, match=r"no file or folder 'other'\. It has weights/w.bin"):
+        new.path_of("other")
+
+
+@pytest.mark.parametrize("item", ["..", "../x", "a/../../x"])
+def test_no_path_leads_out_of_the_new_folder(item: str) -> None:
+    """Within the block as after it."""
+    with models.create("bert:1") as new, pytest.raises(StoreError, match="leads outside"):
+        new.path_of(item)
+    with pytest.raises(StoreError, match="leads outside"):
+        new.path_of(item)
+
+
+def test_a_raw_folder_has_signatures_options_and_custom_objects(module_here: Any) -> None:
+    """Given at the beginning or in the block; options are plain, objects are each loaded alone."""
+    module = module_here("words_of_mine", "def split(text):\n    return text.split()\n")
+    with models.create(
+        "bert:1",
+        signatures={"encode": {"batchable": True, "batch_dim": 1}},
+        options={"width": (1, 2)},
+        custom_objects={"split": module.split},
+        external_modules=[module],
+    ) as new:
+        new.path_of("w").write_text("x", encoding="utf-8")
+        new.signatures["decode"] = {"batchable": False}
+        new.options["device"] = "cpu"
+        new.custom_objects["none"] = None
+    model = tiffin.get("bert")
+    assert {name: value.batchable for name, value in model.info.signatures.items()} == {"encode": True, "decode": False}
+    assert model.info.options == {"width": [1, 2], "device": "cpu"}
+    assert list(model.custom_objects) == ["split", "none"]
+    assert model.custom_objects["none"] is None
+    assert model.custom_objects["split"]("a b") == ["a", "b"]
+    assert models.verify() == []
+    assert models.inspect("bert").verdict == "made here"
+
+
+def test_a_raw_folder_with_custom_objects_moves(tmp_path: Path) -> None:
+    """Into another store, where its objects are those of a stranger: what could run code is refused until it is trusted."""
+    with models.create("bert:1", signatures={"f": {}}, options={"a": 1}, custom_objects={"run": os.system}) as new:
+        new.path_of("w").write_text("x", encoding="utf-8")
+    archive = models.export_model("bert", tmp_path / "bert.tiffin")
+    other = models.ModelStore(tmp_path / "other")
+    moved = models.import_model(archive, store=other)
+    assert (moved.info.signatures, moved.info.options) == (new.info.signatures, {"a": 1})
+    with pytest.raises(UntrustedModelError):
+        moved.custom_objects["run"]
+    models.trust("bert", store=other)
+    assert moved.custom_objects["run"] is os.system
+
+
+def test_names_that_tiffin_writes_itself_are_refused() -> None:
+    """A folder of custom objects is the user's own where there are none."""
+    with pytest.raises(StoreError, match="holds 'custom_objects'"), models.create("a", custom_objects={"b": 1}) as new:
+        new.path_of("custom_objects").mkdir()
+    with models.create("a:1") as new:
+        new.path_of("custom_objects").mkdir()
+        new.path_of("custom_objects/x").write_text("x", encoding="utf-8")
+    assert list(tiffin.get("a").info.files) == ["custom_objects/x"]
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ({"signatures": {"f": 1}}, SignatureError),
+        ({"signatures": {"f": {"batchable": "yes"}}}, SignatureError),
+        ({"options": {"a": object()}}, MetadataError),
+        ({"custom_objects": {"": 1}}, StoreError),
+        ({"external_modules": ["nowhere_at_all"]}, PicklingError),
+    ],
+)
+def test_what_a_raw_folder_cannot_have_is_refused(said: Any, error: Any, store_home: Path) -> None:
+    """And nothing is published."""
+    with pytest.raises(error), models.create("bert", **said):
+        pass
+    assert models.list() == []
+    assert staged(store_home) == []

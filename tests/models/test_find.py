@@ -181,6 +181,9 @@ def test_a_file_that_is_not_there_is_told(table: Any) -> None:
     """With what is there; nothing outside is reached."""
     model = tiffin.save("x", table)
     assert model.path_of("table.json").exists()
-    for file in ("other", "../../x", "/etc/passwd", "model.yaml", ""):
-        with pytest.raises(StoreError, match=r"It has table.json"):
+    for file in ("other", "/etc/passwd", "model.yaml", "table", "table.json/x"):
+        with pytest.raises(StoreError, match=r"no file or folder '[^/].*It has table.json"):
+            model.path_of(file)
+    for file in ("../../x", "x/../../y", "/.."):
+        with pytest.raises(StoreError, match="leads outside of the folder"):
             model.path_of(file)

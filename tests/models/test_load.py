@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import tiffin
+from inside.info import have_installed
 from tiffin import ModelOptions, hookimpl
 from tiffin.exceptions import (
     AdapterNotFoundError,
@@ -24,15 +25,15 @@ from tiffin.exceptions import (
 
 def test_another_version_of_the_framework_is_warned_of_with_both_versions(table: Any, monkeypatch: Any) -> None:
     """The load works all the same; and no warning where nothing has changed."""
-    monkeypatch.setattr("tiffin.info._context.installed_version", {"attrs": "1.2.3"}.get)
+    have_installed({"attrs": "1.2.3"}, monkeypatch)
     model = tiffin.save("x:1", table)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert model.load() == table
-    monkeypatch.setattr("tiffin.info._context.installed_version", {"attrs": "1.3"}.get)
+    have_installed({"attrs": "1.3"}, monkeypatch)
     with pytest.warns(VersionMismatchWarning, match=r"'x:1' was saved with attrs 1\.2\.3, and 1\.3 is installed"):
         assert tiffin.load("x") == table
-    monkeypatch.setattr("tiffin.info._context.installed_version", {}.get)
+    have_installed({}, monkeypatch)
     with pytest.warns(VersionMismatchWarning, match=r"saved with attrs 1\.2\.3, and no version of it is installed"):
         tiffin.load("x")
 

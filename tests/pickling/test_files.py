@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inside.pickling import _index as _layout
+from inside.pickling import _map, _write
 from tiffin import pickling
 from tiffin.exceptions import PicklingError
 from tiffin.files import collecting, digest_file
-from tiffin.pickling import _index as _layout
-from tiffin.pickling import _map, _write
 
 LARGE = _layout.OWN_FILE
 

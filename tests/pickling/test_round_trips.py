@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from inside.pickling import _index as _layout
+from inside.pickling import _pickler
 from tiffin import pickling
-from tiffin.pickling import _index as _layout
-from tiffin.pickling import _pickler
 
 LARGE = _layout.OWN_FILE
 

@@ -7,8 +7,9 @@ import traceback
 
 import pytest
 
+from inside.places import _driver_errors
 from tiffin.exceptions import ArchiveError
-from tiffin.places import _driver_errors, open_source, redact, told
+from tiffin.places import open_source, redact, told
 
 URLS = {
     "https://me:s3cret@host/a": "https://***:***@host/a",

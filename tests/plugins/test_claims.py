@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import tiffin
+from inside.plugins import claims, nearest
 from tiffin import hookimpl
 from tiffin.exceptions import AdapterNotFoundError, ModelTypeError, PluginConflictError
-from tiffin.plugins._claims import claims, nearest
 
 
 class Base:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import tiffin
+from inside.plugins import use
 from tiffin import hookimpl
 from tiffin.exceptions import BrokenPluginError, HookError, PluginConflictError
 
@@ -71,7 +72,7 @@ def test_a_broken_plugin_stops_save_load_and_delete_and_is_named(
     source, error = BROKEN[kind]
     site.install("tiffin-audit", plugins={"audit": "tiffin_audit"}, tiffin_audit=source)
     registry = type(fresh_registry)()
-    monkeypatch.setattr("tiffin.plugins._registry._registry", registry)
+    use(registry, monkeypatch)
     registry._running.update(fresh_registry._running)
     text = "(?s)'audit'.*To go on without it, set TIFFIN_DISABLE_PLUGINS=audit"
     with pytest.raises(error, match=text) as caught:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import tiffin
+from inside.info import have_installed
 from tiffin import hookimpl
 from tiffin.exceptions import HookError, ModelTypeError, NotKeptWarning, StoreError
 from tiffin.info import ModelContext
@@ -130,12 +131,12 @@ def test_a_path_is_not_saved_in_place_of_what_is_there(tmp_path: Path) -> None:
 def test_a_twin_of_a_distribution_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first that is installed is recorded; later, any of them in that version is as good."""
     there = {"xgboost-cpu": "3.2", "other": "1"}
-    monkeypatch.setattr("tiffin.info._context.installed_version", there.get)
+    have_installed(there, monkeypatch)
     wanted = [["xgboost", "xgboost-cpu"], "other", "missing"]
     context = ModelContext.current("x", wanted)
     assert context.framework_versions == {"xgboost-cpu": "3.2", "other": "1"}
-    monkeypatch.setattr("tiffin.info._context.installed_version", {"xgboost": "3.2", "other": "2"}.get)
+    have_installed({"xgboost": "3.2", "other": "2"}, monkeypatch)
     assert context.changed(wanted) == {"other": ("1", "2")}
     assert context.changed() == {"xgboost-cpu": ("3.2", None), "other": ("1", "2")}
-    monkeypatch.setattr("tiffin.info._context.installed_version", {"xgboost": "3.3", "other": "1"}.get)
+    have_installed({"xgboost": "3.3", "other": "1"}, monkeypatch)
     assert context.changed(wanted) == {"xgboost-cpu": ("3.2", "3.3")}

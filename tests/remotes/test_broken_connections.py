@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
+from inside.remotes import TRIES, Stop
 from tiffin import Model, models
 from tiffin.exceptions import RemoteDamagedError, RemoteDeniedError, RemoteUnreachableError
-from tiffin.remotes import Content, RemoteVersion
-from tiffin.remotes._folder import FolderRemote
-from tiffin.remotes._streams import TRIES, Stop
+from tiffin.remotes import Content, FolderRemote, RemoteVersion
 from tiffin.store import ModelStore
 
 MIB = 1 << 20

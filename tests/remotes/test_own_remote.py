@@ -118,7 +118,7 @@ def packed(files: dict[str, bytes], mode: str = "w") -> bytes:
 
 
 def zstd(data: bytes) -> bytes:
-    from tiffin.archives._codecs import open_writer
+    from inside.archives import open_writer
 
     target = io.BytesIO()
     with open_writer(target, "zst") as writer:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from inside.remotes import _pull
 from tiffin import ModelStore, models
 from tiffin.exceptions import StoreWarning
-from tiffin.remotes import _pull
 
 
 def raw(store: ModelStore, tag: str, *aliases: str) -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inside.remotes import _toml
 from tiffin.config import parse_config, read_config
 from tiffin.exceptions import ConfigError
-from tiffin.remotes import add_remote, connected, locate, named_remotes, remove_remote, split_reference
-from tiffin.remotes._settings import _toml, default_remote
+from tiffin.remotes import add_remote, connected, default_remote, locate, named_remotes, remove_remote, split_reference
 
 OTHERS = """# What we agreed on.
 [trust]

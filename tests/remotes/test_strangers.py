@@ -13,19 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from inside.cli import show_error
+from inside.remotes import Stop, _parallel, _settings, each
 from tiffin import Model
-from tiffin.cli._main import show_error
-from tiffin.cli._output import show_data
+from tiffin.cli import show_data
 from tiffin.exceptions import ConfigError, InvalidTagError, StoreWarning, TiffinError, TransferError
-from tiffin.places._progress import Silent
-from tiffin.remotes._connect import connected
-from tiffin.remotes._find import list_remote
-from tiffin.remotes._folder import FolderRemote
-from tiffin.remotes._parallel import each
-from tiffin.remotes._pull import pull
-from tiffin.remotes._push import push
-from tiffin.remotes._settings import add_remote, named_remotes
-from tiffin.remotes._streams import Stop
+from tiffin.places import Silent
+from tiffin.remotes import FolderRemote, add_remote, connected, list_remote, named_remotes, pull, push
 from tiffin.showing import shown_lines
 from tiffin.store import ModelStore
 
@@ -111,7 +105,7 @@ def test_what_is_in_the_place_of_a_partial_content_is_left_alone(
 
 def test_a_failure_does_not_wait_for_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first error ends the transfer while another call is stuck; its thread does not keep the program."""
-    monkeypatch.setattr("tiffin.remotes._parallel.GRACE", 0.05)
+    monkeypatch.setattr(_parallel, "GRACE", 0.05)
     stuck, stop = threading.Event(), Stop(Silent())
 
     def call(number: int) -> None:
@@ -190,7 +184,7 @@ def test_settings_that_cannot_be_written_are_told_so(home: Path, monkeypatch: py
         raise OSError(30, "Read-only file system")
 
     home.mkdir()
-    monkeypatch.setattr("tiffin.remotes._settings.os.open", refuse)
+    monkeypatch.setattr(_settings.os, "open", refuse)
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(ConfigError, match="cannot be written: Read-only file system"):
         add_remote("x", "/y")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import tiffin
+from inside.runners import backends
 from tiffin import hookimpl
 from tiffin.exceptions import RunnerError
 from tiffin.runners import Backend, Runnable, Runner, Worker, WorkerSpec
-from tiffin.runners._backends import backends
 
 
 class NotingWorker:

@@ -16,6 +16,8 @@ import numpy
 import pandas
 import pytest
 
+from inside.runners import backends
+from inside.signatures import TAKEN
 from tiffin.batching import Explanation
 from tiffin.exceptions import (
     BatchInputError,
@@ -42,9 +44,7 @@ from tiffin.runners import (
     metrics_text,
     register_backend,
 )
-from tiffin.runners._backends import backends
 from tiffin.signatures import normalise_signatures
-from tiffin.signatures._checks import TAKEN
 
 X = numpy.arange(8.0).reshape(2, 4)
 

@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inside.sharing import AttachedService, _attach, _connection, _listen, _socket_paths
+from inside.wire import frame_parts
 from process_support import descriptors, segments_of, start_python, wait_until_gone
-from tiffin.calls._interfaces import CallOptions, CallRequest, CallService, Outcome, Port
+from tiffin.calls import CallOptions, CallRequest, CallService, Outcome, Port
 from tiffin.exceptions import (
     ForkedRunnerError,
     QueueFullError,
@@ -34,11 +36,8 @@ from tiffin.exceptions import (
     UnsendableError,
 )
 from tiffin.runners import Runnable, Runner
-from tiffin.sharing import _connection, _listen, _socket_paths
-from tiffin.sharing._attach import AttachedService
-from tiffin.sharing._listen import Listener
-from tiffin.wire._codec import encode_call, encode_value
-from tiffin.wire._frames import CALL, CALLS, HELLO, frame_parts
+from tiffin.sharing import Listener
+from tiffin.wire import CALL, CALLS, HELLO, encode_call, encode_value
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 
@@ -338,8 +337,8 @@ def test_a_listener_that_closes_fails_the_open_calls(attached, listener, service
 ATTACH = """
 import os, sys, threading
 import numpy as np
-from tiffin.sharing._attach import AttachedService
-from tiffin.calls._interfaces import CallOptions, CallRequest
+from inside.sharing import AttachedService
+from tiffin.calls import CallOptions, CallRequest
 
 service = AttachedService(sys.argv[1])
 outcomes, done = [], threading.Event()
@@ -633,7 +632,7 @@ class TestPaths:
             AttachedService(listener.address)
         monkeypatch.undo()
         assert listener.clients == 0
-        monkeypatch.setattr("tiffin.sharing._attach.peer_user", lambda sock: os.geteuid() + 1)
+        monkeypatch.setattr(_attach, "peer_user", lambda sock: os.geteuid() + 1)
         with pytest.raises(SocketPathError, match="User"):
             AttachedService(listener.address)
 

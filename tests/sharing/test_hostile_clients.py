@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inside.runners import Desk
+from inside.sharing import _listen
+from inside.wire import PREFIX, SEGMENT, frame_parts
 from process_support import segments_of, wait_until_gone
 from stranger import Stranger, make_runner, resident
 from tiffin.exceptions import (
@@ -23,10 +26,7 @@ from tiffin.exceptions import (
     UnsendableError,
 )
 from tiffin.runners import CallOptions, Runner
-from tiffin.runners._desk import Desk
-from tiffin.sharing import _listen
-from tiffin.wire import CANCEL, CREDIT, ERROR, ITEM, LIMITS, RESULT
-from tiffin.wire._frames import CALL, PREFIX, SEGMENT, frame_parts
+from tiffin.wire import CALL, CANCEL, CREDIT, ERROR, ITEM, LIMITS, RESULT
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs Linux")
 

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the modules beside this on
 
 from store_processes import Processes
 
+from inside.store import _rename
 from tiffin.store import ModelStore
 
 
@@ -31,4 +32,4 @@ def store(tmp_path: Path) -> ModelStore:
 @pytest.fixture
 def no_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the system one that can rename, but neither exchange two folders nor refuse to replace one."""
-    monkeypatch.setattr("tiffin.store._rename._system_call", lambda: None)
+    monkeypatch.setattr(_rename, "_system_call", lambda: None)

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from process_support import like_ours
+
 
 class Gate:
     """Lets many processes begin at one moment."""
@@ -71,7 +73,7 @@ class Processes:
         self._folder = tempfile.TemporaryDirectory()
         self._count = 0
         self._template = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=like_ours()
         )
         return self
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy
 
+from inside.store import State, changing_name, read
 from tiffin.model import Model
 from tiffin.store import ModelStore
-from tiffin.store._journal import State, changing_name, read
 from tiffin.store.gc import gc
 from tiffin.store.verifying import Problem, verify
 

@@ -11,8 +11,8 @@ import attrs
 import pytest
 
 import tiffin
+from inside.cli import read_time
 from tiffin import ModelStore, models
-from tiffin.cli._output import read_time
 from tiffin.exceptions import RecordError
 from tiffin.info import render_record
 from tiffin.store.gc import gc

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from store_states import save, snapshot
 
+from inside.store import VERSION, _scan
 from tiffin.store import ModelStore
-from tiffin.store._catalog import VERSION
 from tiffin.store.verifying import verify
 
 
@@ -199,8 +199,8 @@ def test_what_is_noted_late_is_not_taken_for_what_is_there(store: ModelStore) ->
     store.edit("x:1", labels={"stage": "second"})
     os.utime(f"{store.layout.models}/x", (1, 1))  # long ago, so that it is relied on
     assert store.list()[0].labels["stage"] == "second"
+    from inside.store import make_entry
     from tiffin.info import encode_cached
-    from tiffin.store._scan import make_entry
 
     assert noted[1] is not None
     store.note([make_entry(store.layout, first.info, noted[1], encode_cached(first.info))])
@@ -213,7 +213,7 @@ def test_a_change_within_the_tick_of_the_last_one_is_seen(store: ModelStore, mon
     save(store, "x:1", 1)
     folder = f"{store.layout.models}/x"
     moment = os.stat(folder).st_mtime_ns  # noqa: PTH116
-    monkeypatch.setattr("tiffin.store._scan.time.time_ns", lambda: moment + 900_000_000)
+    monkeypatch.setattr(_scan.time, "time_ns", lambda: moment + 900_000_000)
     assert [model.version for model in store.list()] == ["1"]
     save(ModelStore(store.path), "x:2", 1)
     os.utime(folder, ns=(moment, moment))

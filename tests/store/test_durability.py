@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from store_states import save
 
-from tiffin.store import ModelStore, _publish
+from inside.store import _publish
+from tiffin.store import ModelStore
 
 
 class Watch:

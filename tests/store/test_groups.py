@@ -13,11 +13,11 @@ import pytest
 from store_processes import Processes
 from store_states import mark_of, save
 
+from inside.store import Attestations
 from tiffin.archives import export_model, import_model
 from tiffin.exceptions import ReadOnlyStoreError, StoreError, TiffinError
 from tiffin.remotes import connected, pull, push
 from tiffin.store import ModelStore
-from tiffin.store._attestations import Attestations
 from tiffin.store.gc import gc
 from tiffin.store.history import history
 from tiffin.store.trash import undelete

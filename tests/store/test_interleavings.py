@@ -12,9 +12,9 @@ import pytest
 from store_states import assert_tidy, mark_of, problems, save, snapshot
 
 import tiffin.pickling
+from inside.store import Lock, _changes, _publish, _staging, sweep
 from tiffin.exceptions import ModelNotFoundError
-from tiffin.store import ModelStore, _changes, _publish, _staging
-from tiffin.store._staging import Lock, sweep
+from tiffin.store import ModelStore
 
 
 def once(

@@ -21,9 +21,9 @@ from store_mounts import mounted
 from store_processes import Processes, wait_at
 from store_states import assert_explained, assert_tidy, save, snapshot
 
+from inside.store import State, changing_name, read
 from tiffin.exceptions import AliasedVersionError, ModelExistsError, ModelNotFoundError, StoreWarning
 from tiffin.store import ModelStore
-from tiffin.store._journal import State, changing_name, read
 from tiffin.store.gc import gc
 from tiffin.store.history import Event, aliases_at, history
 from tiffin.store.trash import trash, undelete

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from inside.store import FORMAT
 from tiffin.exceptions import StoreFormatError, VersionMismatchWarning
 from tiffin.store import ModelStore
-from tiffin.store._layout import FORMAT
 from tiffin.store.verifying import verify
 
 STORES = Path(__file__).parent.parent / "data" / "stores"

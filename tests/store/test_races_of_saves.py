@@ -6,16 +6,12 @@ import pytest
 from store_processes import Processes, wait_at
 from store_states import assert_tidy, mark_of, save, snapshot
 
-import tiffin.store
+from inside.store import without_exchange
 from tiffin.exceptions import ModelExistsError
 from tiffin.store import ModelStore
 
 WRITERS = range(8)
 SIZE = 150_000
-
-
-def without_exchange() -> None:
-    tiffin.store._rename._system_call = lambda: None  # type: ignore[assignment]
 
 
 def save_the_same(root: str, gate: str, mark: int) -> str:

@@ -14,8 +14,8 @@ import pytest
 from store_processes import Processes
 from store_states import assert_tidy, mark_of, save, snapshot
 
+from inside.store import changing_name
 from tiffin.store import ModelStore
-from tiffin.store._journal import changing_name
 
 
 def busy_threads_and_forks(root: str) -> list[int]:

@@ -11,10 +11,10 @@ import numpy
 import pytest
 from store_states import assert_tidy, mark_of, problems, save, snapshot
 
+from inside.store import DAY, entries
 from tiffin import models
 from tiffin.exceptions import AliasedVersionError, ConfigError, ModelExistsError, ModelNotFoundError, StoreWarning
 from tiffin.store import ModelStore
-from tiffin.store._deleted import DAY, entries
 from tiffin.store.gc import gc
 from tiffin.store.trash import trash, undelete
 from tiffin.store.usage import usage
@@ -76,7 +76,7 @@ def test_latest_is_what_it_was_before(store: ModelStore) -> None:
 
 def test_the_arrival_of_what_claims_a_later_time_is_kept(store: ModelStore) -> None:
     """As long as the version can come back, so that it does not become the newest for ever."""
-    from tiffin.store import _arrivals
+    from inside.store import _arrivals
 
     save(store, "x:1", 1)
     note = Path(store.layout.arrivals, "x", "1")

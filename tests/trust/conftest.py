@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import tiffin
+from inside.plugins import without_packages
 from tiffin import Model, hookimpl, models
 from tiffin.plugins import Registry
 
@@ -90,7 +91,7 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def adapter(fresh_registry: Registry, monkeypatch: pytest.MonkeyPatch) -> BoxAdapter:
     """Register the toy adapter alone."""
-    monkeypatch.setattr("tiffin.plugins._discovery.installed", lambda: {"tiffin": {}, "tiffin.plugins": {}})
+    without_packages(monkeypatch)
     adapter = BoxAdapter()
     tiffin.register(adapter, "box")
     return adapter

@@ -127,7 +127,7 @@ def test_a_model_that_loads_without_its_custom_objects_is_told_so(
 
 def test_the_question_shows_all_that_is_refused_each_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing hides behind "and more", and no name looks like two, or like the end of the list."""
-    from tiffin.cli._trust import _show
+    from inside.cli import _show
     from tiffin.trust import FileReport, TrustReport
 
     names = tuple(f"module_{number}.run" for number in range(300))

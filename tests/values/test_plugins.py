@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import tiffin
+from inside.signatures import count_rows
 from tiffin.exceptions import PluginError, PluginWarning, UnsendableError
 from tiffin.runners import Runnable, Runner
 from tiffin.signatures import infer_spec
-from tiffin.signatures._rows import count_rows
 from tiffin.values import ValueKind, find_kind, from_numpy, register_kind, registry
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_values.py"

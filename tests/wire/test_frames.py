@@ -18,11 +18,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiffin.runners
-from process_support import descriptors
+from inside.wire import PREFIX, SMALL, FrameReader, frame_parts
+from process_support import descriptors, like_ours
 from tiffin.exceptions import FrameError
-from tiffin.wire._channel import Channel
-from tiffin.wire._codec import decode_call, decode_value, encode_call, encode_value
-from tiffin.wire._frames import CALL, LIMITS, PREFIX, RESULT, SMALL, Frame, FrameReader, Limits, frame_parts
+from tiffin.wire import (
+    CALL,
+    LIMITS,
+    RESULT,
+    Channel,
+    Frame,
+    Limits,
+    decode_call,
+    decode_value,
+    encode_call,
+    encode_value,
+)
 
 
 def read_all(data: bytes, reader: FrameReader | None = None, chunk: int = 1 << 16) -> list[Frame]:
@@ -245,15 +255,13 @@ def test_pandas_is_imported_only_when_a_frame_arrives():
     """A process that exchanges arrays never pays for pandas."""
     code = (
         "import sys, numpy as np;"
-        "import tiffin.values._pandas_parts;"
-        "from tiffin.wire._codec import encode_value, decode_value;"
+        "from inside.values import _pandas_parts;"
+        "from tiffin.wire import encode_value, decode_value;"
         "header, buffers = encode_value([np.zeros(2), 'a']);"
         "decode_value(header, [bytearray(b) for b in buffers]);"
         "assert 'pandas' not in sys.modules"
     )
-    subprocess.run(
-        [sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=like_ours())
 
 
 def test_a_small_array_needs_one_piece():

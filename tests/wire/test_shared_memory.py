@@ -13,11 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inside.wire import IDLE, THRESHOLD, SegmentMap, Shared, create_segment
 from tiffin.exceptions import FrameError
-from tiffin.wire._channel import Channel
-from tiffin.wire._codec import decode_value, encode_value
-from tiffin.wire._frames import RESULT, Shared
-from tiffin.wire._shared_memory import IDLE, THRESHOLD, SegmentMap, SegmentPool, create_segment
+from tiffin.wire import RESULT, Channel, SegmentPool, decode_value, encode_value
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs memfd")
 

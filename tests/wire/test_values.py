@@ -19,8 +19,7 @@ from hypothesis.extra import numpy as npst
 
 from tiffin.exceptions import FrameError, PluginError, UnsendableError
 from tiffin.values import ValueKind, register_kind, registry
-from tiffin.wire import Agreement
-from tiffin.wire._codec import decode_call, decode_value, encode_call, encode_value
+from tiffin.wire import Agreement, decode_call, decode_value, encode_call, encode_value
 
 
 def ends() -> tuple[Agreement, Agreement]:

@@ -16,6 +16,7 @@ import numpy
 import pandas
 import pytest
 
+from inside.runners import _resources
 from process_support import by_value, start_python
 from tiffin.exceptions import (
     BatchRowsError,
@@ -405,7 +406,7 @@ def test_more_workers_than_gpus_share_them_in_turn(monkeypatch: pytest.MonkeyPat
     assert [share["CUDA_VISIBLE_DEVICES"] for share in shares] == ["3", "GPU-a1", "0", "3", "GPU-a1"]
     assert all("OMP_NUM_THREADS" not in share for share in shares)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    monkeypatch.setattr("tiffin.runners._resources.visible_gpus", list)
+    monkeypatch.setattr(_resources, "visible_gpus", list)
     assert "CUDA_VISIBLE_DEVICES" not in share_resources(0, 1, 8, kind)
 
 

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inside.wire import THRESHOLD
+from inside.workers import ProcessWorker
 from process_support import by_value, descriptors, segments_of, start_python, wait_until_gone
-from tiffin.calls._interfaces import Backend, MethodTraits, Worker, WorkerSpec
+from tiffin.calls import Backend, MethodTraits, Worker, WorkerSpec
 from tiffin.exceptions import (
     MethodTimeoutError,
     PicklingError,
@@ -28,8 +30,7 @@ from tiffin.exceptions import (
     UnsendableError,
     WorkerDiedError,
 )
-from tiffin.wire._shared_memory import THRESHOLD
-from tiffin.workers._worker_process import ProcessBackend, ProcessWorker
+from tiffin.workers import ProcessBackend
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 
@@ -568,8 +569,8 @@ def test_children_end_with_a_worker_that_crashes(worker):
 
 PARENT = """
 import os, sys, re, signal, subprocess, threading
-from tiffin.calls._interfaces import MethodTraits, WorkerSpec
-from tiffin.workers._worker_process import ProcessBackend
+from tiffin.calls import MethodTraits, WorkerSpec
+from tiffin.workers import ProcessBackend
 import numpy as np
 
 class Model:

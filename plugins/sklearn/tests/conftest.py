@@ -19,7 +19,7 @@ def made() -> Callable[[bytes], Any]:
     """Return a function that builds a stranger's pickle; it raises Unfollowable where that is refused."""
     from tiffin.building import build, judge
     from tiffin.inspection import Tape, Unfollowable, parse_pickle
-    from tiffin.trust._reading import lists
+    from tiffin.trust import lists
 
     def made(data: bytes) -> Any:
         tape = Tape()

@@ -20,8 +20,8 @@ from sklearn.utils.validation import check_array
 
 from tiffin.building import build
 from tiffin.inspection import Unfollowable, inspect_file
-from tiffin.trust._reading import lists
-from tiffin_sklearn import _skops
+from tiffin.trust import lists
+from tiffin_sklearn import skops_files
 
 
 def test_only_estimators_lose_the_version_that_they_were_saved_with(made: Any) -> None:
@@ -104,7 +104,7 @@ def test_a_sparse_matrix_of_skops_unpacks_to_no_more_than_the_file_may(tmp_path:
     scaler.extra = scipy.sparse.csr_matrix(np.eye(3))
     path = tmp_path / "model.skops"
     skops.dump(scaler, path)
-    assert build(_skops.inspect(path).tape, lists()).extra.nnz == 3  # type: ignore[arg-type]
+    assert build(skops_files.inspect(path).tape, lists()).extra.nnz == 3  # type: ignore[arg-type]
 
     bombs = tmp_path / "bombs.skops"
     for bomb, refused in (("other", False), ("data", True)):
@@ -114,7 +114,7 @@ def test_a_sparse_matrix_of_skops_unpacks_to_no_more_than_the_file_may(tmp_path:
                 if entry.filename.endswith(".npz"):
                     content = _with_bomb(content, bomb)
                 new.writestr(entry.filename, content)
-        found = _skops.inspect(bombs)
+        found = skops_files.inspect(bombs)
         assert any("too much" in problem for problem in found.problems) is refused
 
 
@@ -124,7 +124,7 @@ def test_a_schema_of_skops_holds_no_more_values_than_may_be(tmp_path: Path) -> N
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
         new.writestr("schema.json", '{"content": [' + "[]," * 3_000_000 + "0]}")
     assert path.stat().st_size < 100_000
-    assert any("holds more than 2000000 values" in problem for problem in _skops.inspect(path).problems)
+    assert any("holds more than 2000000 values" in problem for problem in skops_files.inspect(path).problems)
 
 
 def _with_bomb(content: bytes, name: str) -> bytes:

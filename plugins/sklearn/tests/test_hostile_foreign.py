@@ -9,7 +9,7 @@ import pytest
 
 from tiffin.exceptions import ForeignModelError
 from tiffin.plugins import ForeignModel
-from tiffin_sklearn import _foreign, _skops
+from tiffin_sklearn import _foreign, skops_files
 
 
 @pytest.mark.parametrize("kind", [["pickle"], {"a": 1}, 5, "other"])
@@ -28,6 +28,6 @@ def test_a_damaged_lzma_member_is_a_problem_of_the_file(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[60:70] = b"\xff" * 10
     path.write_bytes(data)
-    found = _skops.inspect(path)
+    found = skops_files.inspect(path)
     assert found.names == ()
     assert "LZMAError" in found.problems[0]

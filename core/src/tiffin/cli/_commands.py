@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tiffin.cli._output import say
+from tiffin.cli._shared import take_shared_options
 from tiffin.exceptions import HookError, PluginError, TiffinError
 from tiffin.hints import install_hint
 
@@ -28,6 +29,13 @@ class Commands(click.Group):
     def __init__(self, *args: Any, commands_at: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._commands_at = commands_at
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Return the command that is meant; it takes what all commands do, wherever in the line that is written."""
+        found = super().resolve_command(ctx, args)
+        if found[1] is not None:
+            take_shared_options(found[1], hidden=True)
+        return found
 
     def own_commands(self) -> list[str]:
         """Return the names of core's commands."""

@@ -13,6 +13,7 @@ import click
 from tiffin import models as api
 from tiffin.cli._completion import complete_tag
 from tiffin.cli._output import read_size
+from tiffin.cli._shared import is_quiet
 from tiffin.cli._trust import hint
 
 _WORTH_A_BAR = 8 << 20
@@ -25,7 +26,7 @@ _WORTH_A_BAR = 8 << 20
 @click.option(
     "--format", "output_format", metavar="FORMAT", help="tiffin, tar, tar.zst, tar.gz, tar.xz, zip or folder."
 )
-@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@click.option("-f", "--force", is_flag=True, help="Replace a file that exists.")
 @click.option("--parents", is_flag=True, help="Make the missing folders above PATH.")
 def export(tag: str, path: str, output_format: str | None, force: bool, parents: bool) -> None:
     """Write a version as one archive, to a file, a folder or any URL that fsspec opens (s3://, sftp://, ...).
@@ -40,7 +41,7 @@ def export(tag: str, path: str, output_format: str | None, force: bool, parents:
 @click.command("import")
 @click.argument("path", metavar="PATH|URL")
 @click.option("--as", "name", metavar="NAME[:VERSION]", help="Store it under another name or version.")
-@click.option("--force", is_flag=True, help="Replace the version if it exists.")
+@click.option("-f", "--force", is_flag=True, help="Replace the version if it exists.")
 @click.option("--as-files", is_flag=True, help="Take another tool's model as a raw folder of files.")
 @click.option("--max-bytes", type=int, help="Refuse archives that unpack to more.  [default: 1 TiB]")
 @click.option("--max-ratio", type=float, help="Refuse archives that unpack to more times their size.  [default: 1000]")
@@ -68,7 +69,7 @@ def import_archive(path: str, name: str | None, force: bool, as_files: bool, **l
 @contextlib.contextmanager
 def progress_bar() -> Iterator[Any]:
     """Draw a bar with size, rate and time on a terminal's standard error; nothing elsewhere. Gives what to tell it by."""
-    if not sys.stderr.isatty():
+    if is_quiet() or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

@@ -11,6 +11,7 @@ import click
 
 from tiffin.cli._commands import Commands
 from tiffin.cli._output import say
+from tiffin.cli._shared import is_verbose, take_shared_options
 from tiffin.exceptions import (
     AmbiguousTagError,
     ModelExistsError,
@@ -36,16 +37,23 @@ class Main(Commands):
 
 
 def show_error(error: TiffinError) -> None:
-    """Print an error's parts to standard error."""
+    """Print an error's parts to standard error, and where it comes from if that was asked for."""
+    if is_verbose():
+        import traceback
+
+        say("".join(traceback.format_exception(error)), err=True)
     say(getattr(error, "what", str(error)), err=True, label="Error:", colour="red")
     for part in (error.why, error.fix):
         if part:
             say(f"  {part}", err=True)
 
 
-def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
-    if issubclass(category, TiffinWarning):
-        say(str(message), err=True, label="Warning:", colour="yellow")
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+) -> None:
+    if issubclass(category, TiffinWarning) or is_verbose():
+        place = f" ({category.__name__} at {filename}:{lineno})" if is_verbose() else ""
+        say(f"{message}{place}", err=True, label="Warning:", colour="yellow")
 
 
 @click.command(
@@ -65,6 +73,9 @@ def cli() -> None:
 
     Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not found, 4 exists already, 5 damage found by 'models verify'.
     """
+
+
+take_shared_options(cli)
 
 
 def main() -> None:

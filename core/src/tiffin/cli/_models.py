@@ -137,7 +137,7 @@ def _plain(value: Any) -> Any:
 
 @models.command("get")
 @click.argument("tag", shell_complete=complete_tag)
-@output_option("table", "json", "yaml", "path")
+@output_option("table", "json", "yaml", "path", off_terminal="yaml")
 def get(tag: str, output: str) -> None:
     """Show one version's record, or its path."""
     model = api.get(tag)

@@ -34,14 +34,23 @@ def say(text: str, *, err: bool = False, label: str = "", colour: str = "", set_
     click.echo(before + (lines.replace("\n", "\n    ") if set_in else lines), err=err)
 
 
-def output_option(*formats: str) -> Callable[[Any], Any]:
-    """Return the option `-o`, with these formats; the first is the default."""
+def output_option(*formats: str, off_terminal: str = "") -> Callable[[Any], Any]:
+    """Return the option `-o`, with these formats.
+
+    Args:
+        formats: the formats; the first is the default.
+        off_terminal: the default where standard output is no terminal, if that is another one.
+    """
+
+    def by_terminal() -> str:
+        return formats[0] if sys.stdout.isatty() else off_terminal
+
     return click.option(
         "-o",
         "--output",
         type=click.Choice(formats),
-        default=formats[0],
-        show_default=True,
+        default=by_terminal if off_terminal else formats[0],
+        show_default=f"{formats[0]}, in a pipe {off_terminal}" if off_terminal else True,
         help="How to print; json and yaml are for programs.",
     )
 

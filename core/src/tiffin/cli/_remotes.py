@@ -21,7 +21,7 @@ _HERE = "tiffin.cli._remotes:"
 @click.argument("tag", shell_complete=complete_tag)
 @click.argument("remote", required=False, metavar="[REMOTE|URL]", shell_complete=complete_remote)
 @click.option("--aliases", is_flag=True, help="Set the version's aliases there, too.")
-@click.option("--force", is_flag=True, help="Replace another model that has the version there.")
+@click.option("-f", "--force", is_flag=True, help="Replace another model that has the version there.")
 def push(tag: str, remote: str | None, aliases: bool, force: bool) -> None:
     """Send a version to a remote, where others can pull it; only what is not there yet travels.
 
@@ -51,7 +51,7 @@ def push(tag: str, remote: str | None, aliases: bool, force: bool) -> None:
     is_flag=True,
     help="Set the aliases that it has there, too; those that mean another version here move only with --force.",
 )
-@click.option("--force", is_flag=True, help="Replace another model that has the version here.")
+@click.option("-f", "--force", is_flag=True, help="Replace another model that has the version here.")
 def pull(tag: str, remote: str | None, name: str | None, aliases: bool, force: bool) -> None:
     """Fetch a version from a remote and store it; only what is not here yet travels.
 
@@ -86,7 +86,7 @@ def remotes() -> None:
 @click.argument("url", metavar="URL")
 @click.option("-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the driver.")
 @click.option("--default", is_flag=True, help="Make it the remote that is meant where none is named.")
-@click.option("--force", is_flag=True, help="Replace a remote of the name.")
+@click.option("-f", "--force", is_flag=True, help="Replace a remote of the name.")
 def add(name: str, url: str, options: tuple[str, ...], default: bool, force: bool) -> None:
     """Name a remote, in config.toml. If it is the only one, it is the default; of several, the one with --default.
 

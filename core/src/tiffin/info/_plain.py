@@ -18,6 +18,33 @@ MAX_BITS = 8192
 MAX_VALUES = 4_000_000
 """Values in a record beyond which it is not read. A few lines of YAML that refer to each other can stand for billions."""
 
+_KEPT_AS = {
+    "builtins.bytes": "value.hex()",
+    "builtins.bytearray": "value.hex()",
+    "builtins.set": "sorted(value)",
+    "builtins.frozenset": "sorted(value)",
+    "builtins.complex": "[value.real, value.imag]",
+    "datetime.timedelta": "value.total_seconds()",
+    "datetime.time": "value.isoformat()",
+    "decimal.Decimal": "str(value)",
+    "fractions.Fraction": "str(value)",
+    "pathlib.PurePath": "str(value)",
+    "uuid.UUID": "str(value)",
+    "enum.Enum": "value.name",
+    "pandas.NAType": "None",
+    "pandas.Period": "str(value)",
+    "pandas.Interval": "[value.left, value.right]",
+    "pandas.Series": "value.tolist(), or where its index is text, value.to_dict()",
+    "pandas.Index": "value.tolist()",
+    "pandas.ExtensionArray": "value.tolist()",
+    "pandas.DataFrame": "value.to_dict('list')",
+    "polars.Series": "value.to_list()",
+    "polars.DataFrame": "value.to_dict(as_series=False)",
+}
+"""What is no plain value, by its class in the package's name → how to write it as one."""
+_NUMPY_KEPT_AS = {"c": "[value.real, value.imag]", "m": "value / numpy.timedelta64(1, 's')", "S": "value.astype(str)"}
+"""The same for numpy's kinds of numbers."""
+
 _PLAIN = frozenset({type(None), bool, int, float, str, datetime.date, datetime.datetime})
 
 
@@ -117,9 +144,18 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     raise MetadataError(
         f"{where} is {_article(type(value).__name__)}, which has no plain form",
         why="Numbers, strings, booleans, None, dates, numpy values, and lists and dicts of these are kept as readable text",
-        fix="Pass what describes it, or keep the object itself with custom_objects=",
+        fix=_how_to_keep(next(filter(None, map(_KEPT_AS.get, _names(value))), "")),
         where=where,
     )
+
+
+def _names(value: object) -> list[str]:
+    return [f"{base.__module__.partition('.')[0]}.{base.__name__}" for base in type(value).__mro__]
+
+
+def _how_to_keep(expression: str) -> str:
+    text = f"pass {expression}" if expression else "pass what describes it"
+    return f"Instead of the value, {text}; or keep the object itself with custom_objects="
 
 
 def _text(value: str, where: str) -> str:
@@ -149,7 +185,7 @@ def _from_numpy(value: Any, where: str, depth: int) -> Any:
     if value.dtype.kind not in "biufUM":
         raise MetadataError(
             f"{where} is a numpy value of dtype {value.dtype}, which has no plain form",
-            fix="Keep it with custom_objects=",
+            fix=_how_to_keep(_NUMPY_KEPT_AS.get(value.dtype.kind, "")),
             where=where,
         )
     if value.dtype.kind == "M":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ from tiffin.exceptions import (
     VersionMismatchWarning,
 )
 from tiffin.files import unreadable
+from tiffin.model._path_of import path_of
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
@@ -156,22 +158,16 @@ class Model:
         """The version's folder. Its files are read-only and may be shared with other versions: copy before changing."""
         return Path(self._source.models_folder, self.name, self.version)
 
-    def path_of(self, file: str) -> Path:
-        """Return the path of one of the model's files.
+    def path_of(self, item: str | os.PathLike[str]) -> Path:
+        """Return the path of one of the model's files, or of a folder of them.
 
         Args:
-            file: path below the version's folder, as the record lists it.
+            item: path below the version's folder, as the record lists it; "/" stands for the folder itself.
 
         Raises:
-            StoreError: the record lists no such file.
+            StoreError: the record lists neither such a file nor one in such a folder.
         """
-        if file not in self.info.files:
-            raise StoreError(
-                f"The model '{self.tag}' has no file {file!r}",
-                why="It has " + (", ".join(sorted(self.info.files)[:10]) or "none"),
-                path=str(self.path / file),
-            )
-        return self.path / file
+        return path_of(item, self.path, f"The model '{self.tag}'", self.info.files)
 
     @property
     def info(self) -> ModelInfo:

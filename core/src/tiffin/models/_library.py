@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tiffin.model import Model
 from tiffin.models._default import default_store
-from tiffin.store import ModelStore, NewFolder
+from tiffin.store import ModelStore
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
-    from tiffin.info import Difference
+    from tiffin.info import Difference, ModelOptions
+    from tiffin.store import NewFolder
     from tiffin.trust import TrustReport
 
 
@@ -201,23 +202,43 @@ def create(
     labels: Mapping[str, str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     card: str | None = None,
+    signatures: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | ModelOptions | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    external_modules: Iterable[ModuleType] | None = None,
     overwrite: bool = False,
     store: ModelStore | None = None,
 ) -> AbstractContextManager[NewFolder]:
     """Make a version of a raw folder of files: `with tiffin.models.create("bert") as new: ...` writes below `new.path`.
 
-    At the end of the block the version is published; an exception publishes nothing.
+    At the end of the block the version is published; an exception publishes nothing. All that is said of it may be changed
+    on `new` within the block; afterwards `new.model` is its handle, and `new.path`, `path_of` and `info` are the version's.
 
     Args:
         name: the model's name, or `name:version`.
-        labels, metadata, card: as for `save`; may be changed on `new` within the block.
+        labels, metadata, card: as for `save`.
+        signatures: as for `save`. Nothing here runs the methods: they are a note for whoever reads the files.
+        options: plain values for whoever reads the files. Unlike metadata they are a part of the content, and stay.
+        custom_objects, external_modules: as for `save`.
         overwrite: whether an existing version is replaced, in one step.
         store: another store than the default one.
 
     Raises:
         ModelExistsError: the version exists.
+        LabelError, MetadataError, SignatureError: a value is not allowed.
+        StoreError: the folder holds links, special files, or names that Tiffin keeps for itself.
     """
-    return (store or default_store()).create(name, labels=labels, metadata=metadata, card=card, overwrite=overwrite)
+    return (store or default_store()).create(
+        name,
+        labels=labels,
+        metadata=metadata,
+        card=card,
+        overwrite=overwrite,
+        signatures=signatures,
+        options=options,
+        custom_objects=custom_objects,
+        external_modules=external_modules,
+    )
 
 
 def delete(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from tiffin.store._new_folder import NewFolder
 from tiffin.store._store import ModelStore
-from tiffin.store._writing import NewFolder
 
 __all__ = ["ModelStore", "NewFolder"]

@@ -15,7 +15,7 @@ import attrs
 
 from tiffin import pickling
 from tiffin.exceptions import AdapterNotFoundError, ModelTypeError, NotKeptWarning, StoreError
-from tiffin.files import WriteLedger, collecting
+from tiffin.files import collecting
 from tiffin.info import (
     RECORD_NAME,
     ModelContext,
@@ -36,6 +36,7 @@ from tiffin.signatures import (
     normalise_signatures,
 )
 from tiffin.store._layout import Layout
+from tiffin.store._new_folder import NewFolder
 from tiffin.store._new_version import NewVersion
 from tiffin.store._publish import publish
 from tiffin.store._staging import staged
@@ -182,15 +183,21 @@ class _Staged:
         return self.adapter.load(self.path, options_from(self.adapter.info.options, self.info.options))
 
 
-def publish_folder(layout: Layout, folder: str, new: NewVersion, *, overwrite: bool) -> tuple[ModelInfo, Stamp]:
+def publish_folder(layout: Layout, folder: str, made: NewFolder, *, overwrite: bool) -> tuple[ModelInfo, Stamp]:
     """Publish a staged folder of a user's own files."""
-    if os.path.lexists(f"{folder}/{RECORD_NAME}"):
-        raise StoreError(
-            f"The folder holds a file {RECORD_NAME!r}",
-            why="Tiffin writes its record there",
-            path=f"{folder}/{RECORD_NAME}",
-        )
-    return publish(layout, folder, new.info(), WriteLedger(), origin="saved here", overwrite=overwrite)
+    for name in (RECORD_NAME, *([OBJECTS] if made.custom_objects else [])):
+        if os.path.lexists(f"{folder}/{name}"):
+            raise StoreError(
+                f"The folder holds {name!r}",
+                why="Tiffin writes its record there" if name == RECORD_NAME else "Tiffin stores custom objects there",
+                fix="Choose another name",
+                path=f"{folder}/{name}",
+            )
+    objects = _adapters_of(made.custom_objects)
+    with collecting() as ledger, pickling.by_value(made.external_modules):
+        entries = {name: _save_object(folder, name, *found) for name, found in objects.items()}
+    info = made.described(custom_objects=entries)
+    return publish(layout, folder, info, ledger, origin="saved here", overwrite=overwrite)
 
 
 def _options(request: SaveRequest) -> dict[str, Any]:

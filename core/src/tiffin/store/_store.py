@@ -18,8 +18,9 @@ from tiffin.store._changing import changing
 from tiffin.store._downloads import Downloads
 from tiffin.store._finding import Finder
 from tiffin.store._layout import Layout
+from tiffin.store._new_folder import NewFolder
 from tiffin.store._staging import staged
-from tiffin.store._writing import NewFolder, Writer
+from tiffin.store._writing import Writer
 from tiffin.tags import Tag, check_part
 
 if TYPE_CHECKING:
@@ -178,6 +179,7 @@ class ModelStore:
         metadata: Mapping[str, Any] | None = None,
         card: str | None = None,
         overwrite: bool = False,
+        **said: Any,
     ) -> Iterator[NewFolder]:
         """Make a version of a raw folder of files, without an adapter.
 
@@ -187,15 +189,15 @@ class ModelStore:
             name: `name`, or `name:version`.
             labels, metadata, card: as for `save`.
             overwrite: whether an existing version is replaced, in one step.
+            said: `signatures`, `options`, `custom_objects` and `external_modules`, as `tiffin.models.create` has them.
 
         Raises:
             ModelExistsError: the explicit version exists.
             StoreError: the folder holds links or special files.
         """
-        with self.writer.create(name, labels, metadata, card, overwrite=overwrite) as new:
+        with self.writer.create(name, labels, metadata, card, overwrite=overwrite, **said) as (new, record):
             yield new
-        assert new.record is not None
-        new.model = self._saved(new.record)
+        new.model = self._saved(*record)
 
     def adopt(
         self, folder: str, info: ModelInfo, ledger: WriteLedger, *, origin: str, overwrite: bool = False

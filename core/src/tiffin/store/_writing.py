@@ -6,7 +6,6 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiffin.exceptions import (
@@ -23,6 +22,7 @@ from tiffin.store import _changes
 from tiffin.store._changing import changing
 from tiffin.store._finding import Finder
 from tiffin.store._layout import step
+from tiffin.store._new_folder import NewFolder
 from tiffin.store._scan import make_entry
 from tiffin.store._staging import staged
 from tiffin.tags import LATEST, Tag, check_part
@@ -30,30 +30,7 @@ from tiffin.tags import LATEST, Tag, check_part
 if TYPE_CHECKING:
     from tiffin.files import WriteLedger
     from tiffin.info import ModelInfo
-    from tiffin.model import Model
     from tiffin.store.request import SaveRequest
-
-
-class NewFolder:
-    """A raw folder of files that is being made; see `ModelStore.create`.
-
-    Attributes:
-        path: the folder to write to.
-        tag: the tag that the version will have.
-        labels: may be changed until the end of the block.
-        metadata: may be changed until the end of the block.
-        card: may be changed until the end of the block.
-        model: the handle on the version, once it is published.
-    """
-
-    def __init__(self, path: Path, tag: Tag, labels: dict[str, str], metadata: dict[str, Any], card: str) -> None:
-        self.path = path
-        self.tag = tag
-        self.labels = labels
-        self.metadata = metadata
-        self.card = card
-        self.model: Model | None = None
-        self.record: tuple[ModelInfo, Stamp] | None = None
 
 
 class Writer:
@@ -95,8 +72,9 @@ class Writer:
         card: str | None,
         *,
         overwrite: bool,
-    ) -> Iterator[NewFolder]:
-        """Make a version of a raw folder of files; its record is there once the block has ended."""
+        **said: Any,
+    ) -> Iterator[tuple[NewFolder, list[tuple[ModelInfo, Stamp]]]]:
+        """Make a version of a raw folder of files; gives it, and a list that holds its record once the block has ended."""
         from tiffin.store._new_version import NewVersion
         from tiffin.store._saving import publish_folder
 
@@ -107,12 +85,12 @@ class Writer:
             staging = contextlib.ExitStack()
             folder = staging.enter_context(staged(self._layout, "create"))
         with staging:
-            made = NewFolder(Path(folder), new.tag, new.labels, new.metadata, new.card)
-            yield made
-            new.labels, new.metadata, new.card = made.labels, made.metadata, made.card
+            made = NewFolder(folder, new, **said)
+            record: list[tuple[ModelInfo, Stamp]] = []
+            yield made, record
             with changing(self._layout):
-                made.record = publish_folder(self._layout, folder, new, overwrite=overwrite)
-                self._note(made.record, "create")
+                record.append(publish_folder(self._layout, folder, made, overwrite=overwrite))
+                self._note(record[0], "create")
 
     def adopt(
         self, folder: str, info: ModelInfo, ledger: WriteLedger, *, origin: str, overwrite: bool

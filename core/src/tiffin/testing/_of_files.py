@@ -78,7 +78,8 @@ def discovery_imports_no_framework(trial: Trial) -> None:
         "Let it import what it needs by itself",
     )
     claimed = {name.partition(".")[0] for name in (*trial.adapter.info.types, *trial.adapter.info.types_by_name)}
-    imported = sorted(claimed.intersection(json.loads(result.stdout)))
+    own = plugin.__name__.partition(".")[0]  # an adapter may bring the classes that it stores
+    imported = sorted(claimed.intersection(json.loads(result.stdout)) - {own})
     expect(
         not imported,
         f"Finding the adapter imports {', '.join(imported)}, and so does every save of any object",

@@ -65,7 +65,9 @@ class Trial:
         if not self.subject.inputs:
             raise NotApplicable("the subject has no inputs")
         ready = self.adapter.prepare(model, self.saved.info.options, {}, None)
-        return {method: getattr(ready, method)(copy.deepcopy(x)) for method, x in self.subject.inputs.items()}
+        return {
+            method: _read_out(getattr(ready, method)(copy.deepcopy(x))) for method, x in self.subject.inputs.items()
+        }
 
     def expect_same(self, answers: dict[str, Any], expected: dict[str, Any], where: str, fix: str) -> None:
         """Compare answers with those that are expected.
@@ -85,6 +87,10 @@ class Trial:
                 f"The method {method!r} answers otherwise {where}: {answer!r:.200} in place of {expected[method]!r:.200}",
                 fix,
             )
+
+
+def _read_out(answer: Any) -> Any:
+    return list(answer) if isinstance(answer, Iterator) else answer
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tiffin.trust._check import check, check_content, check_shown
 
 if TYPE_CHECKING:
-    from tiffin.trust._reading import PartReader
+    from tiffin.trust._reading import PartReader, inspect, judge_inspection, lists
     from tiffin.trust._report import FileReport, TrustReport, describe_origin, report
 
 __all__ = [
@@ -19,6 +19,9 @@ __all__ = [
     "check_content",
     "check_shown",
     "describe_origin",
+    "inspect",
+    "judge_inspection",
+    "lists",
     "report",
 ]
 
@@ -27,6 +30,9 @@ _MODULES = {
     "PartReader": "tiffin.trust._reading",
     "TrustReport": "tiffin.trust._report",
     "describe_origin": "tiffin.trust._report",
+    "inspect": "tiffin.trust._reading",
+    "judge_inspection": "tiffin.trust._reading",
+    "lists": "tiffin.trust._reading",
     "report": "tiffin.trust._report",
 }
 """Where each name is that brings what looks into files and builds of them, which loading what was saved here does without."""

@@ -12,8 +12,8 @@ from typing import Any
 from tiffin import AdapterInfo, hookimpl, pickling
 from tiffin.plugins import ForeignModel, ForeignReading
 
-from . import _fitted, _foreign, _skops
-from ._by_row import default_signatures
+from . import _fitted, _foreign, skops_files
+from ._by_row import default_signatures as default_signatures
 
 _CLASSES = Path(__file__).with_name("classes.txt")
 
@@ -26,7 +26,7 @@ def context_info() -> AdapterInfo:
         distributions=["scikit-learn"],
         signatures=default_signatures,
         code_files=(*pickling.CODE_FILES, "*.joblib", "*.skops"),
-        code_readers={"*.pkl": "pickle", "*.joblib": "joblib", "*.skops": _skops.inspect},
+        code_readers={"*.pkl": "pickle", "*.joblib": "joblib", "*.skops": skops_files.inspect},
         classes=_CLASSES,
         functions=Path(__file__).with_name("functions.txt"),
         makers=makers,
@@ -53,7 +53,7 @@ def load(path: Path, trusted: bool, read: Any) -> Any:
 
         return joblib.load(path / _foreign.JOBLIB)
     if (path / _foreign.SKOPS).exists():
-        return _skops.load(path / _foreign.SKOPS)
+        return skops_files.load(path / _foreign.SKOPS)
     return pickling.load(path)
 
 

@@ -1,0 +1,14 @@
+"""What is taken from inside `tiffin.sharing`."""
+
+from __future__ import annotations
+
+from tiffin.sharing import _attach, _connection, _listen, _socket_paths
+from tiffin.sharing._attach import AttachedService
+
+__all__ = [
+    "AttachedService",
+    "_attach",
+    "_connection",
+    "_listen",
+    "_socket_paths",
+]

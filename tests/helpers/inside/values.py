@@ -1,0 +1,7 @@
+"""What is taken from inside `tiffin.values`."""
+
+from __future__ import annotations
+
+from tiffin.values import _pandas_parts
+
+__all__ = ["_pandas_parts"]
