@@ -16,14 +16,14 @@ demo:  ## save, list, alias, load, predict, verify: the main job on real data
 	@tools/setup.sh .venv picklable sklearn
 	@$(BIN)/python examples/demo.py
 
-# What is quick to fail comes first; the tests on this Python come last, so that pytest has the last word.
-test: lint types docs test-alone test-pythons test-fast  ## lint, types, docs, and all tests that take seconds
+# What is quick to fail comes first; in both tiers pytest has the last word.
+test: lint types docs test-fast  ## lint, types, docs, and the fast tier
 
-test-frameworks:  ## the slow tier: tests that take longer, and those of plugins with heavy frameworks
+test-frameworks: test-alone test-pythons  ## the slow tier: each package alone, other Pythons, tests that take longer, heavy frameworks
 	@tools/setup.sh .venv --heavy
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup
 
-test-fast: setup  ## the tests on this Python, without the slow ones
+test-fast: setup  ## the fast tier: all tests that take seconds, on this Python
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 test-alone: setup  ## core's tests with no framework installed, each plugin's with only its own

@@ -10,16 +10,20 @@ Usage: python docs/run_page.py [--fresh] PAGE.md
   that is shown; where none is shown the command has to succeed. `…` stands for anything. White space and the length of
   rules do not count, one made-up version, time, size or digest is as good as any other, and $TIFFIN_HOME is shown as
   `~/.tiffin`;
+  `<!-- run beside -->` runs the one command of a `console` fence beside the rest of the page, as in another terminal:
+  the page goes on once all is shown that the fence shows, and at its end SIGTERM has to end the command with exit code 0;
   `<!-- run fresh -->` does so only with `--fresh`, in an environment in which the page's packages may be installed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import doctest
 import errno
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -70,6 +74,8 @@ def fences(page: Path, *, fresh: bool) -> Iterator[Fence]:
             yield Fence(note, match["code"], line)
         elif language == "python" and not re.match(r"not run: \S", note):
             yield Fence("doctest" if ">>>" in match["code"] else "python", match["code"], line)
+        elif language == "console" and note == "run beside":
+            yield Fence("beside", match["code"], line)
         elif language == "console" and (note == "run" or (fresh and note == "run fresh")):
             yield Fence("console", match["code"], line)
 
@@ -92,14 +98,18 @@ def run_doctest(fence: Fence, page: Path, namespace: dict[str, Any]) -> None:
         raise SystemExit(1)
 
 
+def surroundings() -> dict[str, str]:
+    """Return the environment of a command: the programs of this Python's environment come first."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "TERM": "xterm", "COLUMNS": str(COLUMNS)}
+
+
 def in_terminal(command: str) -> tuple[int, str]:
     """Return a shell command's exit code and what it shows on a terminal, without its colours."""
     leader, follower = pty.openpty()
     ioctl(follower, TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "TERM": "xterm", "COLUMNS": str(COLUMNS)}
     with subprocess.Popen(
-        command, shell=True, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, env=env
+        command, shell=True, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, env=surroundings()
     ) as it:
         os.close(follower)
         shown = b""
@@ -136,6 +146,37 @@ def run_console(fence: Fence, page: Path) -> None:
             )
 
 
+@contextlib.contextmanager
+def running_beside(fence: Fence, page: Path) -> Iterator[None]:
+    """Run the command of a fence for the block, from when it has shown what the fence shows; stop the page if it does not."""
+    first, _, expected = fence.code.partition("\n")
+    program = subprocess.Popen(
+        f"exec {first.removeprefix('$ ')}",
+        shell=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=surroundings() | {"PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+    try:
+        assert program.stdout is not None
+        shown = "".join(line for _, line in zip(expected.splitlines(), program.stdout, strict=False))
+        if comparable(shown) != comparable(expected):
+            raise SystemExit(
+                f"{page}:{fence.line + 1}: {first}\nthe page shows:\n{expected}\nthe command shows:\n{shown}"
+            )
+        yield
+        program.terminate()
+        if code := program.wait(60):
+            raise SystemExit(f"{page}:{fence.line + 1}: {first}\nexit code {code}\n{program.stdout.read()}")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
+        program.wait()
+
+
 def main() -> None:
     """Run the page that the command line names."""
     *options, name = sys.argv[1:]
@@ -143,18 +184,21 @@ def main() -> None:
     os.environ["LOGNAME"] = "ada"  # who does what a page shows, whoever runs it
     # What the page defines lives in __main__, as in a reader's own program: pickling depends on it.
     namespace = sys.modules["__main__"].__dict__
-    for fence in list(fences(page, fresh="--fresh" in options)):
-        if fence.action == "python":
-            # The empty lines make tracebacks name the page's own lines.
-            exec(compile("\n" * fence.line + fence.code, str(page), "exec"), namespace)
-        elif fence.action == "doctest":
-            run_doctest(fence, page, namespace)
-        elif fence.action == "console":
-            run_console(fence, page)
-        else:
-            path = Path(fence.action.removeprefix("file:").strip())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(fence.code, encoding="utf-8")
+    with contextlib.ExitStack() as stack:
+        for fence in list(fences(page, fresh="--fresh" in options)):
+            if fence.action == "python":
+                # The empty lines make tracebacks name the page's own lines.
+                exec(compile("\n" * fence.line + fence.code, str(page), "exec"), namespace)
+            elif fence.action == "doctest":
+                run_doctest(fence, page, namespace)
+            elif fence.action == "console":
+                run_console(fence, page)
+            elif fence.action == "beside":
+                stack.enter_context(running_beside(fence, page))
+            else:
+                path = Path(fence.action.removeprefix("file:").strip())
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(fence.code, encoding="utf-8")
 
 
 if __name__ == "__main__":

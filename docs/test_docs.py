@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import pytest
 from registries import open_registry
 from servers import Missing, s3
 
-NEEDS = {"registry": "localhost:5000", "s3": "localhost:9000"}
+NEEDS = {"registry": "localhost:5000", "s3": "localhost:9000", "port": "127.0.0.1:3000"}
 """What a page can need, as `<!-- needs: … -->`, and the server that it names instead of the one that runs for it."""
 ROOT = Path(__file__).resolve().parent.parent
 RUN_PAGE = ROOT / "docs" / "run_page.py"
@@ -76,7 +77,12 @@ def beside(need: str, page: Path, folder: Path) -> Iterator[Path]:
     (folder / need).mkdir()
     with contextlib.ExitStack() as stack:
         try:
-            if need == "registry":
+            if need == "port":
+                # The page starts the server itself.
+                with socket.create_server(("127.0.0.1", 0)) as held:
+                    port = held.getsockname()[1]
+                host = f"127.0.0.1:{port}"
+            elif need == "registry":
                 host = stack.enter_context(open_registry(folder / need)).host
             else:
                 server = stack.enter_context(s3(folder / need))
@@ -84,7 +90,10 @@ def beside(need: str, page: Path, folder: Path) -> Iterator[Path]:
         except Missing as missing:
             pytest.skip(str(missing))
         copy = folder / page.name
-        copy.write_text(page.read_text(encoding="utf-8").replace(NEEDS[need], host), encoding="utf-8")
+        text = page.read_text(encoding="utf-8").replace(NEEDS[need], host)
+        if need == "port":
+            text = text.replace("$ tiffin serve ", f"$ tiffin serve --port {host.rpartition(':')[2]} ")
+        copy.write_text(text, encoding="utf-8")
         yield copy
 
 
@@ -145,6 +154,12 @@ iris:01k0tmmmmmmmmmmmmmmm ~/.tiffin/store   3.4 GiB   2025-10-20 10:20:30
 $ true
 ```
 
+<!-- run beside -->
+```console
+$ sh -c 'trap "touch ended; exit 0" TERM; echo here I am; while :; do sleep 0.05; done'
+here I am
+```
+
 <!-- run fresh -->
 ```console
 $ touch installed
@@ -165,6 +180,7 @@ def test_a_page_runs_as_its_reader_would(fresh: bool, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert (tmp_path / "sub" / "words.txt").read_text(encoding="utf-8") == "one\ntwo\n"
     assert (tmp_path / "installed").exists() is fresh
+    assert (tmp_path / "ended").exists()
 
 
 @pytest.mark.parametrize(
@@ -176,6 +192,8 @@ def test_a_page_runs_as_its_reader_would(fresh: bool, tmp_path: Path) -> None:
         ("$ true", "$ exit 3", "exit code 3"),
         ("01k0tmmmmmmmmmmmmmmm", "01k0tmm", "12 KiB"),
         ("not run: it would fail", "not run:", "ZeroDivisionError"),
+        ("\nhere I am\n", "\nhere I was\n", "here I am"),
+        ("ended; exit 0", "ended; exit 7", "exit code 7"),
     ],
 )  # fmt: skip
 def test_a_page_that_is_wrong_fails(right: str, wrong: str, said: str, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ anything but a refusal is raised, where a child dies, or where one mutant takes 
 
 from __future__ import annotations
 
-import argparse
 import collections
 import io
 import os
@@ -22,7 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from fuzzing import in_child
+from fuzzing import arguments, in_child, report
 from same_object import difference
 from tiffin.building import build, judge
 from tiffin.inspection import Inspection, Unfollowable, inspect_file
@@ -41,16 +40,10 @@ _BUILT = "+"
 
 def main() -> int:
     """Fuzz for some time, and print what happened."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser = arguments(__doc__)
     parser.add_argument("--keep", type=Path, help="a folder for the mutants that show a fault")
     options = parser.parse_args()
-    counts, faults = run(options.seed, options.seconds, keep=options.keep)
-    print(dict(counts))
-    for fault, number in faults.most_common(20):
-        print(f"{number} times: {fault}")
-    return 1 if faults else 0
+    return report(*run(options.seed, options.seconds, keep=options.keep))
 
 
 def run(

@@ -11,7 +11,6 @@ checks prevent. Unix only.
 
 from __future__ import annotations
 
-import argparse
 import collections
 import os
 import pickle
@@ -23,7 +22,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from fuzzing import in_child
+from fuzzing import arguments, in_child, report
 from tiffin.building import build, judge
 from tiffin.inspection import Tape, Unfollowable, parse_pickle
 from tiffin.inspection.tape import BUILD, EXTEND, MAKE, SET_ITEMS, TUPLE, Node
@@ -41,16 +40,10 @@ _OTHERS = (None, True, False, 0.0, -1.0, 1e308, float("nan"), "", "precomputed",
 
 def main() -> int:
     """Fuzz for some time, and print what happened."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser = arguments(__doc__)
     parser.add_argument("--only", action="append", help="part of an estimator's name; may be given again")
     options = parser.parse_args()
-    counts, crashes = run(everything(options.only), options.seed, options.seconds)
-    print(dict(counts))
-    for crash, number in crashes.most_common(40):
-        print(f"{number} times: {crash}")
-    return 1 if crashes else 0
+    return report(*run(everything(options.only), options.seed, options.seconds))
 
 
 def everything(only: list[str] | None) -> Iterator[tuple[str, Any, Any]]:

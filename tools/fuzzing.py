@@ -1,12 +1,30 @@
-"""What the fuzzers have in common: children in which a mutant may do what it likes."""
+"""What the fuzzers have in common: what they take and print, and children in which a mutant may do what it likes."""
 
 from __future__ import annotations
 
+import argparse
+import collections
 import os
 import resource
 import traceback
 import warnings
 from collections.abc import Callable
+
+
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what every fuzzer takes; `doc` is its module's docstring."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=60)
+    return parser
+
+
+def report(counts: collections.Counter[str], faults: collections.Counter[str]) -> int:
+    """Print what happened and the most frequent faults; return the exit code."""
+    print(dict(counts))
+    for fault, number in faults.most_common(40):
+        print(f"{number} times: {fault}")
+    return 1 if faults else 0
 
 
 def in_child(memory: int, work: Callable[[int], None]) -> tuple[bytes, int]:

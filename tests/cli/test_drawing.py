@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from inside.cli import count, draw, read_labels, read_size
+from tiffin.cli import show_table
 
 HEADERS = ["TAG", "FRAMEWORK", "SIZE", "CREATED", "ALIASES", "LABELS"]
 SHORT = ["iris:01k0tmb3kw4949pthx5k", "sklearn", "1.0 KiB", "2024-11-22 03:29:37", "prod", "stage=dev, owner=nlp-team"]
@@ -52,6 +53,31 @@ def test_a_long_column_is_wrapped_by_words(capsys: Any, monkeypatch: Any) -> Non
     assert len(lines) > 3
     assert all(line[:start].strip() == "" for line in lines[3:])
     assert max(map(len, lines)) <= 120
+
+
+def test_of_thousands_of_rows_words_stay_whole_too(capsys: Any, monkeypatch: Any) -> None:
+    """However many there are: no line is left for the terminal to break."""
+    lines = drawn([[*SHORT[:5], f"note=number-{number} " * 4] for number in range(5000)], 80, capsys, monkeypatch)
+    assert max(map(len, lines)) <= 80
+    assert " ".join(lines).count("note=number-") == 20_000
+
+
+def test_a_strangers_text_in_a_cell_is_shown_escaped_and_no_other(capsys: Any, monkeypatch: Any) -> None:
+    """All cells are looked at together first; one that hides something is found whichever it is."""
+    for text, expected in (
+        ("a  b", "a \\x20b"),
+        (" a", "\\x20a"),
+        ("a ", "a\\x20"),
+        ("a\nb", "a\\nb"),
+        ("a | b", "a | b"),
+    ):
+        for row in (0, 1):
+            rows = [["x:1", "fine"], ["x:2", "fine too"]]
+            rows[row][1] = text
+            show_table(["TAG", "LABELS"], rows)
+            assert [line.partition("  ")[2].strip() for line in capsys.readouterr().out.splitlines()[1:]] == [
+                expected if index == row else rows[index][1] for index in (0, 1)
+            ]
 
 
 def test_paths_in_the_second_of_two_columns_are_whole(capsys: Any, monkeypatch: Any) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import itertools
+import mmap
 import os
 import socket
 import threading
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from inside.sharing import _listen
-from inside.wire import FrameReader, frame_parts
+from inside.wire import SEGMENT, FrameReader, frame_parts
 from tiffin.runners import ClientLimits, Runnable, Runner
 from tiffin.wire import CALL, HELLO, RESULT, RESULTS, decode_value, encode_call, encode_value, pass_descriptors
 
@@ -78,6 +80,17 @@ class Stranger:
         """Send descriptors along with bytes, as `write` does."""
         with contextlib.suppress(ConnectionError):
             self.sock.sendmsg([data], pass_descriptors(descriptors))
+
+    def lend(self, segment: int, size: int) -> mmap.mmap:
+        """Offer a segment of shared memory as a runner takes it, and return it: it can be changed as long as it is there."""
+        descriptor = os.memfd_create("tiffin", os.MFD_ALLOW_SEALING)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+            self.park([descriptor], frame_parts(SEGMENT, segment, descriptors=1)[0])
+            return mmap.mmap(descriptor, size)
+        finally:
+            os.close(descriptor)
 
     def answer(self) -> tuple[int, Any]:
         """Return the next answer's kind and value, after the greeting; those that come together one by one."""

@@ -663,7 +663,7 @@ class TestPaths:
 
             answering = threading.Thread(target=answer)
             answering.start()
-            with pytest.raises(RunnerError, match=f"another protocol: version {version}.*version 3"):
+            with pytest.raises(RunnerError, match=f"another protocol: version {version}.*version {_listen.PROTOCOL}"):
                 AttachedService(path)
             answering.join()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from inside.runners import Desk
 from inside.sharing import _listen
-from inside.wire import PREFIX, SEGMENT, frame_parts
+from inside.wire import PREFIX, Shared
 from process_support import segments_of, wait_until_gone
 from stranger import Stranger, make_runner, resident
 from tiffin.exceptions import (
@@ -26,7 +25,7 @@ from tiffin.exceptions import (
     UnsendableError,
 )
 from tiffin.runners import CallOptions, Runner
-from tiffin.wire import CALL, CANCEL, CREDIT, ERROR, ITEM, LIMITS, RESULT
+from tiffin.wire import CALL, CALLS, CANCEL, CREDIT, ERROR, ITEM, LIMITS, RESULT
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs Linux")
 
@@ -306,14 +305,66 @@ class TestCounts:
         """Each takes a descriptor here."""
         before = segments_of()
         for number in range(1, 66):
-            descriptor = os.memfd_create("tiffin", os.MFD_ALLOW_SEALING)
-            os.posix_fallocate(descriptor, 0, 4096)
-            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
-            stranger.park([descriptor], frame_parts(SEGMENT, number, descriptors=1)[0])
-            os.close(descriptor)
+            stranger.lend(number, 4096).close()
         assert stranger.is_cut_off()
         settle(address)
         assert segments_of() <= before
+
+
+class TestLentMemory:
+    """What a client lends it may change at any moment, after a check too."""
+
+    @pytest.mark.parametrize(
+        "argument",
+        [
+            b'{"a":["<i8",[512]]}',
+            b'{"a":["|b1",[4096]]}',
+            b'{"a":["|u1",[4096]]}',
+            b'{"a":["<U1",[1024]]}',
+            b'{"a":["<M8[s]",[512]]}',
+            b'{"a":[{"fields":[["x","<f8",0]],"size":8},[512]]}',
+            b'{"s":0}',
+            b'{"b":0}',
+            b'{"q":0}',
+            b'{"f":0}',
+        ],
+    )
+    def test_nothing_that_decides_is_taken_from_there(self, stranger, argument):
+        """Places, masks, texts, and bytes that compiled code parses could be others after they were checked."""
+        stranger.lend(1, 4096).close()
+        stranger.send(CALL, 1, b'["predict",[%s],{},null]' % argument, [Shared(4096, 1, 1)])
+        kind, error = stranger.answer()
+        assert (kind, error["tiffin"]) == (ERROR, "FrameError")
+        assert "may change" in error["what"]
+
+    def test_neither_strings_nor_their_lengths_nor_the_numbers_of_calls_are(self, stranger):
+        """Nor any of several buffers of a value."""
+        stranger.lend(1, 4096).close()
+        for number, buffers in enumerate(([Shared(8, 1, 1), bytes(8)], [b"", Shared(8, 1, 2)]), 1):
+            stranger.send(CALL, number, b'["predict",[{"o":[[1],{"S":0}]}],{},null]', buffers)
+            kind, error = stranger.answer()
+            assert (kind, "may change" in error["what"]) == (ERROR, True)
+        header = b'["predict",[{"a":["<i8",[2]]},{"a":["<f8",[2,2]]}],{},null]'
+        stranger.send(CALLS, 1, header, [Shared(16, 1, 3), bytes(32)])
+        assert stranger.is_cut_off()
+
+    def test_floating_point_numbers_are(self, stranger):
+        """They are answered as they are when they are read."""
+        memory = stranger.lend(1, 4096)
+        memory[:16] = np.array([1.0, 2.0]).tobytes()
+        stranger.send(CALL, 1, b'["predict",[{"a":["<f8",[2]]}],{},null]', [Shared(16, 1, 1)])
+        kind, answer = stranger.answer()
+        assert (kind, answer.tolist()) == (RESULT, [1.0, 2.0])
+        memory.close()
+
+    @pytest.mark.parametrize("dtype", ["<f8", "<c16", "<i8", "|u1", "|b1", "<U3"])
+    def test_large_arrays_of_every_kind_come_and_go(self, address, dtype):
+        """Those that cannot be lent go through the socket."""
+        given = np.arange(MIB // 4).astype(dtype)
+        with Runner.attach(address) as attached:
+            answer = attached.predict.run(given)
+        assert answer.dtype == given.dtype
+        assert (answer == given).all()
 
 
 class TestPatience:

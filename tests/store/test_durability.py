@@ -10,6 +10,8 @@ from store_states import save
 
 from inside.store import _publish
 from tiffin.store import ModelStore
+from tiffin.store.gc import gc
+from tiffin.store.trash import undelete
 
 
 class Watch:
@@ -52,7 +54,7 @@ def watch(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 @pytest.mark.parametrize("overwrite", [False, True], ids=["new", "overwrite"])
 def test_every_file_and_folder_is_synced_before_it_is_visible(store: ModelStore, watch: Watch, overwrite: bool) -> None:
-    """Files, their folders, the record and its origin; afterwards the folder of the name, and that of all names."""
+    """Files, their folders, the record, its origin, the folder of a new name; afterwards the version's entry in it."""
     if overwrite:
         save(store, "x:1", 1, size=200_000)
         watch.log.clear()
@@ -65,7 +67,36 @@ def test_every_file_and_folder_is_synced_before_it_is_visible(store: ModelStore,
     assert staged | folders | {f"{source}.origin"} <= set(before)
     last_file = max(before.index(file) for file in staged)
     assert all(len(before) - before[::-1].index(folder) > last_file for folder in folders)
-    assert {str(model.path.parent), store.layout.models} <= set(after)
+    assert str(model.path.parent) in after
+    # Under the name's lock, by whoever makes the name: others find it there, and rely on it.
+    assert (store.layout.models in before) is not overwrite
+
+
+@pytest.mark.parametrize("made_by", ["undelete", "gc"])
+def test_whoever_makes_a_names_folder_makes_it_last(store: ModelStore, watch: Watch, made_by: str) -> None:
+    """A save into a name that is there does not sync the folder of all names again."""
+    model = save(store, "x:1", 1)
+    if made_by == "undelete":
+        store.delete("x:1")
+        watch.log.clear()
+        undelete(store, "x:1")
+    else:  # an exchange in several steps was interrupted
+        aside = Path(store.layout.staging, "0" * 20 + ".old.x:1")
+        model.path.rename(aside)
+        model.path.parent.rmdir()
+        watch.log.clear()
+        gc(store)
+    assert store.layout.models in watch.log
+    assert store.get("x:1").path.is_dir()
+
+
+def test_a_name_that_a_killed_process_has_made_is_made_last(store: ModelStore, watch: Watch) -> None:
+    """It may have been killed before it synced the folder of all names; the lock that it has left tells."""
+    save(store, "x:1", 1)
+    Path(store.layout.staging, "name.x.lock").touch()
+    watch.log.clear()
+    save(store, "x:2", 2)
+    assert store.layout.models in watch.log
 
 
 def test_a_folder_of_files_is_synced_too(store: ModelStore, watch: Watch) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import subprocess
 import sys
-from importlib import import_module, invalidate_caches
+from functools import partial
+from importlib import invalidate_caches
 from pathlib import Path
 from typing import Any
 
@@ -21,160 +21,17 @@ from tiffin.cli import cli
 from tiffin.exceptions import ConformanceError
 from tiffin.plugins import Registry
 from tiffin.testing import LEVEL, Subject, check_adapter, checks
-
-
-class Scale:
-    """A toy model."""
-
-    def __init__(self, factor: float) -> None:
-        self.factor = factor
-
-    def apply(self, values: Any) -> Any:
-        return values * self.factor
-
-    def centre(self, values: Any) -> Any:
-        return values - values.mean()
-
-
-class ScaleAdapter:
-    """A toy adapter that keeps all promises."""
-
-    types: tuple[str, ...] = (f"{Scale.__module__}.{Scale.__qualname__}",)
-    by_name: tuple[str, ...] = ()
-    distributions: tuple[str, ...] = ("attrs",)
-    centre: bool = False
-
-    @tiffin.hookimpl
-    def context_info(self) -> dict[str, Any]:
-        return {
-            "types": self.types,
-            "types_by_name": self.by_name,
-            "distributions": self.distributions,
-            "signatures": {"apply": {"batchable": True}, "centre": {"batchable": self.centre}},
-            "options": {"digits": 3},
-            "code_files": (),
-        }
-
-    @tiffin.hookimpl
-    def save(self, model: Any, path: Path, options: Any) -> Any:
-        return self.write(model, path)
-
-    @tiffin.hookimpl
-    def load(self, path: Path) -> Any:
-        return self.read(path)
-
-    def write(self, model: Any, path: Path) -> Any:
-        (path / "scale.json").write_text(json.dumps(model.factor), encoding="utf-8")
-
-    def read(self, path: Path) -> Any:
-        return Scale(json.loads((path / "scale.json").read_text(encoding="utf-8")))
-
-
-class TakesByNameOnly(ScaleAdapter):
-    types = ()
-    by_name = ScaleAdapter.types
-
-
-class ClaimsDicts(ScaleAdapter):
-    types = (*ScaleAdapter.types, "builtins.dict")
-
-
-class ChangesTheModel(ScaleAdapter):
-    def write(self, model: Any, path: Path) -> Any:
-        super().write(model, path)
-        model.factor = 0.0
-
-
-class Rounds(ScaleAdapter):
-    def read(self, path: Path) -> Any:
-        return Scale(round(super().read(path).factor))
-
-
-class Keeps(ScaleAdapter):
-    def __init__(self) -> None:
-        self.kept: dict[Path, Any] = {}
-
-    def read(self, path: Path) -> Any:
-        return self.kept.setdefault(path, super().read(path))
-
-
-class Touches(ScaleAdapter):
-    def read(self, path: Path) -> Any:
-        os.utime(path / "scale.json")
-        return super().read(path)
-
-
-class Litters(ScaleAdapter):
-    def write(self, model: Any, path: Path) -> Any:
-        Path("scale.log").write_text("saved", encoding="utf-8")
-        super().write(model, path)
-
-
-class HidesAPickle(ScaleAdapter):
-    def write(self, model: Any, path: Path) -> Any:
-        (path / "scale.json").write_bytes(pickle.dumps(model.factor))
-
-    def read(self, path: Path) -> Any:
-        return Scale(pickle.loads((path / "scale.json").read_bytes()))
-
-
-def store_of(path: Path) -> str:
-    return str(next(folder for folder in path.parents if folder.name == "store"))
-
-
-class KnowsItsPlace(ScaleAdapter):
-    def write(self, model: Any, path: Path) -> Any:
-        super().write(model, path)
-        (path / "place").write_text(store_of(path), encoding="utf-8")
-
-    def read(self, path: Path) -> Any:
-        here = (path / "place").read_text(encoding="utf-8") == store_of(path)
-        return super().read(path) if here else Scale(0.0)
-
-
-class NamesNoDistribution(ScaleAdapter):
-    distributions = ()
-
-
-class DropsOptions(ScaleAdapter):
-    def write(self, model: Any, path: Path) -> Any:
-        super().write(model, path)
-        return {"digits": 3}
-
-
-class KnowsItsProcess(ScaleAdapter):
-    def write(self, model: Any, path: Path) -> Any:
-        super().write(model, path)
-        (path / "process").write_text(str(os.getpid()), encoding="utf-8")
-
-    def read(self, path: Path) -> Any:
-        here = (path / "process").read_text(encoding="utf-8") == str(os.getpid())
-        return super().read(path) if here else Scale(0.0)
-
-
-class MergesWhatDoesNotMerge(ScaleAdapter):
-    centre = True
-
-
-WRONG: dict[str, type[ScaleAdapter]] = {
-    "claims_its_models": TakesByNameOnly,
-    "claims_no_others": ClaimsDicts,
-    "saving_changes_nothing": ChangesTheModel,
-    "load_gives_equal_answers": Rounds,
-    "load_returns_a_new_object": Keeps,
-    "load_writes_nothing": Touches,
-    "save_writes_below_its_path": Litters,
-    "pickles_are_declared": HidesAPickle,
-    "loads_after_a_move": KnowsItsPlace,
-    "records_versions": NamesNoDistribution,
-    "options_are_kept": DropsOptions,
-    "answers_alike_in_another_process": KnowsItsProcess,
-    "a_batch_equals_its_rows": MergesWhatDoesNotMerge,
-}
+from toy_adapters import WRONG, NamesWhatIsNotThere, ScaleAdapter
+from toyframe import Rows, Scale
 
 ROWS = numpy.array([1.0, 2.0, 4.0])
 SUBJECT = Subject(
-    framework="scale", make=lambda: Scale(2.5), inputs={"apply": ROWS, "centre": ROWS}, options={"digits": 5}
+    framework="scale",
+    make=partial(Scale, 2.5, "mm"),
+    inputs={"apply": ROWS, "centre": ROWS, "wrap": Rows([1, 2, 4])},
+    options={"digits": 5},
+    parameters=vars,
+    partial_kwargs={"apply": {"offset": 1.0}},
 )
 
 
@@ -191,11 +48,9 @@ def failed(subject: Subject) -> dict[str, str]:
 
 
 def test_the_toy_adapter_passes_every_check(folder: Path) -> None:
-    """What keeps all promises passes, and each check but that of packages has something to say of it."""
+    """What keeps all promises passes, and each check has something to say of it."""
     tiffin.register(ScaleAdapter(), "scale")
-    verdicts = check_adapter(SUBJECT)
-    others = {verdict.check: verdict.text for verdict in verdicts if verdict.state != "passed"}
-    assert others == {"discovery_imports_no_framework": "the adapter is an object of the running program"}
+    assert {verdict.check: verdict.text for verdict in check_adapter(SUBJECT) if verdict.state != "passed"} == {}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -205,45 +60,10 @@ def test_a_wrong_adapter_is_caught_by_its_check_and_no_other(name: str, folder: 
     assert list(failed(SUBJECT)) == [name]
 
 
-MODULE = """
-from tiffin import hookimpl
-{outside}
-
-@hookimpl
-def context_info():
-    return {{"types": ["scalelib.Scale"], "distributions": ["attrs"], "signatures": {{}}, "code_files": []}}
-
-@hookimpl
-def save(model, path):
-    (path / "scale.txt").write_text(str(model.factor))
-
-@hookimpl
-def load(path):
-    import scalelib
-    return scalelib.Scale(float((path / "scale.txt").read_text()))
-"""
-
-
-@pytest.mark.parametrize(("outside", "caught"), [("", []), ("import scalelib", ["discovery_imports_no_framework"])])
-def test_an_adapter_that_imports_its_framework_at_the_top_is_caught(
-    outside: str, caught: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Looking for an object's adapter must not cost the import of all frameworks."""
-    name = f"tiffin_scale_{len(outside)}"
-    (folder / "scalelib.py").write_text("class Scale:\n    def __init__(self, factor):\n        self.factor = factor\n")
-    (folder / f"{name}.py").write_text(MODULE.format(outside=outside))
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.delitem(sys.modules, "scalelib", raising=False)
-    invalidate_caches()
-    tiffin.register(import_module(name), "scale")
-    assert list(failed(Subject(framework="scale", make=lambda: import_module("scalelib").Scale(2.0)))) == caught
-
-
 def test_every_check_has_a_wrong_adapter() -> None:
     """Whoever adds a check shows what it catches, and says since when it is one and what it promises."""
     known = list(checks())
-    assert [check.name for check in known if check.name not in {*WRONG, "discovery_imports_no_framework"}] == []
-    assert WRONG.keys() <= {check.name for check in known}
+    assert {check.name for check in known} == WRONG.keys()
     assert all(check.promise.endswith(".") and check.level <= LEVEL for check in known)
 
 
@@ -256,7 +76,7 @@ def test_the_page_says_what_each_check_promises() -> None:
 
 def test_a_check_is_switched_off_with_a_reason(folder: Path) -> None:
     """The reason is in the verdict, and the adapter does not fail."""
-    tiffin.register(NamesNoDistribution(), "scale")
+    tiffin.register(NamesWhatIsNotThere(), "scale")
     [verdict] = [
         verdict
         for verdict in check_adapter(attrs.evolve(SUBJECT, off={"records_versions": "It has no versions."}))
@@ -300,6 +120,40 @@ def test_the_kit_needs_no_pytest() -> None:
     assert (result.stdout.strip(), result.stderr) == ("False", "")
 
 
+SUITE = """
+import pytest, tiffin
+from toy_adapters import ScaleAdapter
+from toyframe import Scale
+from tiffin.testing import Subject
+from tiffin.testing.suite import AdapterChecks
+
+tiffin.register(ScaleAdapter(), "scale")
+
+class TestNow(AdapterChecks):
+    @pytest.fixture
+    def subject(self):
+        off = {"losses_are_reported": "It is a test.", "every_method_has_an_input": "It is another."}
+        return Subject(framework="scale", make=lambda: Scale(2.5), off=off)
+"""
+
+
+def test_with_pytest_nothing_is_skipped(tmp_path: Path) -> None:
+    """What does not apply passes and is told at the end; what is switched off is an expected failure with its reason."""
+    (tmp_path / "test_scale.py").write_text(SUITE, encoding="utf-8")
+    chosen = "losses or every_method or claims_no or options_are"
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "-k", chosen, "test_scale.py"]
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[1] / "helpers"),
+        "TIFFIN_HOME": str(tmp_path / "home"),
+    }
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=env).stdout
+    assert "scale: options_are_kept: the subject has no options (model)" in said
+    assert "PASSED test_scale.py::TestNow::test_conforms[options_are_kept]" in said
+    assert "XFAIL test_scale.py::TestNow::test_conforms[every_method_has_an_input] - It is another." in said
+    assert "skipped" not in said.splitlines()[-1]
+
+
 def test_no_subject_is_no_pass(folder: Path) -> None:
     """An empty list of subjects would pass whatever the adapter does."""
     with pytest.raises(ConformanceError, match="no subject to check"):
@@ -308,10 +162,16 @@ def test_no_subject_is_no_pass(folder: Path) -> None:
 
 SUBJECTS = """
 from tiffin.testing import Subject
-from {name} import model
+import numpy
+from toyframe import Rows, Scale
+
+def model():
+    return Scale(2.5)
+
+ROWS = numpy.array([1.0, 2.0, 4.0])
 
 def subjects():
-    return [Subject(framework="scale", make=model)]
+    return [Subject(framework="scale", make=model, inputs={"apply": ROWS, "centre": ROWS, "wrap": Rows([1, 2])})]
 """
 
 
@@ -322,11 +182,9 @@ def test_the_command_prints_verdicts_and_says_by_its_exit_code_whether_all_pass(
     """A script of an author's reads the JSON, or only the exit code."""
     monkeypatch.syspath_prepend(folder)
     module = f"scale_subjects_{passes}"
-    (folder / f"{module}_model.py").write_text(f"from {__name__} import Scale\ndef model(): return Scale(2.5)\n")
-    (folder / f"{module}.py").write_text(SUBJECTS.format(name=f"{module}_model"))
-    monkeypatch.setitem(sys.modules, __name__, sys.modules[Scale.__module__])
+    (folder / f"{module}.py").write_text(SUBJECTS)
     invalidate_caches()
-    tiffin.register(ScaleAdapter() if passes else NamesNoDistribution(), "scale")
+    tiffin.register(ScaleAdapter() if passes else NamesWhatIsNotThere(), "scale")
     result = CliRunner().invoke(cli, ["plugins", "check", "scale", "--subjects", f"{module}:subjects", "--json"])
     assert result.exit_code == (0 if passes else 1), result.output
     report = json.loads(result.stdout)

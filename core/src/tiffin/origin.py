@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -24,10 +25,19 @@ def is_trusted(origin: Origin | None, policy: str) -> bool:
 
 
 def signer() -> str:
-    """Return who gives trust: the user that runs this program."""
-    import getpass
+    """Return who gives trust, or changes something: the user that runs this program, as `getpass.getuser` tells it."""
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        if name := os.environ.get(variable):
+            return name
+    return _user(os.getuid())
+
+
+@functools.cache
+def _user(number: int) -> str:
+    """Return a user's name. It is asked for at each change, and the list of users is read anew each time."""
+    import pwd
 
     try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container without a user list
-        return f"user {os.getuid()}"
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # a container without a user list
+        return f"user {number}"

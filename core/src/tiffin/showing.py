@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # Printable to Unicode, and yet without a trace on most terminals: fillers, blank symbols, selectors of variants.
 _UNSEEN = re.compile(
@@ -42,6 +42,15 @@ def shown(text: object, limit: int = LONG, *, spaces: bool = True) -> str:
     return line if not limit or len(line) <= limit else f"{line[:limit]}… ({len(line) - limit} more characters)"
 
 
+def shown_cells(rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    """Return the texts of a table, each as `shown` gives it, uncut."""
+    # Of ten thousand rows, looking at all at once takes two milliseconds, and at each text two hundred.
+    whole = f"|{'|'.join(map('|'.join, rows))}|"
+    if is_plain_text(whole) and not any(spaces in whole for spaces in ("  ", "| ", " |")):
+        return rows
+    return [[shown(text, 0) for text in row] for row in rows]
+
+
 def shown_lines(text: str) -> str:
     """Return a text of several lines as a terminal may get it: line ends and tabs stay, all else is as in `shown`."""
     return text if is_plain_text(text) else _escaped(text, "\n\t")
@@ -65,7 +74,8 @@ def _escaped(text: str, kept: str) -> str:
 
 
 def close_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
-    """Return up to `most` of the known names that look like `name`, the most alike first."""
+    """Return up to `most` of the known names that look like `name`, upper or lower case, the most alike first."""
     import difflib  # only on the way to an error
 
-    return difflib.get_close_matches(name, list(known), n=most)
+    by_lower = {one.lower(): one for one in known}
+    return [by_lower[found] for found in difflib.get_close_matches(name.lower(), by_lower, n=most)]

@@ -1,4 +1,4 @@
-"""What runner, workers and clients agree on: interfaces, those who wait for an answer, what happened to a call."""
+"""What runner, workers and clients agree on: interfaces, those who wait for an answer, timers, what happened to a call."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tiffin.calls._interfaces import (
     WorkerSpec,
 )
 from tiffin.calls._streaming import Event, Items, Stream
+from tiffin.calls._timers import Timer, Timers
 from tiffin.calls._waiters import Explained, ThreadWaiter
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "ReceivedRequest",
     "Stream",
     "ThreadWaiter",
+    "Timer",
+    "Timers",
     "Worker",
     "WorkerSpec",
 ]

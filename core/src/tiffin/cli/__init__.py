@@ -6,6 +6,13 @@ For plugins that add commands there is what core's own are made with: `complete_
 
 from __future__ import annotations
 
+import os
+import signal
+
+if "_TIFFIN_COMPLETE" in os.environ:
+    # Before anything else is imported: whoever presses Ctrl-C while a shell completes wants no traceback in the line.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from tiffin.cli._completion import complete_tag
 from tiffin.cli._main import cli, main
 from tiffin.cli._output import output_option, say, show_data, show_table

@@ -12,6 +12,7 @@ from tiffin.cli._output import say
 from tiffin.cli._shared import take_shared_options
 from tiffin.exceptions import HookError, PluginError, TiffinError
 from tiffin.hints import install_hint
+from tiffin.showing import close_names
 
 GROUPS = ("", "models", "plugins", "remotes")
 """Core's groups, "" being the outermost: those that a plugin's command may be of."""
@@ -30,13 +31,6 @@ class Commands(click.Group):
         super().__init__(*args, **kwargs)
         self._commands_at = commands_at
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Return the command that is meant; it takes what all commands do, wherever in the line that is written."""
-        found = super().resolve_command(ctx, args)
-        if found[1] is not None:
-            take_shared_options(found[1], hidden=True)
-        return found
-
     def own_commands(self) -> list[str]:
         """Return the names of core's commands."""
         return sorted({*self._commands_at, *self.commands})
@@ -49,6 +43,31 @@ class Commands(click.Group):
             say(str(error), err=True, label="Warning:", colour="yellow")
             added = {}
         return sorted({*self.own_commands(), *added})
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Return the command that is meant; it takes what all commands do, wherever in the line that is written.
+
+        Where there is none, the error says which one may be meant.
+        """
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            words = self._words(ctx)
+            close = close_names(name, words, 1)
+            hint = f" Did you mean '{words[close[0]]}'?" if close else ""
+            raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+        found = super().resolve_command(ctx, args)
+        if found[1] is not None:
+            take_shared_options(found[1], hidden=True)
+        return found
+
+    def _words(self, ctx: click.Context) -> dict[str, str]:
+        """Return the names of the commands here; from outside all groups, also of those in groups, with the group's."""
+        words = {name: name for name in self.list_commands(ctx)}
+        for group in GROUPS[1:] if ctx.parent is None else ():
+            inner = self.get_command(ctx, group)
+            if isinstance(inner, Commands):
+                words = {**{name: f"{group} {name}" for name in inner.own_commands()}, **words}
+        return words
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return core's command of the name, else a plugin's; `None` where there is none."""

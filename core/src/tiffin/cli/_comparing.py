@@ -19,7 +19,7 @@ _LONG = 60
 @click.argument("second", metavar="TAG", shell_complete=complete_tag)
 @output_option("table", "json", "yaml")
 def diff(first: str, second: str, output: str) -> None:
-    """Show in what two versions differ: labels, metadata, options, signatures, files, environment."""
+    """Show in what two versions differ. Looks at labels, metadata, options, signatures, files and environment."""
     left, right = api.get(first), api.get(second)
     found = api.diff(left.tag, right.tag)
     if output != "table":
@@ -69,7 +69,7 @@ def _plain(data: dict[str, Any]) -> dict[str, Any]:
     "--set", "source", type=click.File("r", encoding="utf-8"), metavar="FILE", help="Keep this text; - reads it."
 )
 def card(tag: str, source: IO[str] | None) -> None:
-    """Show a version's card, in Markdown: its text, and below it metrics, signatures and record.
+    """Show a version's card, in Markdown. It is a text, and below it metrics, signatures and record.
 
     A registry shows it as README.md once the version is pushed.
     """

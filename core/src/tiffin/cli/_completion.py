@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tiffin import models as api
+from tiffin.cli._output import OneOf
 from tiffin.exceptions import TiffinError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def install() -> None:
 
 @click.command()
 @click.pass_context
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=OneOf(["bash", "zsh", "fish"]))
 def completion(context: click.Context, shell: str) -> None:
     """Print the completion script of a shell.
 

@@ -6,9 +6,11 @@ row, with their names; at last a first cell that is too long gets a line of its 
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import NamedTuple
+
+import click
 
 GAP = "  "
 LONG = 20
@@ -25,33 +27,35 @@ class Plan(NamedTuple):
 
 def draw(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
     """Print a table to the terminal, in its width."""
-    from rich.console import Console
-    from rich.text import Text
+    import shutil
 
-    console = Console(highlight=False, soft_wrap=True)
-    plan = lay_out(headers, rows, right, console.width)
-    grid = range(len(plan.widths))
-    console.print(Text(_line(headers, plan.widths, right), "bold"))
-    console.print(Text("─" * min(console.width, sum(plan.widths) + len(GAP) * (len(plan.widths) - 1)), "dim"))
+    room = shutil.get_terminal_size().columns
+    widths, below = lay_out(headers, rows, right, room)
+    grid, line = len(widths), line_of(widths, right)
+    lines = [
+        click.style(line.format(*headers[:grid]).rstrip(), bold=True),
+        click.style("─" * min(room, sum(widths) + len(GAP) * (grid - 1)), dim=True),
+    ]
     for row in rows:
-        cells = [row[index] for index in grid]
-        if len(row[0]) > plan.widths[0] and len(plan.widths) > 1:
-            console.print(Text(row[0]))
+        cells = list(row[:grid])
+        if len(row[0]) > widths[0] and grid > 1:
+            lines.append(row[0])
             cells[0] = ""
         # Of two columns the second may run over the edge: a path is copied whole. Between others it would push them aside.
-        wrapped = [
-            _wrap(cell, width, whole=len(plan.widths) == 2) for cell, width in zip(cells, plan.widths, strict=True)
-        ]
-        for number in range(max(map(len, wrapped))):
-            line = [lines[number] if number < len(lines) else "" for lines in wrapped]
-            console.print(Text(_line(line, plan.widths, right)))
-        for index in plan.below:
+        wrapped = (_wrap(cell, width, whole=grid == 2) for cell, width in zip(cells, widths, strict=True))
+        lines += [line.format(*parts).rstrip() for parts in zip_longest(*wrapped, fillvalue="")]
+        for index in below:
             if row[index]:
                 name = f"{INDENT}{headers[index].lower()}: "
-                first, *others = _wrap(row[index], console.width - len(name), whole=True)
-                console.print(Text.assemble((name, "dim"), first))
-                for other in others:
-                    console.print(Text(" " * len(name) + other))
+                first, *others = _wrap(row[index], room - len(name), whole=True)
+                lines.append(click.style(name, dim=True) + first)
+                lines += [" " * len(name) + other for other in others]
+    click.echo("\n".join(lines))
+
+
+def line_of(widths: Sequence[int], right: Sequence[int]) -> str:
+    """Return what `format` makes a line of, given the cells of a row."""
+    return GAP.join(f"{{:{'>' if index in right else '<'}{width}}}" for index, width in enumerate(widths))
 
 
 def lay_out(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], room: int) -> Plan:
@@ -82,11 +86,6 @@ def lay_out(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequen
 def _wrap(text: str, width: int, *, whole: bool) -> list[str]:
     if len(text) <= width:
         return [text]
+    import textwrap
+
     return textwrap.wrap(text, max(width, 1), break_long_words=not whole, break_on_hyphens=False) or [""]
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[int]) -> str:
-    return GAP.join(
-        text.rjust(width) if index in right else text.ljust(width)
-        for index, (text, width) in enumerate(zip(cells, widths, strict=False))
-    ).rstrip()

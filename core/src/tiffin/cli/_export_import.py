@@ -29,7 +29,7 @@ _WORTH_A_BAR = 8 << 20
 @click.option("-f", "--force", is_flag=True, help="Replace a file that exists.")
 @click.option("--parents", is_flag=True, help="Make the missing folders above PATH.")
 def export(tag: str, path: str, output_format: str | None, force: bool, parents: bool) -> None:
-    """Write a version as one archive, to a file, a folder or any URL that fsspec opens (s3://, sftp://, ...).
+    """Write a version as one archive. PATH is a file or a folder, URL any that fsspec opens (s3://, sftp://, ...).
 
     The format is that of the ending; in a folder the archive is called NAME-VERSION.tiffin.
     """
@@ -47,7 +47,7 @@ def export(tag: str, path: str, output_format: str | None, force: bool, parents:
 @click.option("--max-ratio", type=float, help="Refuse archives that unpack to more times their size.  [default: 1000]")
 @click.option("--max-files", type=int, help="Refuse archives of more members.  [default: 100000]")
 def import_archive(path: str, name: str | None, force: bool, as_files: bool, **limits: float | None) -> None:
-    """Read an archive, from a file, a folder or a URL, and store it as a version.
+    """Store an archive as a version. It is read from a file, a folder or a URL.
 
     Models of other tools are taken too, if an installed plugin knows the tool and an installed adapter reads the files; what
     of them is not kept is listed.

@@ -86,5 +86,6 @@ def main() -> None:
     from tiffin.cli import _completion
 
     _completion.install()
-    # https://no-color.org: click looks only at whether it writes to a terminal.
-    cli(prog_name="tiffin", color=False if os.environ.get("NO_COLOR") else None)
+    # https://no-color.org, and terminals that know no colours: click looks only at whether it writes to a terminal.
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    cli(prog_name="tiffin", color=False if plain else None)

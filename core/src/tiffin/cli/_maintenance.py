@@ -19,7 +19,7 @@ DAMAGE_FOUND = 5
 @output_option("table", "json", "yaml")
 @click.pass_context
 def verify(context: click.Context, tag: str | None, accept: bool, output: str) -> None:
-    """Read a version, all versions of a NAME, or the whole store again, and compare them with their records.
+    """Compare what is stored with what was saved. Reads a version, all versions of a NAME, or the whole store again.
 
     Exits with 5 if something is not as it was saved. A damaged content is moved aside, so that no later save uses it.
     """
@@ -49,7 +49,7 @@ def verify(context: click.Context, tag: str | None, accept: bool, output: str) -
 @click.option("--trash", is_flag=True, help="Free deleted versions, too; they cannot be had back then.")
 @output_option("table", "json", "yaml")
 def gc(dry_run: bool, trash: bool, output: str) -> None:
-    """Remove what no version needs: abandoned work, unused contents, aliases of what is gone."""
+    """Remove what no version needs. That is abandoned work, unused contents, aliases of what is gone."""
     garbage = api.gc(dry_run=dry_run, trash=trash)
     if output != "table":
         import attrs
@@ -77,7 +77,7 @@ def gc(dry_run: bool, trash: bool, output: str) -> None:
 @click.argument("name", required=False, shell_complete=complete_name)
 @output_option("table", "json", "yaml")
 def du(name: str | None, output: str) -> None:
-    """Show which bytes the versions have for themselves, and which they share with others."""
+    """Show how much space the versions take. Tells what each has for itself, and what it shares with others."""
     usage = api.usage(name)
     if output != "table":
         import attrs

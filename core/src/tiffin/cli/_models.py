@@ -191,7 +191,7 @@ def _versions(info: Any) -> dict[str, str]:
 @click.option("--remove", is_flag=True, help="Remove the alias that TAG names, as NAME:ALIAS.")
 @output_option("table", "json", "yaml")
 def alias(tag: str, alias: str | None, remove: bool, output: str) -> None:
-    """Let NAME:ALIAS mean the version that TAG means now; without ALIAS, list the aliases of a name."""
+    """Let NAME:ALIAS mean the version that TAG means now. Without ALIAS, list the aliases of a name."""
     parsed = Tag.parse(tag)
     if remove:
         named = alias or parsed.version
@@ -217,7 +217,7 @@ def alias(tag: str, alias: str | None, remove: bool, output: str) -> None:
 @click.argument("labels", nargs=-1, metavar="[KEY=VALUE | KEY-]…")
 @output_option("table", "json", "yaml")
 def label(tag: str, labels: tuple[str, ...], output: str) -> None:
-    """Set labels of a version (KEY=VALUE), remove them (KEY-), and show those that it has."""
+    """Set labels of a version, remove them, and show them. KEY=VALUE sets one, KEY- removes one."""
     changes: dict[str, str | None] = {}
     for text in labels:
         key, found, value = text.partition("=")

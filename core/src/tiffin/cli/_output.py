@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from tiffin.showing import is_plain_text, shown, shown_lines
-
-RICH_ROWS = 200
-"""Rows up to which a terminal gets a drawn table: laying out thousands takes seconds."""
+from tiffin.cli._drawing import draw, line_of
+from tiffin.showing import close_names, is_plain_text, shown_cells, shown_lines
 
 
 def say(text: str, *, err: bool = False, label: str = "", colour: str = "", set_in: bool = True) -> None:
@@ -34,6 +32,19 @@ def say(text: str, *, err: bool = False, label: str = "", colour: str = "", set_
     click.echo(before + (lines.replace("\n", "\n    ") if set_in else lines), err=err)
 
 
+class OneOf(click.Choice):  # type: ignore[type-arg]  # generic since click 8.2
+    """One of several words; a word that is none of them, but looks like one, is answered with that."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word."""
+        try:
+            return str(super().convert(value, param, ctx))
+        except click.BadParameter as error:
+            close = close_names(str(value), self.choices, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise click.BadParameter(f"{error.message.rstrip('.')}.{hint}", ctx, param) from error
+
+
 def output_option(*formats: str, off_terminal: str = "") -> Callable[[Any], Any]:
     """Return the option `-o`, with these formats.
 
@@ -48,7 +59,7 @@ def output_option(*formats: str, off_terminal: str = "") -> Callable[[Any], Any]
     return click.option(
         "-o",
         "--output",
-        type=click.Choice(formats),
+        type=OneOf(formats),
         default=by_terminal if off_terminal else formats[0],
         show_default=f"{formats[0]}, in a pipe {off_terminal}" if off_terminal else True,
         help="How to print; json and yaml are for programs.",
@@ -56,7 +67,7 @@ def output_option(*formats: str, off_terminal: str = "") -> Callable[[Any], Any]
 
 
 def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Print a table: drawn on a terminal with up to 200 rows, else plain columns.
+    """Print a table: drawn in the width of a terminal, else plain columns.
 
     Args:
         headers: the columns' names.
@@ -65,21 +76,13 @@ def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
     """
     if not rows:
         return
-    rows = [[shown(text, 0) for text in row] for row in rows]
-    if sys.stdout.isatty() and len(rows) <= RICH_ROWS:
-        from tiffin.cli._drawing import draw
-
+    rows = shown_cells(rows)
+    if sys.stdout.isatty():
         draw(headers, rows, right)
         return
     widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
-    lines = []
-    for row in (headers, *rows):
-        cells = [
-            text.rjust(width) if index in right else text.ljust(width)
-            for index, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    click.echo("\n".join(lines))
+    line = line_of(widths, right)
+    click.echo("\n".join(line.format(*row).rstrip() for row in (headers, *rows)))
 
 
 def show_data(data: Any, output: str) -> None:
@@ -151,11 +154,13 @@ def read_size(size: int) -> str:
     return f"{value / 1024:.1f} PiB"
 
 
-def read_time(time: Any) -> str:
+def read_time(moment: Any) -> str:
     """Return a datetime as people read it: local time, to the second; UTC where that has no local time."""
-    with contextlib.suppress(OverflowError, ValueError, OSError):  # at the ends of the calendar
-        time = time.astimezone()
-    return f"{time.replace(tzinfo=None, microsecond=0).isoformat(' ')}"
+    try:
+        parts = time.localtime(moment.timestamp())[:6]
+    except (OverflowError, ValueError, OSError):  # at the ends of the calendar
+        parts = moment.timetuple()[:6]
+    return "{:04}-{:02}-{:02} {:02}:{:02}:{:02}".format(*parts)
 
 
 def read_labels(labels: dict[str, str]) -> str:

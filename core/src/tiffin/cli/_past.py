@@ -22,7 +22,7 @@ from tiffin.tags import Tag
 @click.option("-y", "--yes", "--assume-yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def delete(context: click.Context, tags: tuple[str, ...], keep: int | None, force: bool, now: bool, yes: bool) -> None:
-    """Delete versions; 'tiffin models undelete' has them back for some days.
+    """Delete versions. 'tiffin models undelete' has them back for some days.
 
     A NAME alone stands for all its versions; those that an alias means are spared, and named. With --keep, each TAG is a
     NAME. Several TAGs may be separated by commas.
@@ -90,7 +90,7 @@ def _say_spared(tag: Tag, aliases: Sequence[str]) -> None:
 @click.argument("name", required=False, shell_complete=complete_name)
 @output_option("table", "json", "yaml")
 def trash(name: str | None, output: str) -> None:
-    """List the deleted versions that can be had back, what was deleted last first."""
+    """List the deleted versions that can be had back. What was deleted last comes first."""
     found = api.trash(name)
     if output != "table":
         show_data(
@@ -123,7 +123,7 @@ def trash(name: str | None, output: str) -> None:
 @click.argument("tag")
 @click.option("--id", "identity", metavar="ID", help="Which of several that were deleted under TAG, as 'trash' tells.")
 def undelete(tag: str, identity: str | None) -> None:
-    """Put a deleted version back as it was; of several deleted under TAG, the last one.
+    """Put a deleted version back as it was. Of several deleted under TAG it is the last one.
 
     Aliases that it had are not set again: 'tiffin models history' tells them.
     """
@@ -136,7 +136,7 @@ def undelete(tag: str, identity: str | None) -> None:
 @click.option("--at", metavar="TIME", help="Show what each alias was then: 2026-11-01 (its end) or 2026-11-01T09:30.")
 @output_option("table", "json", "yaml")
 def history(tag: str, at: str | None, output: str) -> None:
-    """Show what happened to a model in this store, the newest last; with a TAG, to that version.
+    """Show what happened to a model in this store. The newest comes last; with a TAG, what happened to that version.
 
     It tells what was done here, by whom and when, and what was found to have been done without a note.
     """
@@ -155,7 +155,7 @@ def history(tag: str, at: str | None, output: str) -> None:
                 event.by,
                 event.what,
                 f"{event.alias}: {event.before or '-'} → {event.after or '-'}" if event.alias else event.version,
-                ", ".join(filter(None, (event.how, "found later" if event.found else ""))),
+                event.how if not event.found else f"{event.how}, found later" if event.how else "found later",
             ]
             for event in events
         ],

@@ -16,7 +16,7 @@ def plugins() -> None:
 @plugins.command("list")
 @output_option("table", "json", "yaml")
 def list_plugins(output: str) -> None:
-    """List the plugins: name, distribution, claimed types, state, and the cause if it cannot be used."""
+    """List the plugins, and what is wrong with them. Tells name, distribution, claimed types, state, and its cause."""
     import attrs
 
     from tiffin.hints import install_hint

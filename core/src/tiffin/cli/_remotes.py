@@ -23,7 +23,7 @@ _HERE = "tiffin.cli._remotes:"
 @click.option("--aliases", is_flag=True, help="Set the version's aliases there, too.")
 @click.option("-f", "--force", is_flag=True, help="Replace another model that has the version there.")
 def push(tag: str, remote: str | None, aliases: bool, force: bool) -> None:
-    """Send a version to a remote, where others can pull it; only what is not there yet travels.
+    """Send a version to a remote, where others can pull it. Only what is not there yet travels.
 
     Of a version that is there already, labels and metadata become those of this store.
 
@@ -53,7 +53,7 @@ def push(tag: str, remote: str | None, aliases: bool, force: bool) -> None:
 )
 @click.option("-f", "--force", is_flag=True, help="Replace another model that has the version here.")
 def pull(tag: str, remote: str | None, name: str | None, aliases: bool, force: bool) -> None:
-    """Fetch a version from a remote and store it; only what is not here yet travels.
+    """Fetch a version from a remote and store it. Only what is not here yet travels.
 
     TAG is NAME (the newest there), NAME:VERSION, NAME:ALIAS, or NAME: and the beginning of a version; or all in one, as
     URL/NAME:VERSION. REMOTE is as for 'push'.
@@ -78,7 +78,7 @@ def pull(tag: str, remote: str | None, name: str | None, aliases: bool, force: b
     },
 )
 def remotes() -> None:
-    """Name the places that models are shared through, and list what they have."""
+    """Name places to share models through, and list what they have."""
 
 
 @click.command("add")
@@ -144,7 +144,7 @@ def remove(name: str) -> None:
 def remote_models(
     remote: str | None, tag: str | None, labels: tuple[str, ...], framework: str | None, output: str
 ) -> None:
-    """List the models on a remote, by name, newest first; with NAME only its versions."""
+    """List the models on a remote, by name, newest first. With NAME, only its versions."""
     wanted = {key: value if found else None for key, found, value in (label.partition("=") for label in labels)}
     found = api.list_remote(remote, tag, labels=wanted, framework=framework)
     if output != "table":

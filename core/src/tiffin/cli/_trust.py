@@ -32,7 +32,7 @@ _OBJECTS_ONLY = "loads, but not all of its custom objects"
 @click.argument("tag", shell_complete=complete_tag)
 @output_option("table", "json", "yaml")
 def inspect(tag: str, output: str) -> None:
-    """Show what a version's files would import when loaded, and whether they may. Loads nothing."""
+    """Show what a version's files would import when loaded. Also whether they may; loads nothing."""
     found = api.inspect(tag)
     if output != "table":
         show_data(found.to_dict(), output)
@@ -45,7 +45,7 @@ def inspect(tag: str, output: str) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--digest", metavar="SHA256", help="Trust only this content, as 'inspect' told its digest.")
 def trust(tag: str, yes: bool, digest: str | None) -> None:
-    """Let a version from elsewhere be loaded, whatever code it runs.
+    """Trust a version from elsewhere, whatever code it runs.
 
     Shows first what it would import. Trust holds for this content, under every tag. What replaces it while the question is
     open is not trusted.

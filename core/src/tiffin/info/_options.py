@@ -57,7 +57,8 @@ def options_from(declared: Declared, given: Mapping[str, Any], *, beside: Iterab
     """Return the options that an adapter's hooks receive.
 
     A class's annotations are kept to, also inside lists and dicts, and what they call a tuple is one, though a record holds a
-    list; so is what has a tuple for its default in a dict of defaults. Attributes with a converter are left to that.
+    list. In a dict of defaults the type of each default is kept to alike; what has the default `None` is of any type.
+    Attributes with a converter are left to that.
 
     Args:
         declared: what the adapter declares: its options class, a dict of defaults, or `None` for no options of its own.
@@ -85,13 +86,21 @@ def options_from(declared: Declared, given: Mapping[str, Any], *, beside: Iterab
             return declared(**_fitting(declared, given))
         except (TypeError, ValueError) as error:
             raise SignatureError(f"Options for {declared.__name__} were refused: {error}", method="") from error
-    tuples = {name for name, default in (declared or {}).items() if isinstance(default, tuple)}
-    return {
-        **(declared or {}),
-        **{
-            name: tuple(value) if name in tuples and isinstance(value, list) else value for name, value in given.items()
-        },
-    }
+    try:
+        return {
+            **(declared or {}),
+            **{name: _like(value, (declared or {}).get(name), name) for name, value in given.items()},
+        }
+    except TypeError as error:
+        raise SignatureError(f"Options were refused: {error}", method="") from error
+
+
+def _like(value: Any, default: Any, name: str) -> Any:
+    """Return a value as its default says: of the same type, a whole number being as good as any other."""
+    kind = type(default)
+    if name == "partial_kwargs" or kind not in (bool, int, float, str, bytes, list, tuple, dict):
+        return value
+    return fit(value, int | float if kind in (int, float) else kind, name)
 
 
 def _fitting(declared: type[ModelOptions], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Model:
 
     __module__ = "tiffin"  # pickles hold the public name, wherever the file is
 
-    __slots__ = ("_info", "_objects", "_options", "_row", "_source", "_stamp", "name", "version")
+    __slots__ = ("_info", "_objects", "_options", "_path", "_row", "_source", "_stamp", "name", "version")
 
     name: str
     version: str
@@ -120,6 +120,7 @@ class Model:
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self._source = source
+        self._path: Path | None = None
         self.name = name
         self.version = version
         self._row = row
@@ -156,7 +157,9 @@ class Model:
     @property
     def path(self) -> Path:
         """The version's folder. Its files are read-only and may be shared with other versions: copy before changing."""
-        return Path(self._source.models_folder, self.name, self.version)
+        if self._path is None:
+            self._path = Path(self._source.models_folder, self.name, self.version)
+        return self._path
 
     def path_of(self, item: str | os.PathLike[str]) -> Path:
         """Return the path of one of the model's files, or of a folder of them.
@@ -389,7 +392,8 @@ class Model:
 
         info = self.info
         adapter = self._adapter()
-        changed = options_to_dict(options_from(adapter.info.options, {**info.options, **options}))
+        given = options_from(adapter.info.options, {**info.options, **options}, beside=("trust", "store"))  # of `load`
+        changed = options_to_dict(given)
         unknown = changed.get("partial_kwargs", {}).keys() - info.signatures.keys()
         if unknown:
             raise PartialKwargsError(

@@ -53,7 +53,15 @@ class Adapter:
             for name, plugin in wrappers:
                 manager.add(plugin, name)
             self._manager = cached = (generation, manager)
-        return getattr(cached[1].hook, hook)(**arguments)
+        try:
+            return getattr(cached[1].hook, hook)(**arguments)
+        except ModuleNotFoundError as error:
+            raise BrokenPluginError(
+                f"The adapter {self.name!r} needs the module {error.name!r}, which is not installed here",
+                why=f"Its {hook} asked for it: it is the framework, or code that the model uses",
+                fix="Install what brings it",
+                plugin=self.name,
+            ) from error
 
     @property
     def info(self) -> AdapterInfo:

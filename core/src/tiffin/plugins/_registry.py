@@ -28,6 +28,7 @@ from tiffin.plugins._claims import nearest
 from tiffin.plugins._discovery import InstalledPlugin
 from tiffin.plugins._manager import HookManager, implemented_hooks
 from tiffin.plugins.hookspecs import ADAPTER_HOOKS, SHARED_HOOKS
+from tiffin.showing import close_names
 
 listeners: list[Callable[[str], None]] = []
 """Each is called with its name when a plugin comes or goes."""
@@ -124,9 +125,11 @@ class Registry:
                 plugin=name,
             )
         if not candidates:
+            close = close_names(name, self.names(), 1)
             raise AdapterNotFoundError(
                 f"There is no adapter {name!r} (installed: {', '.join(self.names()) or 'none'})",
-                fix=install_hint(name) or "Install the package that brings it",
+                fix=install_hint(name)
+                or (f"Did you mean {close[0]!r}?" if close else "Install the package that brings it"),
                 plugin=name,
             )
         self._refuse_conflict(name)

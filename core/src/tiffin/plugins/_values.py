@@ -11,6 +11,7 @@ from typing import Any
 
 from tiffin import pickling
 from tiffin.exceptions import HookError, PicklingError, PluginError, PluginWarning
+from tiffin.plugins._adapter_info import AdapterInfo
 from tiffin.plugins._manager import HookManager, implemented_hooks
 from tiffin.plugins._registry import listeners, registry
 from tiffin.values import ValueKind, register_kind
@@ -66,10 +67,16 @@ class _Asking:
                     self.keep(name, [])
         for name, adapter in registry().usable()[0].items():
             if name not in self._answered and "values" in adapter.hooks:
-                packages = sorted({dotted.partition(".")[0] for dotted in adapter.info.types})
+                packages = _packages(adapter.info)
                 if any(package in sys.modules for package in packages) is imported:
                     asked.append((name, packages, adapter.values))
         return asked
+
+
+def _packages(info: AdapterInfo) -> list[str]:
+    """Return the packages of the classes that an adapter stores; plain data that it takes by name brings it nothing."""
+    named = {dotted.partition(".")[0] for dotted in info.types_by_name} - sys.stdlib_module_names
+    return sorted({dotted.partition(".")[0] for dotted in info.types} | named)
 
 
 _asking = _Asking()

@@ -9,6 +9,7 @@ from tiffin.calls import Backend
 from tiffin.exceptions import RunnerError
 from tiffin.plugins import registry as plugins
 from tiffin.runners._local import LocalBackend
+from tiffin.showing import close_names
 from tiffin.values import container_kind, register_kind
 from tiffin.workers import ProcessBackend
 
@@ -42,10 +43,13 @@ def find_backend(backend: str | Backend) -> Backend:
         return backend
     make = backends.get(backend)
     if make is None:
+        close = close_names(backend, backends, 1)
         raise RunnerError(
             f"There is no runner back end {backend!r}",
             why=f"Known here: {', '.join(sorted(backends))}",
-            fix="Install the plugin that brings it, or register it with register_backend",
+            fix=f"Did you mean {close[0]!r}?"
+            if close
+            else "Install the plugin that brings it, or register it with register_backend",
             runner="",
         )
     return make()

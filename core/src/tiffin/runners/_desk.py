@@ -9,25 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from heapq import heappop, heappush
-from itertools import count
 from queue import Empty, SimpleQueue
 
+from tiffin.calls import Timer, Timers
+
 logger = logging.getLogger("tiffin.runners")
-
-
-class Timer:
-    """One entry; `cancel` it when it is not needed any more."""
-
-    __slots__ = ("callback", "when")
-
-    def __init__(self, when: float, callback: Callable[[], None]) -> None:
-        self.when = when
-        self.callback: Callable[[], None] | None = callback
-
-    def cancel(self) -> None:
-        """Forget it."""
-        self.callback = None
 
 
 class Desk:
@@ -62,19 +48,19 @@ class Desk:
         self._inbox.put(None)
 
     def _run(self) -> None:
-        pending: list[tuple[float, int, Timer]] = []
-        tie = count()
+        pending = Timers()
         while True:
-            rest = min(max(0.0, pending[0][0] - self._clock()), threading.TIMEOUT_MAX) if pending else None
+            soonest = pending.next
+            rest = None if soonest is None else min(max(0.0, soonest - self._clock()), threading.TIMEOUT_MAX)
             try:
                 timer = self._inbox.get(timeout=rest)
             except Empty:
-                timer = heappop(pending)[2]
+                timer = pending.take()
             else:
                 if timer is None:
                     return
                 if timer.when > self._clock():
-                    heappush(pending, (timer.when, next(tie), timer))
+                    pending.add(timer)
                     continue
             callback = timer.callback
             if callback is None:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tiffin.batching import Batch, Chunk
-from tiffin.calls import METRICS, READY, CallRequest, ClientLimits, Deliver, Explained, Outcome
+from tiffin.calls import METRICS, READY, CallRequest, ClientLimits, Deliver, Explained, Outcome, Timer
 from tiffin.exceptions import QueueFullError, RunnerError
-from tiffin.runners._desk import Timer
 from tiffin.runners._handles import MethodHandle
 from tiffin.runners._lanes import LaneCall, Share, StreamCall
 from tiffin.runners._ports import Explaining

@@ -21,8 +21,9 @@ from tiffin.exceptions import (
     TiffinError,
     UnsendableError,
 )
-from tiffin.sharing._connection import Connection, Loop, Message
+from tiffin.sharing._connection import Connection, Message
 from tiffin.sharing._listen import PROTOCOL, describe_service
+from tiffin.sharing._loop import Loop
 from tiffin.sharing._socket_paths import peer_user, socket_path
 from tiffin.wire import (
     CALL,

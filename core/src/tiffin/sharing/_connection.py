@@ -1,7 +1,7 @@
-"""Connections that carry many calls at once, and the thread that serves all of a listener's or client's connections.
+"""Connections that carry many calls at once.
 
 Whoever sends does so in its own thread, as far as the system takes it without waiting; the rest, and everything that is
-received, is the loop thread's. It sleeps in epoll and never polls.
+received, is the loop thread's.
 
 An exception from a signal handler may come between any two steps of a caller's thread. So there is no lock that it could
 leave locked: what is to be sent lies in a deque, one thread at a time has the turn to send it, and each step that counts is
@@ -10,25 +10,20 @@ one operation in C, which is done or not done.
 
 from __future__ import annotations
 
-import contextlib
-import heapq
-import itertools
 import logging
 import os
 import selectors
 import socket
-import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from threading import get_ident
 from typing import Any
 
 import numpy as np
 
+from tiffin.calls import Timer
 from tiffin.exceptions import FrameError
+from tiffin.sharing._loop import Loop
 from tiffin.wire import (
     HELLO,
     LIMITS,
@@ -56,119 +51,6 @@ _LEAST = 1 << 20
 
 Message = tuple[int, int, bytes, Sequence[Any]]
 """Kind, call id, header and buffers of a frame."""
-
-
-class Loop:
-    """A thread that waits for sockets, and runs what other threads hand to it.
-
-    Args:
-        name: the thread's name.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._tasks: deque[Callable[[], None]] = deque()
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        self._tie = itertools.count()
-        self._reading, self._writing = os.pipe()
-        os.set_blocking(self._reading, False)
-        os.set_blocking(self._writing, False)
-        # Open for as long as anybody can call this object: a view that outlives its connection still reports its end
-        # here, and must not write into whatever file has got the number meanwhile.
-        self._close_pipe = weakref.finalize(self, _close_all, (self._reading, self._writing))
-        self._close_pipe.atexit = False
-        self._woken = False
-        self._stopping = False
-        self._selector.register(self._reading, selectors.EVENT_READ, self._drain)
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        close_in_forks(self)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def call_soon(self, task: Callable[[], None]) -> None:
-        """Run `task` in the loop's thread, soon. From any thread and at any moment, the garbage collector's too."""
-        told = False
-        try:
-            self._tasks.append(task)
-            if not self._woken:
-                self._woken = True
-                self._wake()
-            told = True
-        finally:
-            if not told:
-                self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full, so it will wake anyway
-            os.write(self._writing, b"\0")
-
-    @property
-    def is_mine(self) -> bool:
-        """Whether the calling thread is the loop's."""
-        return self._thread.ident == get_ident()
-
-    def call_later(self, seconds: float, task: Callable[[], None]) -> None:
-        """Run `task` after so many seconds. In the loop's thread only."""
-        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._tie), task))
-
-    def watch(self, sock: socket.socket, events: int, ready: Callable[[int], None]) -> None:
-        """Call `ready(events)` whenever the socket is; with no events, stop watching it. In the loop's thread only."""
-        known = sock.fileno() in self._selector.get_map()
-        if known and events:
-            self._selector.modify(sock, events, ready)
-        elif known:
-            self._selector.unregister(sock)
-        elif events:
-            self._selector.register(sock, events, ready)
-
-    def stop(self) -> None:
-        """End the thread after what has been handed to it, and wait for that (not in the thread itself). Repeatable."""
-        self.call_soon(self._stop)
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join()
-
-    def close_after_fork(self) -> None:
-        """Close this process's copies of the loop's descriptors."""
-        self._tasks.clear()
-        # Also keeps what ends later from writing to it.
-        self._woken = True
-        self._close_pipe()
-        # epoll is shared with the parent; closing the copy takes nothing out of it.
-        self._selector.close()
-
-    def _stop(self) -> None:
-        self._stopping = True
-
-    def _drain(self, events: int) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._reading, 4096)
-
-    def _run(self) -> None:
-        while not self._stopping:
-            # Rounded up by the system, so it does not wake too early.
-            wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
-            for key, events in self._selector.select(wait):
-                # One of the handlers before may have closed it.
-                if key.fd in self._selector.get_map():
-                    self._do(partial(key.data, events))
-            # Cleared before the tasks are taken: one that is added from here on wakes the loop again.
-            self._woken = False
-            for _ in range(len(self._tasks)):
-                self._do(self._tasks.popleft())
-            while self._timers and self._timers[0][0] <= time.monotonic():
-                self._do(heapq.heappop(self._timers)[2])
-        # What the last tasks have added: connections that end, and whoever waits for that.
-        while self._tasks:
-            self._do(self._tasks.popleft())
-        self._selector.close()
-
-    def _do(self, task: Callable[[], None]) -> None:
-        try:
-            task()
-        except Exception:  # one client's fault, or a fault of this program: the other connections must go on
-            logger.exception("an error in the thread %s; it goes on", self._thread.name)
 
 
 class Connection:
@@ -201,8 +83,11 @@ class Connection:
         sock.setblocking(False)
         self._loop, self._sock, self._received, self._on_closed = loop, sock, received, closed
         self._memory, self._patience = memory, patience
-        self._link = Link(self._releases_waiting, pool, limits, None if memory is None else self._allocate)
+        self._link = Link(
+            self._releases_waiting, pool, limits, None if memory is None else self._allocate, believed=False
+        )
         self._waiting_for = (0, 0)
+        self._patient: Timer | None = None
         self._outbox: deque[_Parcel] = deque()
         self._outbox_size = 0
         self._turn: dict[int, Any] = {}
@@ -395,12 +280,10 @@ class Connection:
     def _await_rest(self, patience: float) -> None:
         reader = self._link.reader
         self._waiting_for = reader.finished, reader.received
-        self._loop.call_later(patience, lambda: self._check_progress(patience))
+        self._patient = self._loop.call_later(patience, lambda: self._check_progress(patience))
 
     def _check_progress(self, patience: float) -> None:
         """Close a connection on which a frame was begun and does not go on: it holds memory, or descriptors."""
-        if self._told:
-            return
         reader = self._link.reader
         finished, received = self._waiting_for
         self._waiting_for = (0, 0)
@@ -432,6 +315,8 @@ class Connection:
         if self._told:
             return
         self._told = self._closed = True
+        if self._patient is not None:
+            self._patient.cancel()  # it would keep this, and what has come, until then
         if self._watching:
             self._loop.watch(self._sock, 0, self._ready)
         self._let_go()
@@ -493,8 +378,3 @@ class _Parcel:
 def _flush(parts: list[bytes | memoryview], small: list[bytes]) -> list[bytes | memoryview]:
     """Return the parts followed by all small ones joined."""
     return [*parts, b"".join(small)] if small else parts
-
-
-def _close_all(descriptors: Sequence[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)

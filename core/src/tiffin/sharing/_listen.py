@@ -23,7 +23,8 @@ from tiffin.calls import (
     ReceivedRequest,
 )
 from tiffin.exceptions import FrameError, RunnerError, RunnerOptionError, UnsendableError
-from tiffin.sharing._connection import Connection, Loop, Message
+from tiffin.sharing._connection import Connection, Message
+from tiffin.sharing._loop import Loop
 from tiffin.sharing._socket_paths import bind, file_identity, peer_user, socket_path, unlink_own
 from tiffin.wire import (
     CALL,
@@ -55,7 +56,7 @@ from tiffin.wire import (
 
 logger = logging.getLogger("tiffin.runners")
 
-PROTOCOL = 3
+PROTOCOL = 4
 _NO_OPTIONS = CallOptions()
 _GREETING = 10.0
 """Seconds within which a client must say which version of the protocol it speaks."""
@@ -219,12 +220,11 @@ class _Client:
             "values": self._agreement.greeting(),
         }
         self.connection.send([(HELLO, 0, *encode_value(hello))])
-        loop.call_later(_GREETING, self._check_greeting)
+        self._awaited = loop.call_later(_GREETING, self._never_greeted)
         self.connection.start()
 
-    def _check_greeting(self) -> None:
-        if not self._greeted:
-            self.connection.close(FrameError(f"It did not say which protocol it speaks within {_GREETING:g} s"))
+    def _never_greeted(self) -> None:
+        self.connection.close(FrameError(f"It did not say which protocol it speaks within {_GREETING:g} s"))
 
     def _greet(self, frame: Frame) -> None:
         said = decode_value(frame.header, frame.buffers) if frame.kind == HELLO else None
@@ -237,6 +237,7 @@ class _Client:
         if "values" in said:
             self._agreement.hear(said["values"])
         self._greeted = True
+        self._awaited.cancel()
 
     def _received(self, frames: list[Frame]) -> None:
         try:
@@ -352,7 +353,7 @@ class _Client:
     def _ended(self, error: BaseException | None) -> None:
         if error is not None:
             logger.warning("the connection to an attached client broke: %s", error)
-        self._greeted = True  # nobody waits for it any more
+        self._awaited.cancel()  # nobody waits for it any more
         self._listener.forget(self)
         self._port.close()
 

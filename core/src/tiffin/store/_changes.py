@@ -47,7 +47,7 @@ def edit(
         before, _ = _records.read(layout, name, version)
         info = change(before)
         temporary = f"{folder}/model.yaml"
-        stamp = _records.write(layout, temporary, info)
+        stamp, mark = _records.write(layout, temporary, info)
         step("edit", "written")
         try:
             os.utime(parent)  # the catalog looks at the name's folder; before, too, for one who is killed in between
@@ -58,7 +58,7 @@ def edit(
         with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
             os.utime(parent)
             step("edit", "touched")
-            notes.add(what, version=version, fields=_changed(before, info))
+            notes.add(what, version=version, fields=_changed(before, info), record=mark)
             sync_file(os.path.dirname(path))
     return info, stamp
 

@@ -43,6 +43,7 @@ class Layout:
         self.catalog = os.path.join(root, "catalog.sqlite")
         self.trash_due = 0.0
         self._known = self._prepared = False
+        self._modes: Modes | None = None
 
     def version(self, name: str, version: str) -> str:
         """Return the folder of one version."""
@@ -61,7 +62,16 @@ class Layout:
         return f"{self.journal}/{name}"
 
     def modes(self) -> Modes:
-        """Return the modes and group of what is made here: those of models/, or of what is there instead."""
+        """Return the modes and group of what is made here: those of models/, or of what is there instead.
+
+        One change makes half a dozen things; each change looks anew.
+        """
+        modes = self._modes
+        if modes is None:
+            modes = self._modes = self._look_at_modes()
+        return modes
+
+    def _look_at_modes(self) -> Modes:
         for folder in (self.models, self.root):
             with contextlib.suppress(FileNotFoundError):
                 return Modes.of(folder)
@@ -83,6 +93,11 @@ class Layout:
         if not os.path.isdir(path):
             modes = self.modes()
             make_folders(self.root, path, modes, modes.inner if inner else modes.folder)
+
+    def make_name(self, name: str) -> None:
+        """Make a name's folder in models/, and make it last. Under the name's lock: who finds it there relies on that."""
+        self.make_folder(f"{self.models}/{name}")
+        sync_file(self.models)
 
     def check_format(self) -> None:
         """Refuse a store that a newer Tiffin wrote. Looks once; a store that does not exist yet is fine.
@@ -134,6 +149,7 @@ class Layout:
             StoreFormatError, ReadOnlyStoreError, StorageFullError, StoreError: it cannot be written to.
         """
         self.check_format()
+        self._modes = None
         if self._prepared and os.path.isdir(self.staging):
             return
         with disk_errors(self.root):
@@ -144,6 +160,7 @@ class Layout:
             for folder in (self.arrivals, self.signatures, self.journal, self.trash, self.partial):
                 with contextlib.suppress(OSError):
                     self.make_folder(folder, inner=folder == self.partial)
+            self._modes = None
             modes = self.modes()
             for folder in (self.staging, self.partial):
                 with contextlib.suppress(OSError):  # as an older Tiffin has made them: for their maker alone

@@ -61,12 +61,15 @@ class Modes(NamedTuple):
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_EXCL if new else os.O_TRUNC)
         descriptor = os.open(path, flags, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
             self.give(descriptor, self.kept)
             os.fsync(descriptor)
             return os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def make_folders(root: str, path: str, modes: Modes, mode: int) -> None:

@@ -73,7 +73,7 @@ def publish(
     Origins(layout).write(folder, info.content_digest, origin)
     step(operation, "origin")
     record = f"{folder}/{RECORD_NAME}"
-    stamp = _records.write(layout, record, info)
+    stamp, mark = _records.write(layout, record, info)
     step(operation, "recorded")
     for path in (*folders, ""):
         modes.give(f"{folder}/{path}", modes.folder)
@@ -82,12 +82,11 @@ def publish(
     with changing_name(layout, info.name) as notes:
         replaced = _place(layout, folder, info, overwrite=overwrite)
         kind, _, how = ("saved", "", "") if origin == "saved here" else origin.partition(" ")
-        notes.add("overwritten" if replaced else kind, version=info.version, how=origin if replaced and how else how)
+        how = origin if replaced and how else how
+        notes.add("overwritten" if replaced else kind, version=info.version, how=how, record=mark)
         step(operation, "renamed")
-    parent = f"{layout.models}/{info.name}"
     with contextlib.suppress(FileNotFoundError):  # deleted already by another process, and the name with it
-        sync_file(parent)
-    sync_file(layout.models)
+        sync_file(f"{layout.models}/{info.name}")
     step(operation, "parent-synced")
     if replaced:
         old = _records.digests_below(folder)
@@ -108,7 +107,7 @@ def _place(layout: Layout, folder: str, info: ModelInfo, *, overwrite: bool) -> 
         except FileNotFoundError:
             if not os.path.isdir(folder):
                 raise
-            layout.make_folder(parent)
+            layout.make_name(info.name)
         except FileExistsError as error:
             if not overwrite:
                 raise exists_error(layout, info.name, info.version) from error

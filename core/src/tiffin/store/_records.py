@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -116,8 +117,14 @@ def digests_below(folder: str) -> set[str]:
         return set()  # gc finds its blobs
 
 
-def write(layout: Layout, path: str, info: ModelInfo) -> Stamp:
-    """Write a record to a new file and sync it; returns its stamp, which a rename does not change."""
+def mark_of(text: bytes) -> str:
+    """Return by what the journal knows a record again."""
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def write(layout: Layout, path: str, info: ModelInfo) -> tuple[Stamp, str]:
+    """Write a record to a new file and sync it; returns its stamp, which a rename does not change, and its mark."""
     from tiffin.info import render_record
 
-    return _stamp(layout.modes().write(path, render_record(info), new=True))
+    text = render_record(info)
+    return _stamp(layout.modes().write(path, text, new=True)), mark_of(text)

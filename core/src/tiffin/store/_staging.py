@@ -225,6 +225,7 @@ def _put_back(layout: Layout, path: str, target: str) -> bool:
             layout.make_folder(os.path.dirname(target))
             rename_new(path, target)
             sync_file(os.path.dirname(target))
+            sync_file(layout.models)
         except FileNotFoundError:
             if not os.path.lexists(path):
                 return True
@@ -239,10 +240,11 @@ def _put_back(layout: Layout, path: str, target: str) -> bool:
 
 def discard(path: str) -> None:
     """Remove a folder with all in it, or a file, or what can be removed of it."""
-    if os.path.isdir(path) and not os.path.islink(path):
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError:  # a folder, most likely
         import shutil  # takes two milliseconds, and lists remove nothing
 
         shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            os.unlink(path)

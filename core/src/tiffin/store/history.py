@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from tiffin.exceptions import ModelNotFoundError
 from tiffin.store._journal import ARRIVALS, State, read
@@ -14,8 +12,7 @@ from tiffin.store._store import ModelStore
 from tiffin.tags import LATEST, Tag
 
 
-@attrs.frozen
-class Event:
+class Event(NamedTuple):
     """One thing that happened to a name here.
 
     Attributes:
@@ -43,7 +40,7 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {**attrs.asdict(self), "time": self.time.isoformat()}
+        return {**self._asdict(), "time": self.time.isoformat()}
 
 
 def history(store: ModelStore, tag: str | Tag) -> list[Event]:
@@ -113,7 +110,7 @@ def aliases_at(store: ModelStore, name: str, time: datetime.datetime) -> dict[st
 def _event(line: Mapping[str, Any]) -> Event | None:
     """Return the event of a line; `None` for one that a newer Tiffin wrote, or that is damaged."""
     what, how = line.get("what"), line.get("how", "")
-    if what not in _KNOWN:
+    if not isinstance(what, str) or what not in _KNOWN:
         return None
     if fields := line.get("fields"):
         how = ", ".join(map(str, fields))
@@ -138,7 +135,7 @@ def _event(line: Mapping[str, Any]) -> Event | None:
     )
 
 
-_KNOWN = (*ARRIVALS, "deleted", "alias", "trusted", "untrusted", "begun")
+_KNOWN = frozenset((*ARRIVALS, "deleted", "alias", "trusted", "untrusted", "begun"))
 
 
 def _told(aliases: Mapping[str, str]) -> str:

@@ -114,7 +114,7 @@ def _put_back(store: ModelStore, found: Deleted) -> None:
         except FileNotFoundError as error:
             if not os.path.isdir(found.path):  # somebody else was faster
                 raise _not_there(store, f"{found.name}:{found.version}") from error
-            store.layout.make_folder(os.path.dirname(target))
+            store.layout.make_name(found.name)
         except FileExistsError as error:
             raise ModelExistsError(
                 f"Model '{found.name}:{found.version}' exists",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from tiffin.testing._bench import Bench, Trial
 from tiffin.testing._equality import close, equal
-from tiffin.testing._promise import LEVEL, Check, NotApplicable, Trial, checks
+from tiffin.testing._promise import LEVEL, Check, NotApplicable, checks
 from tiffin.testing._subject import Subject
 from tiffin.testing._verdicts import Verdict, check_adapter, run_check
 
 __all__ = [
     "LEVEL",
+    "Bench",
     "Check",
     "NotApplicable",
     "Subject",

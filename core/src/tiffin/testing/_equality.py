@@ -21,33 +21,37 @@ def equal(first: Any, second: Any) -> bool:
     Raises:
         ConformanceError: they are of a class whose `==` does not say it.
     """
-    return _compare(first, second, exact=True)
+    return _compare(first, second, 0.0)
 
 
-def close(first: Any, second: Any) -> bool:
+def close(first: Any, second: Any, *, relative: float = RELATIVE) -> bool:
     """Tell the same as `equal`, floats being taken as equal up to one in a million.
+
+    Args:
+        first, second: as for `equal`.
+        relative: how far two floats may be apart instead, as a part of the larger.
 
     Raises:
         ConformanceError: as for `equal`.
     """
-    return _compare(first, second, exact=False)
+    return _compare(first, second, relative)
 
 
-def _compare(first: Any, second: Any, *, exact: bool) -> bool:
+def _compare(first: Any, second: Any, apart: float) -> bool:
     import numpy
 
     if type(first) is not type(second):
         return False
     if isinstance(first, (numpy.ndarray, numpy.generic)):
-        return _compare_arrays(numpy.asarray(first), numpy.asarray(second), exact)
+        return _compare_arrays(numpy.asarray(first), numpy.asarray(second), apart)
     if isinstance(first, Mapping):
-        return first.keys() == second.keys() and all(_compare(first[key], second[key], exact=exact) for key in first)
+        return first.keys() == second.keys() and all(_compare(first[key], second[key], apart) for key in first)
     if isinstance(first, (list, tuple)):
         return len(first) == len(second) and all(
-            _compare(one, other, exact=exact) for one, other in zip(first, second, strict=True)
+            _compare(one, other, apart) for one, other in zip(first, second, strict=True)
         )
     if isinstance(first, float):
-        near = first == second if exact else math.isclose(first, second, rel_tol=RELATIVE, abs_tol=RELATIVE)
+        near = math.isclose(first, second, rel_tol=apart, abs_tol=apart)
         return near or (math.isnan(first) and math.isnan(second))
     answer = first == second
     if not isinstance(answer, (bool, numpy.bool_)):
@@ -60,15 +64,15 @@ def _compare(first: Any, second: Any, *, exact: bool) -> bool:
     return bool(answer)
 
 
-def _compare_arrays(first: Any, second: Any, exact: bool) -> bool:
+def _compare_arrays(first: Any, second: Any, apart: float) -> bool:
     import numpy
 
     if first.dtype != second.dtype or first.shape != second.shape:
         return False
     if first.dtype.kind == "O":
-        return _compare(first.tolist(), second.tolist(), exact=exact)
+        return _compare(first.tolist(), second.tolist(), apart)
     if first.dtype.kind not in "fc":
         return bool(numpy.array_equal(first, second))
-    if exact:
+    if not apart:
         return bool(numpy.array_equal(first, second, equal_nan=True))
-    return bool(numpy.allclose(first, second, rtol=RELATIVE, atol=RELATIVE, equal_nan=True))
+    return bool(numpy.allclose(first, second, rtol=apart, atol=apart, equal_nan=True))

@@ -1,22 +1,17 @@
-"""Check: one named promise of adapters; Trial: what it is tried with."""
+"""Check: one named promise of adapters."""
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Iterator
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from tiffin.exceptions import ConformanceError
-from tiffin.model import Model
-from tiffin.models import save
-from tiffin.plugins import Adapter, registry
-from tiffin.store import ModelStore
-from tiffin.testing._subject import Subject
+
+if TYPE_CHECKING:
+    from tiffin.testing._bench import Trial
 
 LEVEL = "2026.11"
 """The level of the newest checks, as year and month."""
@@ -24,73 +19,6 @@ LEVEL = "2026.11"
 
 class NotApplicable(Exception):
     """A check has nothing to say of a subject; the text says why."""
-
-
-class Trial:
-    """A subject, and a store of its own to try it in.
-
-    Args:
-        subject: the model and its inputs.
-        folder: an empty folder.
-    """
-
-    def __init__(self, subject: Subject, folder: Path) -> None:
-        self.subject = subject
-        self.folder = folder
-        self.store = ModelStore(folder / "store")
-
-    @cached_property
-    def adapter(self) -> Adapter:
-        """The adapter."""
-        return registry().adapter(self.subject.framework)
-
-    @cached_property
-    def original(self) -> Any:
-        """The model, as it was made."""
-        return self.subject.make()
-
-    @cached_property
-    def saved(self) -> Model:
-        """The model, saved once."""
-        return save(
-            "subject", self.original, framework=self.subject.framework, store=self.store, **self.subject.options
-        )
-
-    def answers(self, model: Any) -> dict[str, Any]:
-        """Return what each method answers, as it would run: of the object that the adapter prepares.
-
-        Raises:
-            NotApplicable: the subject names no method.
-        """
-        if not self.subject.inputs:
-            raise NotApplicable("the subject has no inputs")
-        ready = self.adapter.prepare(model, self.saved.info.options, {}, None)
-        return {
-            method: _read_out(getattr(ready, method)(copy.deepcopy(x))) for method, x in self.subject.inputs.items()
-        }
-
-    def expect_same(self, answers: dict[str, Any], expected: dict[str, Any], where: str, fix: str) -> None:
-        """Compare answers with those that are expected.
-
-        Args:
-            answers: by method.
-            expected: by method; those of further methods do not count.
-            where: whose answers the first are, for the error.
-            fix: what to do if they differ.
-
-        Raises:
-            ConformanceError: a method answers otherwise.
-        """
-        for method, answer in answers.items():
-            expect(
-                self.subject.same(expected[method], answer),
-                f"The method {method!r} answers otherwise {where}: {answer!r:.200} in place of {expected[method]!r:.200}",
-                fix,
-            )
-
-
-def _read_out(answer: Any) -> Any:
-    return list(answer) if isinstance(answer, Iterator) else answer
 
 
 @attrs.frozen
@@ -142,7 +70,13 @@ def checks(level: str = LEVEL) -> Iterator[Check]:
         raise ConformanceError(
             f"{level!r} is no level of checks", fix=f"Give year and month; the newest is {LEVEL!r}", check=""
         )
+    # Each of these adds its checks, in the order in which they are listed.
+    import tiffin.testing._of_claims
     import tiffin.testing._of_files
-    import tiffin.testing._of_running  # noqa: F401 - both add checks
+    import tiffin.testing._of_options
+    import tiffin.testing._of_programs
+    import tiffin.testing._of_running
+    import tiffin.testing._of_strangers
+    import tiffin.testing._of_values  # noqa: F401
 
     yield from (known for known in _known if known.level <= level)

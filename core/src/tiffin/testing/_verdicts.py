@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 
 import attrs
 
 from tiffin.exceptions import ConformanceError
-from tiffin.testing._promise import LEVEL, Check, NotApplicable, Trial, checks
+from tiffin.testing._bench import Bench
+from tiffin.testing._promise import LEVEL, Check, NotApplicable, checks
 from tiffin.testing._subject import Subject
 
 PASSED, FAILED, OFF, NOT_APPLICABLE = "passed", "failed", "off", "not applicable"
@@ -34,20 +33,21 @@ class Verdict:
     text: str = ""
 
 
-def run_check(check: Check, subject: Subject) -> Verdict:
-    """Try one check on one subject, in a temporary folder. Loads what the adapter saved, and starts processes.
+def run_check(check: Check, bench: Bench) -> Verdict:
+    """Try one check on one subject. Loads what the adapter saved, and starts processes.
 
     Args:
         check: the check.
-        subject: the subject; where it switches the check off, a failure is what is expected.
+        bench: of the subject; where that switches the check off, a failure is what is expected.
     """
+    subject = bench.subject
 
     def verdict(state: str, text: str = "") -> Verdict:
         return Verdict(check.name, check.level, subject.name, state, text)
 
     reason = subject.off.get(check.name)
     try:
-        _try(check, subject)
+        _try(check, bench)
     except NotApplicable as why:
         return verdict(NOT_APPLICABLE, str(why))
     except ConformanceError as error:
@@ -57,19 +57,16 @@ def run_check(check: Check, subject: Subject) -> Verdict:
     return verdict(PASSED)
 
 
-def _try(check: Check, subject: Subject) -> None:
-    with tempfile.TemporaryDirectory(prefix="tiffin-check-", ignore_cleanup_errors=True) as folder:
-        try:
-            check.function(Trial(subject, Path(folder)))
-        except (ConformanceError, NotApplicable):
-            raise
-        # An adapter may fail in any way: that is what is looked for.
-        except Exception as error:
-            raise ConformanceError(
-                f"The check {check.name!r} ended in {type(error).__name__}: {error}",
-                why=check.promise,
-                check=check.name,
-            ) from error
+def _try(check: Check, bench: Bench) -> None:
+    try:
+        check.function(bench.trial())
+    except (ConformanceError, NotApplicable):
+        raise
+    # An adapter may fail in any way: that is what is looked for.
+    except Exception as error:
+        raise ConformanceError(
+            f"The check {check.name!r} ended in {type(error).__name__}: {error}", why=check.promise, check=check.name
+        ) from error
 
 
 def check_adapter(subjects: Subject | Iterable[Subject], *, level: str = LEVEL) -> list[Verdict]:
@@ -96,4 +93,8 @@ def check_adapter(subjects: Subject | Iterable[Subject], *, level: str = LEVEL) 
                 why="The checks are " + ", ".join(check.name for check in checks()),
                 check=unknown[0],
             )
-    return [run_check(check, subject) for subject in tried for check in checks(level)]
+    verdicts = []
+    for subject in tried:
+        with Bench(subject) as bench:
+            verdicts += [run_check(check, bench) for check in checks(level)]
+    return verdicts

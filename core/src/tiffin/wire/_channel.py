@@ -20,7 +20,7 @@ import numpy as np
 
 from tiffin.exceptions import FrameError
 from tiffin.wire._agreement import Agreement
-from tiffin.wire._codec import decode_value, encode_value
+from tiffin.wire._codec import decides_nothing, decode_value, encode_value
 from tiffin.wire._forks import close_in_forks
 from tiffin.wire._frames import (
     CALL,
@@ -58,6 +58,8 @@ class Link:
         pool: this side's shared memory; `None` sends everything through the socket.
         limits: what to accept.
         allocate: gives memory for large buffers that come through the socket.
+        believed: whether the peer changes no shared memory while it is lent. Otherwise only arrays of floating-point numbers
+            go through it, both ways.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class Link:
         pool: SegmentPool | None,
         limits: Limits = LIMITS,
         allocate: Allocate | None = None,
+        *,
+        believed: bool = True,
     ) -> None:
-        self._pool, self._ended = pool, ended
+        self._pool, self._ended, self._believed = pool, ended, believed
         self.releases: deque[int] = deque()
         """Leases that have ended and of which the peer has not been told."""
-        self._map = SegmentMap(self._end_lease, limits)
+        self._map = SegmentMap(self._end_lease, limits, believed=believed)
         self.reader = FrameReader(self._map.view, self._control, limits=limits, allocate=allocate)
 
     def pack(
@@ -92,7 +96,7 @@ class Link:
 
     def shares(self, buffers: Sequence[Any]) -> bool:
         """Return whether packing these would use shared memory."""
-        return self._pool is not None and any(map(_is_shared, buffers))
+        return self._pool is not None and any(map(self._is_shared, buffers))
 
     def pack_releases(self) -> bytes:
         """Return frames that tell the peer of ended leases, perhaps none."""
@@ -135,7 +139,7 @@ class Link:
 
     def _place(self, buffer: Any, parts: list[bytes | memoryview], descriptors: list[int]) -> Any:
         # A message carries few descriptors, so the rest of very many large arrays goes through the socket.
-        if self._pool is not None and _is_shared(buffer) and len(descriptors) < LIMITS.descriptors:
+        if self._pool is not None and self._is_shared(buffer) and len(descriptors) < LIMITS.descriptors:
             array = np.frombuffer(buffer, np.uint8) if type(buffer) is bytes else buffer
             placed = self._pool.place(array)
             if placed is not None:
@@ -147,9 +151,10 @@ class Link:
                 return shared
         return buffer if type(buffer) is bytes else np.ascontiguousarray(buffer)
 
-
-def _is_shared(buffer: Any) -> bool:
-    return (len(buffer) if type(buffer) is bytes else int(buffer.nbytes)) >= THRESHOLD
+    def _is_shared(self, buffer: Any) -> bool:
+        if type(buffer) is bytes:
+            return self._believed and len(buffer) >= THRESHOLD
+        return int(buffer.nbytes) >= THRESHOLD and (self._believed or decides_nothing(buffer.dtype))
 
 
 def _joined(parts: list[bytes | memoryview]) -> list[bytes | memoryview]:

@@ -22,6 +22,7 @@ from tiffin.values import Unsendable, ValueKind, registry
 from tiffin.values.dtypes import Cache, dtype_from, dtype_spec, shape_from
 from tiffin.wire._agreement import Agreement
 from tiffin.wire._frames import LIMITS
+from tiffin.wire._shared_memory import Lent
 
 MAX_DEPTH = 32
 """How deep values may nest."""
@@ -236,6 +237,11 @@ class Encoder:
         return {"x": [found.name, self.value(parts, depth + 1)]}
 
 
+def decides_nothing(dtype: np.dtype[Any]) -> bool:
+    """Tell whether compiled code follows no values of a dtype: no places, lengths or truths, but floating-point numbers."""
+    return dtype.kind in "fc"
+
+
 def _encode_string(encoder: Encoder, value: str, depth: int) -> Any:
     if len(value) <= _SHORT:
         return value
@@ -362,9 +368,11 @@ class Decoder:
         self._buffers: Iterator[Any] = iter(buffers)
         self.kinds = kinds
 
-    def buffer(self) -> Any:
-        """Return the next buffer."""
+    def buffer(self, *, may_change: bool = False) -> Any:
+        """Return the next buffer; one that its sender may change only where that may be."""
         for buffer in self._buffers:
+            if type(buffer) is Lent and not may_change:
+                raise ValueError("what is no array of floating-point numbers lies in memory that its sender may change")
             return buffer
         raise ValueError("there are fewer buffers than the header mentions")
 
@@ -402,7 +410,7 @@ def _decode_array(decoder: Decoder, body: Any, depth: int) -> Any:
     if order not in ([], ["F"]):
         raise ValueError("an array's order is neither C nor F")
     dtype = dtype_from(spec)
-    buffer = decoder.buffer()
+    buffer = decoder.buffer(may_change=decides_nothing(dtype))
     size = dtype.itemsize
     for length in shape_from(shape):
         size *= length

@@ -240,13 +240,16 @@ class FrameReader:
         return self._partial is not None or self._end > self._start or bool(self._descriptors)
 
     def close(self) -> None:
-        """Close the file descriptors that belong to no frame yet."""
+        """Let go of what has come, file descriptors that belong to no frame yet among it; nothing more is received."""
         while self._descriptors:
             os.close(self._descriptors.popleft())
         if self._partial is not None:
             for descriptor in self._partial.descriptors:
                 os.close(descriptor)
             self._partial = None
+        self._buffer = bytearray()
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0
 
     def _take_descriptors(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         for level, kind, data in ancillary:

@@ -92,6 +92,14 @@ class Allowance:
         self._returned.append(size)
 
 
+class Lent(np.ndarray[Any, Any]):
+    """Bytes in memory of a peer that is not believed: it may change them at any moment.
+
+    So nothing that they decide could be relied on: not an index, a mask, a length or a text that was checked. Only
+    floating-point numbers are taken from there.
+    """
+
+
 class _Segment:
     __slots__ = ("descriptor", "id", "lease", "memory", "size", "used")
 
@@ -253,10 +261,12 @@ class SegmentMap:
         release: called with a lease's number when its view is gone: from any thread, at any moment, by the garbage
             collector too. Must not block.
         limits: bytes to map at most, and segments.
+        believed: whether the peer changes nothing while it is lent; otherwise the views are `Lent`.
     """
 
-    def __init__(self, release: Callable[[int], None], limits: Limits = LIMITS) -> None:
+    def __init__(self, release: Callable[[int], None], limits: Limits = LIMITS, *, believed: bool = True) -> None:
         self._release, self._limits = release, limits
+        self._view: type[np.ndarray[Any, Any]] = np.ndarray if believed else Lent
         self._segments: dict[int, mmap.mmap] = {}
         self._size = 0
 
@@ -292,7 +302,7 @@ class SegmentMap:
         if memory is None or nbytes > len(memory):
             raise FrameError(f"A frame refers to {nbytes} bytes of the shared segment {segment}, which has not come")
         # Its base is the mapping, not an array: so numpy gives every array derived from it this one as a base.
-        view: np.ndarray[Any, Any] = np.ndarray((nbytes,), np.uint8, memory)
+        view: np.ndarray[Any, Any] = self._view((nbytes,), np.uint8, memory)
         weakref.finalize(view, self._release, lease).atexit = False
         return view
 

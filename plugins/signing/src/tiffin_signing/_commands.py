@@ -48,7 +48,7 @@ def sign(tag: str, key: str, password_file: str | None, signature: str | None) -
 @click.option("--signature", type=_FILE, help="A file that holds the signature, instead of those in the store.")
 @output_option("table", "json", "yaml")
 def verify_signature(tag: str, keys: tuple[str, ...], signature: str | None, output: str) -> None:
-    """Tell whether a key vouches for a version: one that is given, else one that config.toml trusts for its name.
+    """Tell whether a key vouches for a version. It is one that is given, or that config.toml trusts for the name.
 
     Compares the signature with the version's record, and the files that can run code with that; 'models verify' reads all
     files again. Exit code 1 if no signature is good.

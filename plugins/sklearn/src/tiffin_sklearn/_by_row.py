@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
@@ -52,13 +53,29 @@ def _may_have_several_labels(model: Any) -> bool:
 def _works_by_row(model: Any) -> bool:
     from sklearn.preprocessing import FunctionTransformer
 
-    parameters = model.get_params(deep=True)
     # Scorers have their part in fitting only.
-    parts = [
-        model,
-        *(part for name, part in parameters.items() if name.rpartition("__")[2] not in ("scoring", "refit")),
-    ]
-    return all(_is_standard(part) and not isinstance(part, FunctionTransformer) for part in parts)
+    parts = (part for name, part in _parameters(model) if name.rpartition("__")[2] not in ("scoring", "refit"))
+    return all(_is_standard(part) and not isinstance(part, FunctionTransformer) for part in (model, *parts))
+
+
+_names: dict[type, list[str]] = {}
+
+
+def _parameters(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what `get_params(deep=True)` returns. That looks at the signature of `__init__` each time; here, once a class."""
+    from sklearn.base import BaseEstimator
+
+    kind = type(model)
+    if kind.get_params is not BaseEstimator.get_params:
+        yield from model.get_params(deep=True).items()
+        return
+    if kind not in _names:
+        _names[kind] = list(model.get_params(deep=False))
+    for name in _names[kind]:
+        part = getattr(model, name)
+        yield name, part
+        if hasattr(part, "get_params") and not isinstance(part, type):
+            yield from _parameters(part)
 
 
 def _is_standard(part: Any) -> bool:

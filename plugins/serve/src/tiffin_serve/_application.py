@@ -1,0 +1,90 @@
+"""The application: which handler answers which path, and how errors are answered. It knows no server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from tiffin_serve._errors import RequestError, as_request_error
+from tiffin_serve._json_forms import JSON, write_json
+from tiffin_serve._requests import Limits, Request, Response
+from tiffin_serve._traffic import Traffic
+
+Handler = Callable[[Request], Awaitable[Response]]
+"""Answers a request; what it raises is answered as an error."""
+
+
+class Application:
+    """Answers requests.
+
+    Args:
+        limits: what a request may take up.
+
+    Attributes:
+        routes: path → method → handler.
+        unknown: beginnings of paths → what is raised for one below that is not there.
+        traffic: what was answered so far.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.routes: dict[str, dict[str, Handler]] = {}
+        self.unknown: dict[str, Callable[[str], RequestError]] = {}
+        self.traffic = Traffic()
+
+    def route(self, method: str, path: str, handler: Handler) -> None:
+        """Answer a method of a path by a handler, and HEAD like GET."""
+        handlers = self.routes.setdefault(path, {})
+        handlers[method] = handler
+        if method == "GET":
+            handlers["HEAD"] = handler
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request. Raises nothing, unless it is cancelled by somebody who does not say why."""
+        began = time.perf_counter()
+        known = True
+        try:
+            try:
+                handler = self.routes[request.path][request.method]
+            except KeyError:
+                known = request.path in self.routes
+                raise self._missing(request) from None
+            response = await handler(request)
+        except asyncio.CancelledError:
+            if request.ended is None:
+                raise
+            response = error_response(request.ended)
+        # Whatever a handler or a model raises is answered.
+        except Exception as error:  # noqa: BLE001
+            response = error_response(as_request_error(error))
+        self.traffic.note(request.path if known else "", response.status, time.perf_counter() - began)
+        return response
+
+    def _missing(self, request: Request) -> RequestError:
+        path = request.path
+        handlers = self.routes.get(path)
+        if handlers is not None:
+            allowed = ", ".join(sorted({*handlers, "OPTIONS"}))
+            if request.method == "OPTIONS":
+                return RequestError(204, "", headers={"allow": allowed})
+            return RequestError(
+                405, f"{request.method[:20]} is not for {path[:200]}", fix=f"Use {allowed}", headers={"allow": allowed}
+            )
+        for beginning in sorted(self.unknown, key=len, reverse=True):
+            if path.startswith(beginning):
+                return self.unknown[beginning](path.removeprefix(beginning))
+        return RequestError(404, f"There is nothing at {path[:200]!r}", fix="See /models for what is served")
+
+
+def error_response(error: RequestError) -> Response:
+    """Return an error as a response: JSON with the one field "error"."""
+    headers = list(error.headers.items())
+    if error.status == 204:
+        return Response(204, b"", headers)
+    return Response(error.status, write_json({"error": str(error)}), JSON + headers)
+
+
+def json_response(value: object, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a value as a response in JSON."""
+    return Response(200, write_json(value), JSON + list((headers or {}).items()))

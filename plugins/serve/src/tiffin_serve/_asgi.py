@@ -1,0 +1,87 @@
+"""The application as ASGI, for other servers and for clients in the same process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+from tiffin_serve._application import Application, error_response
+from tiffin_serve._errors import RequestError
+from tiffin_serve._requests import Limits, Request, broken_off
+from tiffin_serve._watching import Watch
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class AsgiRequest(Request):
+    """A request as ASGI gives it."""
+
+    __slots__ = ("_receive",)
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, limits: Limits) -> None:
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+        super().__init__(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, limits)
+        self._receive = receive
+
+    async def receive(self, stated: bool) -> bytes:
+        """Return the body, counting what comes: not every server holds a body to the length that its head states."""
+        return await super().receive(False)
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise broken_off()
+            more = message.get("more_body", False)
+            yield message.get("body", b"")
+
+    async def gone(self) -> None:
+        """Return when the server says that the connection is closed."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+class AsgiApplication:
+    """An application, as a server that speaks ASGI calls it."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._watch = Watch(application.limits)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request. What starts and stops is not the server's business here."""
+        if scope["type"] == "lifespan":
+            while (message := await receive())["type"] != "lifespan.shutdown":
+                await send({"type": f"{message['type']}.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})
+            return
+        request = AsgiRequest(scope, receive, self._application.limits)
+        task = self._watch.enter(request)
+        try:
+            if request.headers.get("content-length") and request.headers.get("transfer-encoding"):
+                # Whoever stands before the server may have believed the other of the two: RFC 9112, section 6.1.
+                response = error_response(
+                    RequestError(
+                        400,
+                        "The request has a Content-Length beside a Transfer-Encoding",
+                        headers={"connection": "close"},
+                    )
+                )
+            else:
+                response = await self._application.answer(request)
+        finally:
+            self._watch.leave(task)
+        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+        if response.status != 204:
+            pairs.append((b"content-length", str(len(response.body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": pairs})
+        body = b"" if request.method == "HEAD" else response.body
+        await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,162 @@
+"""Requests and responses, the same whichever server they come from."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tiffin_serve._errors import RequestError
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may take up.
+
+    Attributes:
+        body: bytes of a body, as it comes and once more when it is decompressed.
+        body_seconds: seconds in which a body has to be there.
+        head_seconds: seconds in which a head has to be there.
+        connections: connections that are served at one time; more wait to be taken.
+        call_seconds: seconds in which a model has to answer; `None` for no limit.
+    """
+
+    body: int = 64 * MIB
+    body_seconds: float = 30.0
+    head_seconds: float = 10.0
+    connections: int = 4096
+    call_seconds: float | None = None
+
+
+class Headers(Protocol):
+    """Headers by their names in lower case."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a header's value."""
+
+
+class Request:
+    """One request; its body is read when it is asked for. Servers derive from it.
+
+    Attributes:
+        method: in capitals.
+        path: without the query, and without escapes.
+        query: the query, as it came.
+        headers: by their names in lower case.
+        reading: whether the body is being read.
+        ended: why nobody works at it any more, where that is so.
+    """
+
+    __slots__ = ("ended", "headers", "limits", "method", "path", "query", "reading")
+
+    def __init__(self, method: str, path: str, query: str, headers: Headers, limits: Limits) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.limits = limits
+        self.reading = False
+        self.ended: RequestError | None = None
+
+    async def body(self) -> bytes:
+        """Return the body, decompressed.
+
+        Raises:
+            RequestError: it is too large, late, broken off, or compressed in a way that is not known.
+        """
+        stated = self.headers.get("content-length")
+        if stated is not None and int(stated) > self.limits.body:
+            raise too_large(f"The body has {stated} bytes", self.limits)
+        self.reading = True
+        try:
+            body = await self.receive(stated is not None)
+        finally:
+            self.reading = False
+        coding = self.headers.get("content-encoding")
+        return body if coding is None else decompress(body, coding, self.limits)
+
+    async def receive(self, stated: bool) -> bytes:
+        """Return the body as it came.
+
+        Args:
+            stated: whether its length was stated, so that it is known to be within the limit.
+        """
+        if stated:
+            return await self.whole()
+        parts, size = [], 0
+        async for part in self.parts():
+            size += len(part)
+            if size > self.limits.body:
+                raise too_large("The body is larger than it may be", self.limits)
+            parts.append(part)
+        return b"".join(parts)
+
+    async def whole(self) -> bytes:
+        """Return the body at once."""
+        return b"".join([part async for part in self.parts()])
+
+    def parts(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
+        raise NotImplementedError
+
+    async def gone(self) -> None:
+        """Return when nobody waits for the answer any more. Called once the body was read."""
+        raise NotImplementedError
+
+
+class Response:
+    """What is answered.
+
+    Args:
+        status: the HTTP status.
+        body: all of it.
+        headers: pairs of a name in lower case and a value.
+    """
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+
+def broken_off() -> RequestError:
+    """Return the error for a body that ended before its end."""
+    return RequestError(400, "The body is not complete", why="The connection ended, or its chunks are malformed")
+
+
+def too_large(what: str, limits: Limits) -> RequestError:
+    """Return the error for a body that is larger than the limit."""
+    return RequestError(413, what, why=f"The limit is {limits.body} bytes", fix="Send fewer rows at a time")
+
+
+def decompress(body: bytes, coding: str, limits: Limits) -> bytes:
+    """Return what a body holds.
+
+    Args:
+        body: as it came.
+        coding: the header Content-Encoding: gzip, deflate or identity.
+        limits: with the bytes that may come out.
+
+    Raises:
+        RequestError: the coding is not known, the body is not of it, or too much comes out.
+    """
+    coding = coding.strip().lower()
+    if coding == "identity":
+        return body
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise RequestError(415, f"Content-Encoding {coding[:80]!r} is not known", fix="Use gzip, deflate, or none")
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # a header of gzip or zlib, whichever there is
+    try:
+        unpacked = unpacker.decompress(body, limits.body + 1)
+    except zlib.error as error:
+        raise RequestError(400, f"The body is not {coding}: {error}") from error
+    if len(unpacked) > limits.body:
+        raise too_large("The body is larger than it may be once it is decompressed", limits)
+    if not unpacker.eof or unpacker.unused_data:
+        raise RequestError(400, f"The body is not one whole {coding} stream")
+    return unpacked

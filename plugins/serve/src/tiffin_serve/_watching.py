@@ -1,0 +1,61 @@
+"""Open requests: whose caller has gone, whose body does not come. Looked at from time to time, so that most cost nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tiffin_serve._errors import RequestError
+from tiffin_serve._requests import Limits, Request
+
+INTERVAL = 0.25
+"""Seconds after which an open request is looked at, and looked at again."""
+
+
+class Watch:
+    """Cancels requests for which nobody waits, and those whose body is late.
+
+    A request is in `open` from its head to its answer: (its task) → (itself, the loop's time when it came).
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.open: dict[asyncio.Task[Any], tuple[Request, float]] = {}
+        self._watched: dict[asyncio.Task[Any], asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def enter(self, request: Request) -> asyncio.Task[Any]:
+        """Note that the current task answers a request; return the task, for `leave`."""
+        task = asyncio.current_task()
+        assert task is not None
+        loop = task.get_loop()
+        self.open[task] = request, loop.time()
+        if self._timer is None:
+            self._timer = loop.call_later(INTERVAL, self._look, loop)
+        return task
+
+    def leave(self, task: asyncio.Task[Any]) -> None:
+        """Note that a task has answered its request."""
+        del self.open[task]
+        if self._watched and (watcher := self._watched.pop(task, None)) is not None:
+            watcher.cancel()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(INTERVAL, self._look, loop) if self.open else None
+        now = loop.time()
+        for task, (request, since) in self.open.items():
+            if now - since < INTERVAL:
+                break  # those after it came later
+            if request.reading:
+                if now - since > self.limits.body_seconds:
+                    what = f"The body was not there within {self.limits.body_seconds:g} s"
+                    request.ended = RequestError(408, what, headers={"connection": "close"})
+                    task.cancel()
+            elif task not in self._watched:
+                self._watched[task] = loop.create_task(_cancel_when_gone(request, task))
+
+
+async def _cancel_when_gone(request: Request, task: asyncio.Task[Any]) -> None:
+    await request.gone()
+    request.ended = RequestError(499, "The connection was closed before the answer")
+    task.cancel()

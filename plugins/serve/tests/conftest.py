@@ -1,0 +1,238 @@
+"""Fixtures for tests of serving: models of all kinds, a client in this process, and a server in another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import tiffin
+from tiffin import Tag
+from tiffin.plugins import registry
+from tiffin_serve import Application, AsgiApplication, Limits, Served, Shelf, make_application
+
+MODELS = """
+import threading
+import time
+
+import numpy as np
+
+
+class Sums:
+    "Adds up each row; says no to negative numbers, and breaks at 13."
+
+    def predict(self, rows):
+        if (rows < 0).any():
+            raise ValueError("negative numbers are not for sums")
+        if (rows == 13).any():
+            raise RuntimeError("secret of the house")
+        return rows.sum(axis=1)
+
+    def divided(self, rows):
+        with np.errstate(all="ignore"):
+            return rows / rows
+
+    def both(self, rows):
+        return {"low": rows.min(axis=1), "high": rows.max(axis=1)}
+
+
+class Words:
+    "Takes texts."
+
+    def predict(self, texts):
+        return [text.upper() for text in texts]
+
+
+class Matcher:
+    "Takes several arguments."
+
+    def match(self, left, right, *, scale=1.0):
+        return (left * right).sum(axis=1) * scale
+
+
+class Slow:
+    "Waits for as long as it is told."
+
+    def predict(self, rows):
+        time.sleep(float(rows.max()))
+        return rows
+"""
+
+
+ADAPTER = """
+import pickle
+
+from tiffin import hookimpl
+
+
+@hookimpl
+def context_info():
+    return {"types": [f"served_models.{name}" for name in ("Sums", "Words", "Matcher", "Slow")]}
+
+
+@hookimpl
+def save(model, path):
+    (path / "model.bin").write_bytes(pickle.dumps(model))
+
+
+@hookimpl
+def load(path):
+    return pickle.loads((path / "model.bin").read_bytes())
+"""
+BY_ROW = {"batchable": True}
+
+
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder with the models' classes and an installed plugin that stores them; it is importable."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "served_models.py").write_text(MODELS, encoding="utf-8")
+    (folder / "served_adapter.py").write_text(ADAPTER, encoding="utf-8")
+    dist = folder / "served_adapter-1.dist-info"
+    dist.mkdir()
+    (dist / "METADATA").write_text("Metadata-Version: 2.1\nName: served-adapter\nVersion: 1\n", encoding="utf-8")
+    (dist / "entry_points.txt").write_text("[tiffin]\nserved = served_adapter\n", encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+
+
+@pytest.fixture
+def store(store_home: Path, models_folder: Path) -> Iterator[None]:
+    """Give the test a store with a model of each kind."""
+    import numpy as np
+    import served_adapter
+    import served_models as models
+
+    # Where plugins were looked for before its folder was there.
+    alone = not registry().has("served")
+    if alone:
+        tiffin.register(served_adapter, "served")
+    save: Callable[..., Any] = tiffin.save
+    signatures = {"predict": BY_ROW, "divided": BY_ROW, "both": BY_ROW}
+    save("sums:1", models.Sums(), signatures=signatures, input_example=np.ones((2, 3)))
+    save("sums:2", models.Sums(), signatures={"predict": BY_ROW})
+    save("words", models.Words(), signatures={"predict": BY_ROW}, input_example=["a", "b"])
+    example = tiffin.Arguments(np.ones((2, 3)), right=np.ones((2, 3)), scale=2.0)
+    save("matcher", models.Matcher(), signatures={"match": BY_ROW}, input_example=example)
+    save("slow", models.Slow(), signatures={"predict": {"batchable": False}}, input_example=np.zeros((1, 1)))
+    tiffin.models.set_alias("sums:1", "prod")
+    yield
+    if alone:
+        tiffin.unregister("served")
+
+
+class Client:
+    """Calls an application in this process, from a test that is no coroutine."""
+
+    def __init__(self, application: Application, shelf: Shelf, call: Callable[..., Any]) -> None:
+        self.application, self.shelf, self._call = application, shelf, call
+        self._transport = httpx.ASGITransport(app=AsgiApplication(application))
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send one request, and return its answer."""
+
+        async def ask() -> httpx.Response:
+            async with httpx.AsyncClient(transport=self._transport, base_url="http://served") as client:
+                return await client.request(method, path, **options)
+
+        found: httpx.Response = self._call(ask())
+        return found
+
+    def get(self, path: str) -> httpx.Response:
+        """Send a GET."""
+        return self.request("GET", path)
+
+    def post(self, path: str, value: Any = None, **options: Any) -> httpx.Response:
+        """Send a POST, with a value as JSON unless there is `content`."""
+        if "content" not in options:
+            options["content"] = json.dumps(value)
+        return self.request("POST", path, **options)
+
+
+@pytest.fixture
+def loop() -> Iterator[Callable[..., Any]]:
+    """Return a function that runs a coroutine on an event loop in another thread, and returns its result."""
+    running = asyncio.new_event_loop()
+    thread = threading.Thread(target=running.run_forever)
+    thread.start()
+    yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, running).result(60)
+    running.call_soon_threadsafe(running.stop)
+    thread.join()
+    running.close()
+
+
+@pytest.fixture
+def client(store: None, loop: Callable[..., Any]) -> Iterator[Callable[..., Client]]:
+    """Return a function that serves tags in this process, and returns a client."""
+    with contextlib.ExitStack() as stack:
+
+        def serve(*tags: str, limits: Limits | None = None, seconds: float | None = None, **options: Any) -> Client:
+            shelf = Shelf([Served(tiffin.get(tag), Tag.parse(tag), seconds, options) for tag in tags])
+            for one in shelf.served:
+                stack.callback(lambda one=one: loop(one.stop(5.0)))
+                loop(one.start())
+            return Client(make_application(shelf, limits), shelf, loop)
+
+        yield serve
+
+
+class Server:
+    """`tiffin serve` in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], said: list[str]) -> None:
+        self.process = process
+        self.said = said
+        self.url = said[0].split()[-1]
+        self.port = int(self.url.rpartition(":")[2])
+
+    def talk(self, sent: bytes, seconds: float = 10.0) -> bytes:
+        """Send bytes as they are, and return all that comes back until the other side closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
+            connection.sendall(sent)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.fixture
+def serving(store: None, models_folder: Path) -> Iterator[Callable[..., Server]]:
+    """Return a function that starts `tiffin serve` with these arguments, and returns it when it serves."""
+    started: list[subprocess.Popen[str]] = []
+    environment: Mapping[str, str] = {**os.environ, "PYTHONPATH": str(models_folder), "PYTHONUNBUFFERED": "1"}
+
+    def start(*arguments: str) -> Server:
+        command = [sys.executable, "-m", "tiffin", "serve", *arguments, "--port", "0"]
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line.rstrip())
+            if "See also" in line:
+                return Server(process, said)
+        raise AssertionError("\n".join(said))
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()

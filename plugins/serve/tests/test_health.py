@@ -1,0 +1,72 @@
+"""What operators ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import tiffin
+from tiffin import Tag
+from tiffin_serve import Served, ServeError, Shelf, make_application
+
+
+def test_ready_only_once_every_runner_has_answered(client: Callable[..., Any], loop: Callable[..., Any]) -> None:
+    """A model that is loaded and was never called is not ready yet; one whose runner drains is not any more."""
+    one = client("sums:1", "words")
+    assert one.get("/readyz").json()["ready"] is True
+    waiting = Served(tiffin.get("sums:2"), Tag.parse("sums:2"), None, {})
+    one.shelf.served.append(waiting)
+    waiting.runner.start()
+    answer = one.get("/readyz")
+    assert (answer.status_code, answer.json()["models"]) == (
+        503,
+        {"sums:1": True, "words:" + str(tiffin.get("words").version): True, "sums:2": False},
+    )
+    loop(waiting.stop(5.0))
+    one.shelf.served.pop()
+    one.shelf.draining = True
+    assert one.get("/readyz").status_code == 503
+    assert one.get("/livez").status_code == 200
+
+
+def test_each_method_whose_spec_says_enough_is_called_at_the_start(client: Callable[..., Any]) -> None:
+    """Ready says more than loaded: a row of zeros went through."""
+    one = client("sums:1")
+    counted = one.shelf.served[0].runner.metrics()["methods"]
+    assert {name: method["calls"] for name, method in counted.items()} == {"predict": 1, "divided": 1, "both": 1}
+
+
+def test_metrics_count_answers_and_calls(client: Callable[..., Any]) -> None:
+    """Prometheus' text has what the server answered, by path and status, and what runners did."""
+    one = client("sums:1")
+    one.post("/models/sums/predict", [[1, 2, 3]])
+    one.post("/models/sums/predict", [])
+    one.post("/models/%22%0a/predict", [])
+    lines = one.get("/metrics").text.splitlines()
+    assert 'tiffin_http_answers_total{path="/models/sums/predict",status="200"} 1' in lines
+    assert 'tiffin_http_answers_total{path="/models/sums/predict",status="422"} 1' in lines
+    assert 'tiffin_http_answers_total{path="",status="404"} 1' in lines
+    assert 'tiffin_http_seconds_count{path="/models/sums/predict"} 2' in lines
+    assert 'tiffin_calls_total{runner="sums:1",method="predict"} 2' in lines
+    assert all(
+        line.startswith("#") or line.rpartition(" ")[2].replace(".", "").replace("e-", "").isdigit() for line in lines
+    )
+
+
+def test_the_list_of_models_says_what_each_takes(store: None, client: Callable[..., Any]) -> None:
+    """Names, methods and specs, for people and programs."""
+    one = client("sums:prod")
+    [model] = one.get("/models").json()["models"]
+    assert model == one.get("/models/sums:prod").json()
+    assert model["names"] == ["sums", "sums:1", "sums:prod"]
+    assert model["methods"]["predict"]["takes"] == "array of float64, shape (any, 3)"
+
+
+def test_one_version_is_not_served_twice(store: None) -> None:
+    """An alias and its version are one."""
+    served = [Served(tiffin.get(tag), Tag.parse(tag), None, {}) for tag in ("sums:prod", "sums:1")]
+    with pytest.raises(ServeError, match="served twice"):
+        Shelf(served)
+    assert make_application(Shelf(served[:1])).routes
