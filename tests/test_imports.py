@@ -113,5 +113,5 @@ def test_a_first_load_imports_neither_mail_nor_what_looks_into_files(
     imported_by(load, tmp_path, monkeypatch)  # the catalog knows its record from now on
     modules = imported_by(load, tmp_path, monkeypatch)
     assert "tiffin_picklable" in modules
-    needless = {"importlib_metadata", "importlib.metadata", "email.parser", "yaml", "difflib", "zipfile"}
+    needless = {"importlib_metadata", "importlib.metadata", "email.parser", "yaml", "difflib", "zipfile", "logging"}
     assert modules & {*needless, "tiffin.inspection", "tiffin.building"} == set()

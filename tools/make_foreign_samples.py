@@ -2,22 +2,27 @@
 
 Run: python tools/make_foreign_samples.py
 
-Each tool runs in an environment of its own, made below a temporary folder, with the versions of scikit-learn and of the
-rest that the workspace's lock has for Python 3.11. What a sample answered in the tool that made it stands beside it, in
-expected.json.
+Each tool runs in an environment of its own, made below a temporary folder by the Python that runs this, 3.11, with the
+versions of scikit-learn and of the rest that the workspace's lock has. What a sample answered in the tool that made it stands
+beside it, in expected.json.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import tempfile
+import venv
+from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from environment import install
+from workspace import ROOT
+
 SHARED = ["scikit-learn==1.9.1", "numpy==2.4.6", "joblib==1.6.0", "cloudpickle==3.1.2"]
 TOOLS = {
-    "bentoml": ["bentoml==1.4.39", *SHARED],
+    "bentoml": ["bentoml==1.4.39", "pytest>=8", *SHARED],
     "mlflow": ["mlflow==3.17.2", "skops==0.16.0", *SHARED],
 }
 
@@ -185,19 +190,23 @@ def make(tool: str, program: str) -> None:
     target = ROOT / "plugins" / tool / "tests" / "data"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
+    with environment(tool) as (python, variables):
+        command = [str(python), "-c", program, str(target)]
+        subprocess.run(command, check=True, cwd=variables["HOME"], env=variables)
+
+
+@contextlib.contextmanager
+def environment(tool: str) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Give the Python of an environment that has a tool, and the variables to run it with; both are gone after the block."""
     with tempfile.TemporaryDirectory(prefix="foreign-samples-") as work:
-        environment = Path(work, "environment")
-        subprocess.run(["uv", "venv", "-q", "--python", "3.11", str(environment)], check=True)
-        python = environment / "bin" / "python"
-        subprocess.run(["uv", "pip", "install", "-q", "--python", str(python), *TOOLS[tool]], check=True)
-        script = Path(work, f"make_{tool}.py")
-        script.write_text(program, encoding="utf-8")
-        subprocess.run(
-            [str(python), str(script), str(target)],
-            check=True,
-            cwd=work,
-            env={
-                "PATH": f"{environment / 'bin'}:/usr/bin:/bin",
+        folder = Path(work, "environment")
+        venv.create(folder)
+        python = folder / "bin" / "python"
+        install(python, *TOOLS[tool])
+        yield (
+            python,
+            {
+                "PATH": f"{python.parent}:/usr/bin:/bin",
                 "HOME": work,
                 "BENTOML_HOME": str(Path(work, "bentoml")),
                 "BENTOML_DO_NOT_TRACK": "True",

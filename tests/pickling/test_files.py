@@ -173,9 +173,9 @@ def test_an_index_that_makes_no_sense_is_refused(saved: Path, change: Callable[[
         pickling.load(saved)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b" " * (64 << 20) + b"{}"])
 def test_an_index_that_is_no_json_is_refused(saved: Path, content: bytes) -> None:
-    """Whatever lies in the index's place, the error names it."""
+    """Whatever lies in the index's place, however deep or long, the error names it."""
     (saved / "model.buffers.json").write_bytes(content)
     with pytest.raises(PicklingError, match=r"model\.buffers\.json' is damaged"):
         pickling.load(saved)

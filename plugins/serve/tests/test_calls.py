@@ -21,6 +21,11 @@ def test_a_bare_list_is_answered_with_a_bare_list(client: Callable[..., Any]) ->
     assert answer.headers["tiffin-model"] == "sums:1"
 
 
+def test_no_rows_are_answered_with_no_rows(client: Callable[..., Any]) -> None:
+    """An empty list is a batch without rows, whatever the further axes."""
+    assert client("sums:prod").post(SUMS, []).json() == []
+
+
 def test_inputs_are_answered_with_outputs(client: Callable[..., Any]) -> None:
     """Where there is a name around the input, there is one around the output."""
     assert client("sums:prod").post(SUMS, {"inputs": [[1, 2, 3]]}).json() == {"outputs": [6.0]}
@@ -46,6 +51,8 @@ def test_texts_and_named_arguments_are_taken(client: Callable[..., Any]) -> None
     assert one.post("/models/matcher", {"inputs": pair}).json() == {"outputs": [6.0]}
     assert one.post("/models/matcher", {**pair, "scale": 2}).json() == [12.0]
     assert one.post("/models/matcher", {**pair, "scales": 2}).status_code == 422
+    lacking = one.post("/models/matcher", {"left": [[1, 2, 3]]})
+    assert (lacking.status_code, "lack 'right'" in lacking.json()["error"]) == (422, True), lacking.text
 
 
 def test_several_outputs_keep_their_names(client: Callable[..., Any]) -> None:
@@ -103,7 +110,7 @@ def test_what_is_not_there_is_told_with_what_is(client: Callable[..., Any]) -> N
     for path, said in (
         ("/models/nix/predict", "sums"),
         ("/models/sums/nix", "predict, divided, both"),
-        ("/x", "/models"),
+        ("/x", "/docs"),
     ):
         answer = one.post(path, [])
         assert answer.status_code == 404

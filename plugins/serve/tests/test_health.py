@@ -42,7 +42,7 @@ def test_metrics_count_answers_and_calls(client: Callable[..., Any]) -> None:
     """Prometheus' text has what the server answered, by path and status, and what runners did."""
     one = client("sums:1")
     one.post("/models/sums/predict", [[1, 2, 3]])
-    one.post("/models/sums/predict", [])
+    one.post("/models/sums/predict", [1])
     one.post("/models/%22%0a/predict", [])
     lines = one.get("/metrics").text.splitlines()
     assert 'tiffin_http_answers_total{path="/models/sums/predict",status="200"} 1' in lines

@@ -79,7 +79,7 @@ def export_model(
     model = tag if isinstance(tag, Model) else store.get(tag)
     info = accepted_info(model, "Whoever imports the archive would refuse it")
     target, kind = _target(
-        compose(path, protocol=protocol, user=user, passwd=passwd, subpath=subpath), output_format, model
+        compose(path, protocol=protocol, user=user, passwd=passwd, subpath=subpath, params=params), output_format, model
     )
     _check_paths(info, model)
     progress = progress or Silent()

@@ -22,6 +22,12 @@ SUFFIXES = {
 FORMATS = ("tiffin", "tar", "tar.zst", "tar.gz", "tar.xz", "zip", "folder")
 """The formats that are written. `tiffin` is tar.zst under a name of its own. Read are these, and tar.bz2."""
 
+ONLY_READ = ("tar.bz2", "bentomodel")
+"""Formats that are read and not written."""
+
+_SHORT = {"tgz": "tar.gz", "gz": "tar.gz", "txz": "tar.xz", "xz": "tar.xz", "zst": "tar.zst", "bz2": "tar.bz2"}
+"""Shorter names of formats."""
+
 NOT_WRITTEN = (".bentomodel", ".7z", ".rar", ".bz2", ".tbz2", ".lz4", ".gz", ".xz", ".zst")
 """Endings that promise another format than would be written."""
 
@@ -44,20 +50,25 @@ def format_of_name(path: str) -> str | None:
     return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None)
 
 
-def check_format(name: str) -> str:
+def check_format(name: str, *, read: bool = False) -> str:
     """Return a format's name without its leading dot, if it can be written.
+
+    Args:
+        name: the format, or an ending.
+        read: whether it is asked if the format can be read.
 
     Raises:
         ArchiveError: there is no such format.
     """
     kind = name.lower().lstrip(".")
-    kind = {"tgz": "tar.gz", "gz": "tar.gz", "txz": "tar.xz", "xz": "tar.xz", "zst": "tar.zst"}.get(kind, kind)
-    if kind not in FORMATS:
-        close = close_names(kind, FORMATS, 1)
+    kind = _SHORT.get(kind, kind)
+    known = (*FORMATS, *ONLY_READ) if read else FORMATS
+    if kind not in known:
+        close = close_names(kind, known, 1)
         raise ArchiveError(
-            f"{name!r} is not a format of archives",
-            why="Formats are " + ", ".join(FORMATS),
-            fix=f"Did you mean {close[0]!r}?" if close else "",
+            f"{name!r} is not a format of archives" + (" that is written" if kind in ONLY_READ else ""),
+            why="Formats are " + ", ".join(known),
+            fix=f"Did you mean {close[0]!r}?" if close and kind not in ONLY_READ else "",
             path="",
             member="",
         )

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from tiffin.archives._attested import is_attestation, read_attestation
+from tiffin.archives._formats import check_format
 from tiffin.archives._limits import Limits
 from tiffin.archives._placing import place
 from tiffin.archives._reader import Reader
@@ -54,7 +55,7 @@ def import_model(
 
     Args:
         path: a file, a folder, or a URL that fsspec opens.
-        input_format: not needed: archives are known by their first bytes. Kept for programs that give it.
+        input_format: not needed: archives are known by their first bytes. Kept for programs that give one that is read.
         name: another name, or `name:version`, to store it under.
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.
@@ -79,7 +80,9 @@ def import_model(
         NotKeptWarning: another tool wrote it, and some of what it said is not kept; or there are files of Finder or Explorer,
             which are passed over.
     """
-    source = compose(path, protocol=protocol, user=user, passwd=passwd, subpath=subpath)
+    source = compose(path, protocol=protocol, user=user, passwd=passwd, subpath=subpath, params=params)
+    if input_format:
+        check_format(input_format, read=True)
     _check_outside(source, store)
     reader = Reader(redact(source), limits or Limits())
     progress = progress or Silent()

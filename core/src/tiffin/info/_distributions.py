@@ -7,7 +7,6 @@ Where all of them are plain folders on the import path, as pip and its like make
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -24,11 +23,12 @@ class Distribution(Protocol):
 
 
 class _Folder(NamedTuple):
-    path: Path
+    path: str
+    name: str
 
     def read_text(self, filename: str, /) -> str | None:
         try:
-            return (self.path / filename).read_text("utf-8", "replace")
+            return Path(self.path, self.name, filename).read_text("utf-8", "replace")
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
 
@@ -40,12 +40,11 @@ def distributions(name: str | None = None) -> Iterable[Distribution]:
         import importlib_metadata
 
         return importlib_metadata.distributions(**({} if name is None else {"name": name}))
-    return (
-        _Folder(folder) for folder in folders if name is None or _normal(folder.name.partition("-")[0]) == _normal(name)
-    )
+    wanted = None if name is None else _normal(name)
+    return (folder for folder in folders if wanted is None or _normal(folder.name.partition("-")[0]) == wanted)
 
 
-def _plain_folders() -> list[Path] | None:
+def _plain_folders() -> list[_Folder] | None:
     """Return the folders of metadata in the order of the import path, `None` where there may be distributions elsewhere."""
     if any(finder is not PathFinder and hasattr(finder, "find_distributions") for finder in sys.meta_path):
         return None
@@ -59,12 +58,13 @@ def _plain_folders() -> list[Path] | None:
             continue
         if any(name.endswith((".egg-info", ".egg")) for name in names):
             return None
-        found += [Path(entry, name) for name in names if name.endswith(".dist-info")]
+        # No paths are made of them: there are hundreds, which are looked through again for each plugin.
+        found += [_Folder(entry or ".", name) for name in names if name.endswith(".dist-info")]
     return found
 
 
 def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return "-".join(filter(None, name.lower().replace("_", "-").replace(".", "-").split("-")))
 
 
 @lru_cache(maxsize=256)

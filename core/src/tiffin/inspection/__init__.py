@@ -5,6 +5,7 @@ What is built of a tape, and what may be, is `tiffin.building`.
 
 from __future__ import annotations
 
+from tiffin.inspection._archive import open_archive
 from tiffin.inspection._file import Inspection, Reader, inspect_file, map_for_reading
 from tiffin.inspection._inert_dtype import InertDtype
 from tiffin.inspection._inspection_limits import InspectionLimits
@@ -23,6 +24,7 @@ __all__ = [
     "Unfollowable",
     "inspect_file",
     "map_for_reading",
+    "open_archive",
     "parse_pickle",
     "pickled_keys",
     "read_npy",

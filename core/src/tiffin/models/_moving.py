@@ -46,7 +46,7 @@ def export_model(
         output_format: "tiffin" (tar and zstd), "tar", "tar.zst", "tar.gz", "tar.xz", "zip" or "folder"; default: by the
             path's ending, else "tiffin".
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
-        params: options of the fsspec file system.
+        params: options of the fsspec file system of a URL.
         force: whether a file that exists is replaced.
         parents: whether missing folders above a local path are made; on servers they are, always.
         progress: told how far it is.
@@ -101,7 +101,7 @@ def import_model(
 
     Args:
         path: a file, a folder, or a URL that fsspec opens.
-        input_format: not needed, archives are known by their first bytes.
+        input_format: not needed, archives are known by their first bytes; refused only where it is none that is read.
         name: another name, or `name:version`, to store it under.
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.

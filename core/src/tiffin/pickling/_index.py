@@ -30,6 +30,9 @@ TINY = 2 << 10
 ALIGNMENT = 64
 """Offsets in the pack are multiples of this many bytes: a cache line, and the widest vector register."""
 
+_MOST = 64 << 20
+"""Bytes of an index: a million buffers. Read, it takes many times its size."""
+
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?", re.ASCII)
 
 
@@ -99,9 +102,13 @@ class Index:
         import json
 
         try:
-            record: Any = json.loads(path.read_bytes())
+            with path.open("rb") as file:
+                data = file.read(_MOST + 1)
+            if len(data) > _MOST:
+                raise ValueError(f"it has more than {_MOST} bytes")
+            record: Any = json.loads(data)
             version = record["format"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise _damaged(path, f"It is not an index of buffers ({error})") from error
         if version != FORMAT:
             raise PicklingError(

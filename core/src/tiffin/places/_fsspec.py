@@ -72,6 +72,20 @@ def file_system(path: str, params: Mapping[str, Any] | None, doing: str) -> Iter
             quietly(getattr(system, _CONNECTIONS[scheme]).close)
 
 
+def takes_login(scheme: str, *, password: bool) -> bool:
+    """Tell whether what opens URLs of a scheme gets the user, and the password, that stand in one; `True` if unknown."""
+    if scheme in (*_KEYS, *_WEBDAV, "http", "https"):
+        return True
+    import fsspec
+
+    try:
+        driver = fsspec.get_filesystem_class(scheme)
+    except (ImportError, ValueError):  # whoever opens the URL says so
+        return True
+    found = driver._get_kwargs_from_urls(f"{scheme}://the-user:the-password@host/path").values()
+    return "the-user" in found and (not password or "the-password" in found)
+
+
 def _open(path: str, scheme: str, options: dict[str, Any]) -> tuple[Any, str]:
     import fsspec
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from tiffin.exceptions import ArchiveError
 from tiffin.places._driver_errors import Told, told
-from tiffin.places._fsspec import file_system, open_remote, parts, quietly
+from tiffin.places._fsspec import file_system, open_remote, parts, quietly, takes_login
 from tiffin.places._local_files import Unnamed, check_target, parents
 from tiffin.places._urls import is_url, redact, to_path
 
@@ -23,6 +23,7 @@ def compose(
     user: str | None = None,
     passwd: str | None = None,
     subpath: str | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> str:
     """Return one path or URL from its parts; of a `file://` URL, the path.
 
@@ -33,10 +34,11 @@ def compose(
         protocol: the scheme of the URL.
         user, passwd: who logs in.
         subpath: what follows the path.
+        params: options of the driver that will open it; only looked at.
 
     Raises:
-        ArchiveError: it is a `file://` URL of another machine, a URL is given beside parts of one, or a login without what it
-            is for.
+        ArchiveError: it is a `file://` URL of another machine, a URL is given beside parts of one, or a login or options
+            without what they are for.
     """
     text = os.fspath(path)
     given = [name for name, part in (("protocol", protocol), ("user", user), ("passwd", passwd)) if part is not None]
@@ -49,11 +51,24 @@ def compose(
     if passwd is not None and user is None:
         _refuse(text, ["passwd"], "there is no user whose password it is", "Give user=, too")
     if protocol is not None:
+        protocol = protocol.removesuffix("://")
+        if not protocol:
+            _refuse(text, ["protocol"], "that is empty", "Leave it out for a local path")
+        if user is not None and protocol in ("file", "local"):
+            _refuse(
+                text, given[1:], "it is a local path", "Leave them out: nobody logs in to read a file of this machine"
+            )
+        if user is not None and not takes_login(protocol, password=passwd is not None):
+            fix = "Give params= with what the driver of such URLs calls its credentials"
+            _refuse(f"{protocol}://{text}", given[1:], "such URLs have no login", fix)
         login = ""
         if user is not None:
             login = quote(user, safe="") + (":" + quote(passwd, safe="") if passwd is not None else "") + "@"
-        text = f"{protocol.removesuffix('://')}://{login}{text.lstrip('/') if login else text}"
-    return to_path(f"{text.rstrip('/')}/{subpath.lstrip('/')}" if subpath else text)
+        text = f"{protocol}://{login}{text.lstrip('/') if login else text}"
+    place = to_path(f"{text.rstrip('/')}/{subpath.lstrip('/')}" if subpath else text)
+    if params and not is_url(place):
+        _refuse(place, ["params"], "it is a local path", "Leave them out: only drivers of servers have options")
+    return place
 
 
 def _refuse(path: str, given: list[str], what: str, fix: str) -> NoReturn:

@@ -35,10 +35,10 @@ def to_path(text: str) -> str:
     host, slash, path = text[found.end() :].partition("/")
     if host.lower() not in ("", "localhost") or not slash:
         raise ArchiveError(
-            f"{text!r} is no URL of a file on this machine: it names the host {host!r}",
+            f"{redact(text)!r} is no URL of a file on this machine: it names the host {host.rpartition('@')[2]!r}",
             why="Behind file:// and the host's name, which is left out here, comes the whole path from the root",
             fix="Write file:///…, with three slashes, or the path itself",
-            path=text,
+            path=redact(text),
             member="",
         )
     return "/" + unquote(path)

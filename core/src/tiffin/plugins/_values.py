@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
 import sys
 import warnings
@@ -16,8 +15,6 @@ from tiffin.plugins._manager import HookManager, implemented_hooks
 from tiffin.plugins._registry import listeners, registry
 from tiffin.values import ValueKind, register_kind
 from tiffin.values import registry as kinds
-
-logger = logging.getLogger("tiffin.plugins")
 
 
 _ATTEMPTS = 3
@@ -142,13 +139,19 @@ def carried() -> dict[str, Any]:
             try:
                 data[name] = pickling.dumps(thing)
             except PicklingError as error:
-                logger.info("%r is not taken along to worker processes: %s", name, error)
+                _logger().info("%r is not taken along to worker processes: %s", name, error)
         return data
 
     return {
         "plugins": pickled(registry().at_run_time()),
         "kinds": pickled({kind.name: kind for kind in kinds.at_run_time}),
     }
+
+
+def _logger() -> Any:
+    import logging  # here, because it costs a first load 2 ms
+
+    return logging.getLogger("tiffin.plugins")
 
 
 def restore(taken: Mapping[str, Mapping[str, bytes]]) -> None:
@@ -158,7 +161,9 @@ def restore(taken: Mapping[str, Mapping[str, bytes]]) -> None:
             try:
                 registry().register(pickle.loads(data), name)  # noqa: S301 - see above
             except (PluginError, ImportError, AttributeError) as error:
-                logger.warning("The plugin %r of the program that started this worker is missing here: %s", name, error)
+                _logger().warning(
+                    "The plugin %r of the program that started this worker is missing here: %s", name, error
+                )
     for data in taken["kinds"].values():
         register_kind(pickle.loads(data))  # noqa: S301 - as above
 

@@ -231,11 +231,10 @@ def alias_changed(name: str, alias: str, before: str | None, after: str | None) 
 def values() -> Sequence[ValueKind] | None:
     """Add kinds of values: tensors, matrices, tables, the outputs of a framework's models.
 
-    Called once in each process that meets a value of a class that is not known: in callers, workers, attached clients and
-    at save. An adapter is called as soon as a package that its `types` (or
-    `types_by_name`) name is imported, and may import what it needs. Any
-    other plugin is called at the first such value, whatever is imported, and must not import the package of its values:
-    kinds name their classes by dotted names.
+    Called once in each process that meets a value of a class that is not known: in callers, workers, attached clients and at
+    save. An adapter is called as soon as a package that its `types` (or `types_by_name`) name is imported, and may import
+    what it needs. Any other plugin is called at the first such value, whatever is imported, and must not import the package
+    of its values: kinds name their classes by dotted names.
 
     Returns:
         Objects of subclasses of `tiffin.values.ValueKind`. `None` adds nothing. Of several kinds for one class the one

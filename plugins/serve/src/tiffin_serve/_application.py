@@ -74,7 +74,7 @@ class Application:
         for beginning in sorted(self.unknown, key=len, reverse=True):
             if path.startswith(beginning):
                 return self.unknown[beginning](path.removeprefix(beginning))
-        return RequestError(404, f"There is nothing at {path[:200]!r}", fix="See /models for what is served")
+        return RequestError(404, f"There is nothing at {path[:200]!r}", fix="See /docs for what there is")
 
 
 def error_response(error: RequestError) -> Response:

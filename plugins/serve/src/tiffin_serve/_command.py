@@ -43,6 +43,7 @@ _SECONDS = click.FloatRange(min=0)
 )
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds in which a model has to answer.")
 @click.option("--max-body", default=64, show_default=True, type=_COUNT, help="MiB of a request's body at most.")
+@click.option("--oip-root", default="/v2", show_default=True, help="Where the Open Inference Protocol is.")
 @click.option(
     "--server", default="granian", show_default=True, type=click.Choice(sorted(DOORS)), help="The HTTP server."
 )
@@ -66,11 +67,12 @@ def serve_command(
     max_latency_ms: float | None,
     timeout: float | None,
     max_body: int,
+    oip_root: str,
     server: str,
     grace: float,
     drain: float,
 ) -> None:
-    """Serve stored models over HTTP, in plain JSON.
+    """Serve stored models over HTTP, in plain JSON and by the Open Inference Protocol.
 
     Each TAG is a model, such as iris:prod. What a tag means is looked up once, at the start. SIGTERM and Ctrl-C end the
     server: every request whose head was read gets its answer.
@@ -81,7 +83,7 @@ def serve_command(
     held = reserve(host, port)
     with held:
         shelf = Shelf([Served(tiffin.get(tag), Tag.parse(tag), timeout, options) for tag in tags])
-        application = make_application(shelf, Limits(body=max_body * MIB))
+        application = make_application(shelf, Limits(body=max_body * MIB), oip_root=oip_root)
         running = serve(
             application,
             shelf,
@@ -112,5 +114,5 @@ def _announce(shelf: Shelf, host: str, port: int) -> None:
         say(f"  {one.tag}")
         for method in one.methods.values():
             say(f"    POST {PREFIX}{shelf.called(one)[0]}/{method.name}   takes {method.taker.words}")
-    say("  See also /models, /readyz, /metrics")
+    say("  See also /models, /docs, /readyz, /metrics")
     sys.stdout.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -52,6 +53,9 @@ _STATUSES: Mapping[type[TiffinError], int] = {
 }
 """Errors of runners whose cause the caller may know; all others are the server's own."""
 
+_MISSING = re.compile(r"\(\) missing \d+ required (?:positional|keyword-only) arguments?: ([^\n]{1,200})$")
+"""How Python says that a call lacks arguments. Which ones have no default, no spec says."""
+
 
 def as_request_error(error: Exception) -> RequestError:
     """Return what a caller is told of an error. What is the server's own fault is logged, and told by a number only."""
@@ -61,6 +65,8 @@ def as_request_error(error: Exception) -> RequestError:
         if isinstance(error, kind):
             again = {"retry-after": str(max(1, math.ceil(getattr(error, "retry_after", 1.0))))} if status == 503 else {}
             return RequestError(status, error.what, why=error.why, headers=again)
+    if missing := _MISSING.search(_told(error)):
+        return RequestError(422, f"The inputs lack {missing[1]}", why="These arguments have no default")
     if is_about_values(error):
         return RequestError(422, f"The model does not take these values: {_told(error)}")
     number = uuid.uuid4().hex[:12]

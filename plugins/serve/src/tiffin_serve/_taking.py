@@ -56,7 +56,7 @@ class ArrayTaker:
         self.name = name
         self.words = describe_spec(dict(spec))
         self.shape: list[int | None] | None = spec.get("shape")
-        self.dtype = _numpy_dtype(spec.get("dtype"))
+        self.dtype = plain_dtype(spec.get("dtype"))
         self._plain = spec.get("kind") is None
         # The usual matrix of floats is checked by two comparisons.
         self._width = (
@@ -67,6 +67,10 @@ class ArrayTaker:
         """Return the array that nested lists of numbers or texts stand for."""
         if type(value) is not list and self.shape != []:
             refuse(self.words, _json_type(value))
+        if value == [] and self.shape and self.shape[0] is None:
+            # No rows have no further axes in JSON.
+            array = np.empty([length or 0 for length in self.shape], self.dtype)
+            return self._shaped(array)
         try:
             array = np.array(value)
         except ValueError:
@@ -166,7 +170,7 @@ class FrameTaker:
                 array = array[:, 0]
             if array.ndim != 1:
                 refuse("shape (rows,) or (rows, 1)", f"shape {array.shape}", key)
-            wanted = _numpy_dtype(self.columns[key][1])
+            wanted = plain_dtype(self.columns[key][1])
             if wanted is not None and wanted.kind in "biuf":
                 array = ArrayTaker({"type": "array", "dtype": wanted.name}).take(array, key)
             columns[key] = array
@@ -174,7 +178,7 @@ class FrameTaker:
 
     def tensors(self) -> list[Tensor]:
         """Return an array for each column."""
-        return [(key, [None], _numpy_dtype(dtype)) for key, (_, dtype) in self.columns.items()]
+        return [(key, [None], plain_dtype(dtype)) for key, (_, dtype) in self.columns.items()]
 
     def _check_names(self, given: Mapping[str, Any], where: str) -> None:
         if given.keys() != self.columns.keys():
@@ -185,7 +189,7 @@ class FrameTaker:
             refuse(self.words, f"one {' and '.join(parts)}"[:400], where)
 
     def _column(self, key: str, items: Sequence[Any]) -> Any:
-        wanted = _numpy_dtype(self.columns[key][1])
+        wanted = plain_dtype(self.columns[key][1])
         if wanted is None or wanted.kind not in "biuf":
             return list(items)
         kinds = {type(item) for item in items}
@@ -321,7 +325,8 @@ def make_taker(spec: Mapping[str, Any] | None, name: str = "input") -> Taker:
     return PlainTaker(spec, name)
 
 
-def _numpy_dtype(name: str | None) -> np.dtype[Any] | None:
+def plain_dtype(name: str | None) -> np.dtype[Any] | None:
+    """Return numpy's dtype of a name in a spec; `None` where there is no name, or it is another library's."""
     if name is None:
         return None
     try:

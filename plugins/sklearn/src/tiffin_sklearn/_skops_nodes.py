@@ -9,11 +9,10 @@ from __future__ import annotations
 import io
 import json
 import re
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
-from tiffin.inspection import InertDtype, Node, Tape, Unfollowable, read_npy
+from tiffin.inspection import InertDtype, Node, Tape, Unfollowable, open_archive, read_npy
 from tiffin.inspection.tape import CALL, DTYPE
 
 _SCALAR = re.compile(r"bool_?|u?int\d{1,2}|float\d{2,3}|complex\d{2,3}|str_|bytes_|datetime64|timedelta64")
@@ -192,7 +191,7 @@ class Nodes:
         return self.tape.call(*MASKED, self.write(content["data"]), self.write(content["mask"]))
 
     def sparse(self, node: Any, module: str, name: str) -> Any:
-        with zipfile.ZipFile(io.BytesIO(self.member(node["file"]))) as archive:
+        with open_archive(io.BytesIO(self.member(node["file"])), 2 * len(_SPARSE)) as archive:
             names = archive.namelist()
             parts = {part: self.unpack(archive, f"{part}.npy") for part in _SPARSE}
         arrays = {part: read_npy(self.tape, parts[part]) for part in _SPARSE}

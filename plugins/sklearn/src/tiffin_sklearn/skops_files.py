@@ -7,14 +7,12 @@ it is made (`__module__`, `__class__`, `__loader__`). The nodes are those of sko
 from __future__ import annotations
 
 import json
-import lzma
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 from tiffin.exceptions import BrokenPluginError, UntrustedModelError
-from tiffin.inspection import Inspection, InspectionLimits, Tape, Unfollowable
+from tiffin.inspection import Inspection, InspectionLimits, Tape, Unfollowable, open_archive
 
 from ._skops_nodes import Nodes
 
@@ -37,34 +35,34 @@ def inspect(path: Path) -> Inspection:
     names: tuple[str, ...] = ()
     problems: list[str] = []
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, open_archive(file, _MAX_MEMBERS) as archive:
             schema = _schema(archive)
             names = _names(schema)
             members = _Members(archive, path.stat().st_size)
             tape.result = Nodes(tape, members, members.unpack).write(schema)
-    except (
-        zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError, LookupError,
-        TypeError, AttributeError, MemoryError, Unfollowable,
-    ) as error:  # fmt: skip
-        said = str(error) if isinstance(error, Unfollowable) else f"{type(error).__name__}: {str(error)[:200]}"
-        problems.append(f"The file cannot be followed: {said}")
+    except Unfollowable as error:
+        problems.append(f"The file cannot be followed: {error}")
+    except (TypeError, AttributeError) as error:  # a node that is none
+        problems.append(f"The file cannot be followed: {type(error).__name__}: {str(error)[:200]}")
     return Inspection("skops", tuple(sorted({*names, *tape.dotted()})), tuple(problems), tape if not problems else None)
 
 
 class _Members:
-    """Reads members of an archive, each once, and no more than the file bears out."""
+    """Reads members of an archive, each for one node only, and no more than the file bears out.
+
+    Two arrays of one member would change with each other, and each node could copy a long one.
+    """
 
     def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
         self._archive = archive
         self._left = InspectionLimits().unpacked(size)
-        self._read: dict[str, memoryview] = {}
+        self._taken: set[str] = set()
 
     def __call__(self, name: str) -> memoryview:
-        if type(name) is not str:
-            raise Unfollowable("it names a member that is none")
-        if name not in self._read:
-            self._read[name] = self.unpack(self._archive, name)
-        return self._read[name]
+        if type(name) is not str or name in self._taken:
+            raise Unfollowable("it names a member that is none, or one for two nodes")
+        self._taken.add(name)
+        return self.unpack(self._archive, name)
 
     def unpack(self, archive: zipfile.ZipFile, name: str) -> memoryview:
         """Return the content of a member of an archive, this one or one that lies in it."""
@@ -79,7 +77,7 @@ class _Members:
 
 def _schema(archive: zipfile.ZipFile) -> Any:
     names = archive.namelist()
-    if len(names) > _MAX_MEMBERS or names.count(_SCHEMA) != 1:
+    if names.count(_SCHEMA) != 1:
         raise ValueError(f"it has {len(names)} members, and {names.count(_SCHEMA)} of them are {_SCHEMA}")
     with archive.open(_SCHEMA) as file:
         text = file.read(_MAX_SCHEMA + 1)

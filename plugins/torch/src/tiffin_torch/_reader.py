@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from tiffin.inspection import InertDtype, Inspection, Tape, Unfollowable, parse_pickle
+from tiffin.inspection import InertDtype, Inspection, Tape, Unfollowable, open_archive, parse_pickle
 from tiffin.inspection.tape import ARRAY, DTYPE, NAME, Node, items_of
 
 from ._dtypes import SIZES, STORAGES
@@ -36,14 +36,11 @@ def inspect(path: Path) -> Inspection:
     tape = Tape()
     problems: list[str] = []
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, open_archive(file, _MAX_MEMBERS) as archive:
             members = _Members(archive, path.stat().st_size)
             parse_pickle(tape, members.read("data.pkl", _MAX_PICKLE), persistent=_Storages(tape, members))
-    except (
-        zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, LookupError, MemoryError, Unfollowable,
-    ) as error:  # fmt: skip
-        said = str(error) if isinstance(error, Unfollowable) else f"{type(error).__name__}: {str(error)[:200]}"
-        problems.append(f"The file cannot be followed: {said}")
+    except Unfollowable as error:
+        problems.append(f"The file cannot be followed: {error}")
     return Inspection("torch", tape.dotted(), tuple(problems), None if problems else tape)
 
 
@@ -54,7 +51,7 @@ class _Members:
         self._archive = archive
         entries = archive.infolist()
         self._entries = {entry.filename.partition("/")[2]: entry for entry in entries}
-        if not 0 < len(entries) == len(self._entries) <= _MAX_MEMBERS or "data.pkl" not in self._entries:
+        if len(entries) != len(self._entries) or "data.pkl" not in self._entries:
             raise Unfollowable("it is no archive of torch.save's")
         others = [name for name in self._entries if not _NOTES.fullmatch(name)]
         if others:

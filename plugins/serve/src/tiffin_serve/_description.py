@@ -1,0 +1,139 @@
+"""The description of the endpoints: OpenAPI 3.1, made of the specs of what is served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tiffin.version import __version__
+from tiffin_serve._application import Application, json_response
+from tiffin_serve._calling import PREFIX
+from tiffin_serve._requests import Request, Response
+from tiffin_serve._served import Method, Served, Shelf
+from tiffin_serve._taking import plain_dtype
+
+_SCALARS: Mapping[str, dict[str, Any]] = {
+    "bool": {"type": "boolean"},
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "str": {"type": "string"},
+    "none": {"type": "null"},
+}
+_ERRORS = {
+    "400": "The body is not JSON, or not complete",
+    "406": "The answer has no form in JSON",
+    "408": "The body was late",
+    "413": "The body is too large",
+    "415": "The body is compressed in a way that is not known",
+    "422": "The values are not what the method takes",
+    "500": "The model failed",
+    "503": "There is no room, or no worker",
+    "504": "The model did not answer in time",
+}
+_HEALTH = {
+    "/livez": "Tell whether the process lives",
+    "/readyz": "Tell whether every model answers",
+    "/models": "List what is served",
+}
+
+
+def add_description(application: Application, shelf: Shelf) -> None:
+    """Route /docs and /openapi.json."""
+
+    async def describe(request: Request) -> Response:
+        return json_response(description(shelf))
+
+    application.route("GET", "/docs", describe)
+    application.route("GET", "/openapi.json", describe)
+
+
+def description(shelf: Shelf) -> dict[str, Any]:
+    """Return the OpenAPI document of the endpoints of plain JSON."""
+    paths: dict[str, Any] = {}
+    for path, summary in _HEALTH.items():
+        answers = {status: _answer("An object", {"type": "object"}) for status in ("200", "503")}
+        paths[path] = {"get": {"summary": summary, "responses": answers}}
+    for one in shelf.served:
+        name = shelf.called(one)[0]
+        for method in one.methods.values():
+            paths[f"{PREFIX}{name}/{method.name}"] = {"post": _operation(one, name, method)}
+    error = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Models served by Tiffin", "version": __version__},
+        "paths": paths,
+        "components": {"schemas": {"Error": error}},
+    }
+
+
+def _operation(one: Served, name: str, method: Method) -> dict[str, Any]:
+    bare = schema_of(method.about.input_spec)
+    named = {"type": "object", "properties": {"inputs": bare}, "required": ["inputs"], "additionalProperties": False}
+    result = schema_of(method.output_spec)
+    answers = {
+        "200": _answer("The answer, in an object where the input was in one", {"anyOf": [result, _outputs(result)]}),
+        **{status: _answer(text, {"$ref": "#/components/schemas/Error"}) for status, text in _ERRORS.items()},
+    }
+    return {
+        "summary": f"Call {method.name} of {one.tag}",
+        "operationId": f"{name}/{method.name}",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"anyOf": [bare, named]} if bare else {}}},
+        },
+        "responses": answers,
+    }
+
+
+def _outputs(result: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"outputs": result}, "required": ["outputs"]}
+
+
+def _answer(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def schema_of(spec: Any) -> dict[str, Any]:
+    """Return a spec as JSON Schema; empty, which is anything, where it says nothing that JSON has."""
+    if spec is None:
+        return {}
+    kind = spec.get("type")
+    if kind in _SCALARS:
+        return dict(_SCALARS[kind])
+    if kind == "array" and "shape" in spec:
+        schema = _of_dtype(spec.get("dtype"))
+        for length in reversed(spec["shape"]):
+            schema = {"type": "array", "items": schema}
+            if length not in (None, -1):
+                schema |= {"minItems": length, "maxItems": length}
+        return schema
+    if kind == "series":
+        return {"type": "array", "items": _of_dtype(spec.get("dtype"))}
+    if kind == "frame" and "columns" in spec:
+        columns = {str(column["name"]): _of_dtype(column.get("dtype"), any_number=False) for column in spec["columns"]}
+        return {"type": "array", "items": _object(columns, list(columns))}
+    if kind == "list":
+        return {"type": "array", "items": schema_of(spec.get("items"))}
+    if kind == "tuple" and "items" in spec:
+        parts = [schema_of(item) for item in spec["items"]]
+        return {"type": "array", "prefixItems": parts, "minItems": len(parts), "maxItems": len(parts)}
+    if kind == "dict" and "properties" in spec:
+        return _object({key: schema_of(item) for key, item in spec["properties"].items()}, list(spec["properties"]))
+    if kind == "arguments":
+        return _object({key: schema_of(item) for key, item in spec["properties"].items()}, [])
+    return {}
+
+
+def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _of_dtype(name: str | None, *, any_number: bool = True) -> dict[str, Any]:
+    dtype = plain_dtype(name)
+    if dtype is None:
+        return {"type": "number"} if any_number and name is None else {}
+    if dtype.kind in "iu":
+        bits = dtype.itemsize * 8
+        low, high = (0, (1 << bits) - 1) if dtype.kind == "u" else (-(1 << bits - 1), (1 << bits - 1) - 1)
+        return {"type": "integer", "minimum": low, "maximum": high}
+    return {"f": {"type": "number"}, "b": {"type": "boolean"}, "U": {"type": "string"}}.get(dtype.kind, {})

@@ -1,0 +1,345 @@
+"""What the page "Move from BentoML" says differs, row by row; a test of the page counts that no row is without one."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+
+import tiffin
+from bentoml_page import differs
+from tiffin import Runnable, models
+from tiffin.cli import cli
+from tiffin.exceptions import (
+    AliasedVersionError,
+    ArchiveError,
+    InvalidTagError,
+    MetadataError,
+    ModelNotFoundError,
+    NotBatchableWarning,
+    RunnerOptionError,
+    SignatureError,
+    StoreError,
+    StoreWarning,
+    UntrustedModelError,
+)
+from tiffin.hints import install_hint
+
+
+def make(tag: str, **said: Any) -> Any:
+    """Make a raw folder of one file."""
+    with models.create(tag, **said) as new:
+        new.path_of("x").write_text("x", encoding="utf-8")
+    return new.model
+
+
+def command(*arguments: str) -> Any:
+    """Run a command."""
+    return CliRunner().invoke(cli, ["models", *arguments], prog_name="tiffin")
+
+
+@differs("bentoml.models.create", "Model.create")
+@pytest.mark.parametrize("argument", ["module", "api_version", "context"])
+def test_create_takes_no_module(argument: str) -> None:
+    """A block of it, at whose end the version is there."""
+    with pytest.raises(TypeError, match=argument):
+        models.create("a", **{argument: "x"})
+    with models.create("a") as new:
+        assert models.list() == []
+    assert models.list() == [new.model]
+    with pytest.raises(StoreError, match="no adapter loads"):
+        tiffin.load("a")
+
+
+@differs("bentoml.models.delete")
+def test_delete_spares_versions_with_an_alias_and_can_be_undone() -> None:
+    """It returns the tags."""
+    make("a:1"), make("a:2")
+    models.set_alias("a:2", "prod")
+    with pytest.warns(StoreWarning, match="Spared"):
+        assert [str(tag) for tag in models.delete("a")] == ["a:1"]
+    with pytest.raises(AliasedVersionError):
+        models.delete("a:2")
+    assert str(models.undelete("a:1").tag) == "a:1"
+
+
+@differs("bentoml.models.export_model", "Model.export")
+def test_export_writes_its_own_format_and_replaces_nothing(tmp_path: Path) -> None:
+    """A function, of which the model is the first argument; a URL beside its parts is refused."""
+    model = make("a:1")
+    written = models.export_model(model, tmp_path)
+    assert Path(written).name == "a-1.tiffin"
+    with pytest.raises(ArchiveError, match="exists"):
+        models.export_model(model, written)
+    assert models.export_model(model, written, force=True) == written
+    with pytest.raises(ArchiveError, match="whole URL"):
+        models.export_model(model, "sftp://host/x", user="ann")
+    assert not hasattr(model, "export")
+
+
+@differs("bentoml.models.import_model", "Model.import_from", "Model.from_path")
+def test_what_is_imported_is_from_elsewhere(tmp_path: Path) -> None:
+    """Of an archive or a folder; it is saved at once, and what could run code is refused until it is trusted."""
+    model = tiffin.picklable_model.save_model("a:1", eval)
+    for target, kind in ((tmp_path / "x.zip", None), (tmp_path / "folder", "folder")):
+        written = models.export_model(model, target, kind)
+        store = models.ModelStore(tmp_path / f"store-{kind}")
+        moved = models.import_model(written, store=store)
+        assert models.list(store=store) == [moved]
+        with pytest.raises(UntrustedModelError):
+            moved.load()
+
+
+@differs("bentoml.models.list")
+def test_lists_begin_with_the_newest() -> None:
+    """None of a name that is not there; a version that is not there is an error."""
+    first, second = make("a"), make("a")
+    assert models.list("a") == [second, first]
+    assert models.list("b") == []
+    with pytest.raises(ModelNotFoundError):
+        models.list("a:1")
+
+
+@differs("bentoml.models.push", "bentoml.models.pull")
+def test_models_are_pushed_to_and_pulled_from_a_remote_that_is_named(tmp_path: Path) -> None:
+    """Such as a folder."""
+    model = make("a:1")
+    models.push("a", f"{tmp_path}/remote")
+    other = models.ModelStore(tmp_path / "other")
+    assert models.pull("a", f"{tmp_path}/remote", store=other).info.content_digest == model.info.content_digest
+
+
+@differs("Model.custom_objects")
+def test_custom_objects_are_loaded_one_by_one() -> None:
+    """Each when it is asked for, and once."""
+    model = make("a", custom_objects={"one": [1], "two": [2]})
+    objects = model.custom_objects
+    assert list(objects) == ["one", "two"]
+    model.path_of("custom_objects/two").rename(model.path / "elsewhere")
+    assert objects["one"] is objects["one"]
+    with pytest.raises(Exception, match="two"):
+        objects["two"]
+
+
+@differs("Model.file_size")
+def test_the_size_leaves_the_record_out() -> None:
+    """Bytes of the files."""
+    assert make("a").size == 1
+
+
+@differs("Model.load_model")
+def test_each_load_gives_another_object() -> None:
+    """None is kept."""
+    model = tiffin.picklable_model.save_model("a", {"b": 1})
+    assert model.load_model() == model.load_model()
+    assert model.load_model() is not model.load_model()
+
+
+@differs("Model.path", "Model.path_of")
+def test_paths_are_paths_of_what_is_there() -> None:
+    """They are no text, and what they lead to is read-only."""
+    model = make("a")
+    assert isinstance(model.path, Path)
+    assert isinstance(model.path_of("x"), Path)
+    assert not model.path_of("x").stat().st_mode & 0o222
+    with pytest.raises(StoreError, match="no file or folder 'y'"):
+        model.path_of("y")
+
+
+@differs("Model.to_runner", "bentoml.Runner")
+def test_a_strategy_is_given_as_resources() -> None:
+    """An option of the other name is refused."""
+    model = tiffin.picklable_model.save_model("a", len)
+    asked = []
+
+    def resources(*about: Any) -> dict[str, str]:
+        asked.append(about)
+        return {}
+
+    model.to_runner(resources=resources)
+    tiffin.Runner(model.to_runnable(), resources=resources)
+    assert len(asked) == 2
+    with pytest.raises(RunnerOptionError, match="scheduling_strategy"):
+        model.to_runner(scheduling_strategy=object)
+    with pytest.warns(NotBatchableWarning, match="do not merge"):
+        model.to_runner(max_batch_size=10)
+
+
+@differs("Model.with_options", "ModelInfo.with_options")
+def test_options_are_changed_on_the_model_and_checked() -> None:
+    """Its record shows them."""
+    model = tiffin.picklable_model.save_model("a", len, signatures={"__call__": {}})
+    partial = {"__call__": {"x": 1}}
+    assert model.with_options(partial_kwargs=partial).info.options == {"partial_kwargs": partial}
+    assert not hasattr(model.info, "with_options")
+    with pytest.raises(SignatureError, match="Unknown option 'nothing'"):
+        model.with_options(nothing=1)
+
+
+@differs("bentoml.models.ModelContext", "ModelContext.bentoml_version")
+def test_the_context_has_tiffins_version() -> None:
+    """Under its own name."""
+    context = tiffin.ModelContext(framework_name="x", framework_versions={}, tiffin_version="1", python_version="3")
+    assert context.to_dict()["tiffin_version"] == "1"
+    assert not hasattr(context, "bentoml_version")
+
+
+@differs("ModelSignature.batch_dim", "ModelSignature.input_spec", "ModelSignature.output_spec")
+def test_signatures_have_axes_by_name_and_specs_of_an_example() -> None:
+    """And what does not fit a spec that is given is refused."""
+
+    def add(rows: Any, more: Any) -> Any:
+        return rows + more
+
+    axes = ({"rows": 0, "more": None}, 0)
+    example = tiffin.Arguments(np.ones((2, 3)), 1.0)
+    signature = {"batchable": True, "batch_dim": axes}
+    saved = tiffin.picklable_model.save_model("a", add, signatures={"__call__": signature}, input_example=example)
+    found = saved.info.signatures["__call__"]
+    assert found.batch_dim[0] == axes[0]
+    assert found.output_spec["shape"] == [None, 3]
+    assert found.input_spec
+    wrong = attrs.evolve(found, output_spec={"type": "array", "shape": [None, 4]})
+    with pytest.raises(SignatureError):
+        tiffin.picklable_model.save_model("a", add, signatures={"__call__": wrong}, input_example=example)
+
+
+@differs("ModelInfo.labels")
+def test_labels_are_text_and_can_be_changed() -> None:
+    """True and false are the words."""
+    assert make("a", labels={"done": True}).info.labels == {"done": "true"}
+    models.label("a", done=False, stage="dev")
+    assert tiffin.get("a").info.labels == {"done": "false", "stage": "dev"}
+
+
+@differs("ModelInfo.metadata")
+def test_metadata_is_plain() -> None:
+    """Tuples are lists, times are times; what has no plain form is refused, with how to write it."""
+    import pandas as pd
+
+    time = datetime.datetime(2024, 2, 29, 12)
+    kept = {"tuple": (1, 2), "time": time, "stamp": pd.Timestamp(time)}
+    assert make("a", metadata=kept).info.metadata == {"tuple": [1, 2], "time": time, "stamp": time}
+    for value, how in ((b"x", "value.hex()"), (pd.Series([1]), "value.tolist()"), (pd.DataFrame(), "value.to_dict(")):
+        with pytest.raises(MetadataError) as caught:
+            make("a", metadata={"a": value})
+        assert how in caught.value.fix
+
+
+@differs("ModelInfo.module", "ModelInfo.options", "ModelInfo.to_dict")
+def test_the_record_names_a_framework_and_files() -> None:
+    """No module to import; options are a dict."""
+    info = tiffin.picklable_model.save_model("a", {"b": 1}).info
+    assert info.framework == "picklable"
+    assert type(info.options) is dict
+    assert "module" not in info.to_dict()
+    assert {"framework", "files", "content_digest"} <= info.to_dict().keys()
+
+
+@differs("bentoml.Tag")
+def test_capital_letters_are_refused_with_what_would_do() -> None:
+    """And are not made small."""
+    with pytest.raises(InvalidTagError, match="For example: 'myname'"):
+        tiffin.Tag("MyName")
+
+
+class Words(Runnable):
+    """A runnable."""
+
+    @Runnable.method
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+
+@differs("Runner.init_local")
+def test_a_runner_ends_with_its_block() -> None:
+    """It is started as ever by `init_local`, without a warning, and ends."""
+    runner = tiffin.Runner(Words)
+    runner.init_local()
+    assert runner.count.run("a b") == 2
+    runner.stop()
+    assert not runner.ready()
+    with tiffin.Runner(Words) as runner:
+        assert runner.ready()
+    assert not runner.ready()
+
+
+@differs("Runner.init_client")
+def test_a_client_attaches_by_an_address(tmp_path: Path) -> None:
+    """To a runner that listens; there is no class to give."""
+    with tiffin.Runner(Words) as runner:
+        address = runner.listen(tmp_path / "sockets" / "words")
+        attached = tiffin.Runner.attach(address)
+        assert attached.count.run("a b c") == 3
+        attached.close()
+    with pytest.raises(TypeError):
+        tiffin.Runner.attach(address, handle_class=object)  # type: ignore[call-arg]
+
+
+@differs("Runner.runnable_class", "Runner.runner_methods")
+def test_a_runner_has_its_class_and_its_methods_by_name() -> None:
+    """Before it is started, too."""
+    runner = tiffin.Runner(Words)
+    assert runner.runnable is Words
+    assert list(runner.methods) == ["count"]
+
+
+@differs("bentoml models list", "bentoml models delete", "bentoml models import")
+@pytest.mark.parametrize("words", [["list"], ["delete", "-y", "a"], ["import", "x"]])
+@pytest.mark.parametrize("option", [["--context", "cloud"], ["--do-not-track"]])
+def test_commands_know_no_cloud_and_no_tracking(words: list[str], option: list[str]) -> None:
+    """What is not there is said to be no option."""
+    result = command(*words, *option)
+    assert result.exit_code == 2
+    assert "No such option" in result.stderr
+
+
+@differs("bentoml models get", "bentoml models export", "bentoml models push", "bentoml models pull")
+def test_commands_get_export_push_and_pull_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """YAML in a pipe; an archive of Tiffin's own name; a remote that is named; no other options."""
+    monkeypatch.chdir(tmp_path)
+    make("a:1")
+    assert yaml.safe_load(command("get", "a").stdout)["version"] == "1"
+    assert command("get", "a", "-o", "table").stdout.startswith("FIELD")
+    assert command("export", "a").exit_code == 0
+    assert Path("a-1.tiffin").is_file()
+    assert command("push", "a", "./remote", "-f").exit_code == 0
+    assert command("pull", "a", "./remote", "-f", "--as", "b").exit_code == 0
+    for words in (["get", "a"], ["export", "a"], ["push", "a", "./remote"], ["pull", "a", "./remote"]):
+        assert command(*words, "--context", "cloud").exit_code == 2
+    for words in (["push", "a", "./remote", "-t", "2"], ["pull", "a", "./remote", "-F", "x"]):
+        assert command(*words).exit_code == 2
+
+
+@differs("bentoml.sklearn.save_model")
+def test_estimators_that_answer_row_by_row_are_batchable_unasked() -> None:
+    """Which they would not be."""
+    from sklearn.linear_model import LinearRegression
+
+    model = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
+    assert tiffin.sklearn.save_model("a", model).info.signatures["predict"].batchable
+
+
+@differs("bentoml.picklable_model.save_model")
+def test_what_cannot_be_called_has_no_signatures() -> None:
+    """It is kept as data."""
+    assert tiffin.picklable_model.save_model("a", {"b": 1}).info.signatures == {}
+    assert list(tiffin.picklable_model.save_model("a", len).info.signatures) == ["__call__"]
+
+
+@differs("bentoml.pytorch.load_model", "bentoml.pytorch.save_model")
+def test_pytorchs_module_is_that_of_its_adapter() -> None:
+    """`tiffin.torch` under another name: weights lie in safetensors, and no device is an option."""
+    assert "tiffin-torch" in install_hint("pytorch")
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("tiffin_torch")
+    model = tiffin.pytorch.save_model("a", torch.nn.Linear(2, 1))
+    assert any(file.endswith(".safetensors") for file in model.info.files)
+    with pytest.raises(SignatureError, match="device_id"):
+        tiffin.pytorch.load_model("a", device_id="cpu")
