@@ -16,7 +16,6 @@ from tiffin.plugins._registry import listeners, registry
 from tiffin.values import ValueKind, register_kind
 from tiffin.values import registry as kinds
 
-
 _ATTEMPTS = 3
 
 
