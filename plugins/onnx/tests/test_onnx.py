@@ -156,10 +156,12 @@ def test_options_reach_the_session() -> None:
     options = model.load().get_session_options()
     assert options.intra_op_num_threads == 2
     assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = tiffin.load("linear", providers="CPUExecutionProvider", session={"intra_op_num_threads": 1})
+    session = tiffin.load("linear", providers=["CPUExecutionProvider"], session={"intra_op_num_threads": 1})
     assert session.get_session_options().intra_op_num_threads == 1
     pair = [("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})]
     assert tiffin.load("linear", providers=pair).get_providers() == ["CPUExecutionProvider"]
+    with pytest.raises(SignatureError, match="providers: expected list"):
+        tiffin.load("linear", providers="CPUExecutionProvider")
     with pytest.raises(SignatureError, match="no provider 'MoonExecutionProvider'"):
         tiffin.load("linear", providers=["MoonExecutionProvider"])
     for session in ({"optimized_model_filepath": "x"}, {"intra_op_num_threads": "2"}, {"execution_mode": "odd"}):

@@ -52,8 +52,7 @@ def check(options: Mapping[str, Any]) -> list[tuple[str, dict[str, str]]]:
                 why="Those that may be given are " + ", ".join(_SETTINGS),
                 method="",
             )
-    given = options["providers"]
-    return [_provider(one) for one in ([given] if isinstance(given, str) else given)]
+    return [_provider(one) for one in options["providers"]]
 
 
 def _provider(one: Any) -> tuple[str, dict[str, str]]:
