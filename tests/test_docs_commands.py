@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from inside.cli import DAMAGE_FOUND, EXIT_CODES, Commands
+from inside.cli import ANSWERS_DIFFER, DAMAGE_FOUND, EXIT_CODES, Commands
 from tiffin.cli import cli
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
@@ -58,4 +58,4 @@ def test_every_exit_code_is_in_the_table() -> None:
     """Scripts rely on exit codes: each stands in the table, and no others."""
     table = PAGE[PAGE.index("(exit-codes)=") :].partition("## `tiffin")[0]
     codes = {int(code) for code in re.findall(r"^\| (\d) \|", table, re.MULTILINE)}
-    assert codes == {0, 1, 2, DAMAGE_FOUND, *(code for _, code in EXIT_CODES)}
+    assert codes == {0, 1, 2, DAMAGE_FOUND, ANSWERS_DIFFER, *(code for _, code in EXIT_CODES)}

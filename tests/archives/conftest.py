@@ -118,6 +118,7 @@ def content_of(store: ModelStore) -> dict[str, bytes | None]:
         "blobs/sha256",
         "arrivals",
         "signatures",
+        "examples",
         "partial",
         "journal",
         "trash",

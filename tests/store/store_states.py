@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 
 from inside.store import State, changing_name, read
+from tiffin.examples import read_file
 from tiffin.model import Model
 from tiffin.store import ModelStore
 from tiffin.store.gc import gc
@@ -29,7 +30,9 @@ def mark_of(value: dict[str, Any]) -> int:
     return mark
 
 
-def save(store: ModelStore, tag: str, mark: int, *, overwrite: bool = False, size: int = 200) -> Model:
+def save(
+    store: ModelStore, tag: str, mark: int, *, overwrite: bool = False, size: int = 200, **arguments: Any
+) -> Model:
     """Save a model whose every part, custom object and label included, holds `mark`."""
     return store.save(
         tag,
@@ -37,6 +40,7 @@ def save(store: ModelStore, tag: str, mark: int, *, overwrite: bool = False, siz
         custom_objects={"twin": a_model(mark)},
         labels={"mark": str(mark)},
         overwrite=overwrite,
+        **arguments,
     )
 
 
@@ -60,6 +64,8 @@ def snapshot(store: ModelStore) -> dict[str, Any]:
             found[str(model.tag)] = (mark, got.labels, got.info.metadata)
             if signatures := store.signatures(got.info.content_digest):
                 found[f"signatures of {model.tag}"] = len(signatures)
+            if (examples := store.examples(got.info.content_digest)) is not None:
+                found[f"examples of {model.tag}"] = len(read_file(examples, "It").examples)
         for name in {model.name for model in listed}:
             newest = max((m for m in listed if m.name == name), key=lambda m: (m.creation_time, m.version))
             assert store.get(name).tag == newest.tag

@@ -44,6 +44,10 @@ def save_old_name(store: ModelStore) -> None:
     save(store, "kept:3", 3)
 
 
+def save_with_examples(store: ModelStore) -> None:
+    save(store, "new:1", 3, signatures={"get": {}}, examples="text")
+
+
 def save_shared(store: ModelStore) -> None:
     save(store, "kept:3", 2)
 
@@ -113,6 +117,7 @@ def attest(store: ModelStore) -> None:
 CHANGES = [
     save_new_name,
     save_old_name,
+    save_with_examples,
     save_shared,
     overwrite,
     create,

@@ -16,6 +16,7 @@ from tiffin.version import __version__
 
 if TYPE_CHECKING:
     from tiffin import exceptions, models
+    from tiffin.examples import Examples
     from tiffin.info import ModelContext, ModelOptions
     from tiffin.model import Model
     from tiffin.models import get, load, save
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AdapterInfo",
     "Arguments",
+    "Examples",
     "Model",
     "ModelContext",
     "ModelOptions",
@@ -50,6 +52,7 @@ __all__ = [
 _NAMES = {
     "AdapterInfo": "tiffin.plugins",
     "Arguments": "tiffin.signatures",
+    "Examples": "tiffin.examples",
     "Model": "tiffin.model",
     "ModelContext": "tiffin.info",
     "ModelOptions": "tiffin.info",

@@ -89,6 +89,23 @@ class TooManySignaturesError(StoreError):
     """A content has as many signatures as a store keeps of one."""
 
 
+class ExamplesError(StoreError):
+    """Examples of a model cannot be kept, read or replayed, or there are none."""
+
+
+class PredictionsDifferError(TiffinError):
+    """A model answers its examples otherwise than when it was saved. Attributes: `tag`, `report`, what was found."""
+
+    tag: str
+    report: Any
+
+
+class FreshEnvironmentError(TiffinError):
+    """An environment of other versions cannot be made, or the replay in it failed. Attribute: `versions`, those asked for."""
+
+    versions: tuple[str, ...]
+
+
 class StorageFullError(StoreError, OSError):
     """The disk or quota is exhausted; nothing was published."""
 

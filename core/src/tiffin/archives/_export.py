@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tiffin.archives._attested import attestation_members
+from tiffin.archives._exemplified import example_members
 from tiffin.archives._formats import FORMATS, NOT_WRITTEN, check_format, format_of_name
 from tiffin.archives._writer import Member, write_archive
 from tiffin.exceptions import ArchiveError
@@ -130,6 +131,7 @@ def _members(model: Model, info: ModelInfo, store: ModelStore, progress: Progres
     record = render_record(info)
     yield Member(RECORD_NAME, len(record), lambda: io.BytesIO(record))
     yield from attestation_members(store, info, model.path)
+    yield from example_members(store, info)
     for path, entry in sorted(info.files.items()):
         yield Member(path, entry.size, functools.partial(_checked, model, path, entry, progress))
 

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from tiffin.archives._attested import is_attestation, read_attestation
+from tiffin.archives._exemplified import is_examples, read_examples
 from tiffin.archives._formats import check_format
 from tiffin.archives._limits import Limits
 from tiffin.archives._placing import place
@@ -98,6 +99,7 @@ def import_model(
             info = _renamed(info, name)
             _claim(store, info, force=force)
             store.take_attestations(info, unpacking.attestations.items())
+            store.take_examples(info, unpacking.examples, "The file of examples")
             model = store.adopt(folder, info, ledger, origin=origin, overwrite=force)
             unpacking.warn()
             return model
@@ -170,6 +172,7 @@ class _Unpacking:
         self.found: dict[str, tuple[int, str]] = {}
         self.ledger = WriteLedger()
         self.attestations: dict[str, bytes] = {}
+        self.examples: bytes | None = None
         self.passed: list[str] = []
         self._started = False
 
@@ -183,8 +186,8 @@ class _Unpacking:
         limit = self.reader.limits.max_bytes if entry.size is None else entry.size
         if self.info is not None:
             listed = self.info.files.get(entry.path)
-            if listed is None and is_attestation(entry.path, self.info):
-                self._add_attestation(entry, self.info)
+            if listed is None and self._is_beside(entry.path, self.info):
+                self._add_beside(entry, self.info)
                 return
             if listed is None and is_system_file(entry.path):
                 self.passed.append(entry.path)
@@ -201,7 +204,13 @@ class _Unpacking:
         self.found[entry.path] = size, sha256
         self.ledger.record(path, sha256, synced=True)
 
-    def _add_attestation(self, entry: Entry, info: ModelInfo) -> None:
+    def _is_beside(self, path: str, info: ModelInfo) -> bool:
+        return path not in info.files and (is_attestation(path, info) or is_examples(path, info))
+
+    def _add_beside(self, entry: Entry, info: ModelInfo) -> None:
+        if is_examples(entry.path, info):
+            self.examples = read_examples(entry.stream, entry.path, self.reader)
+            return
         self.attestations[entry.path] = read_attestation(entry.stream, entry.path, info, self.reader)
 
     def _unpack(self, entry: Entry, path: str, limit: int) -> tuple[int, str]:
@@ -307,10 +316,10 @@ class _Unpacking:
                 path=self.reader.path,
                 member=RECORD_NAME,
             )
-        for path in [path for path in self.found if path not in self.info.files and is_attestation(path, self.info)]:
+        for path in [path for path in self.found if self._is_beside(path, self.info)]:
             del self.found[path]
             with open(f"{self.folder}/{path}", "rb") as stream:  # it came before the record
-                self._add_attestation(Entry(path, None, stream), self.info)
+                self._add_beside(Entry(path, None, stream), self.info)
             os.unlink(f"{self.folder}/{path}")
         for path in sorted(self.info.files.keys() - self.found.keys()):
             raise self.reader.damaged("the file is missing", path)

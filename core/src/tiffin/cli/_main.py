@@ -21,7 +21,8 @@ from tiffin.exceptions import (
 )
 
 EXIT_CODES = ((ModelNotFoundError, 3), (AmbiguousTagError, 3), (ModelExistsError, 4))
-"""Exit codes by error; all other errors of Tiffin are 1, wrong usage is 2, damage that `verify` finds is 5."""
+"""Exit codes by error; all other errors of Tiffin are 1, wrong usage is 2, damage that `verify` finds is 5, and
+answers that `check` finds changed are 6."""
 
 
 class Main(Commands):
@@ -71,7 +72,8 @@ def _show_warning(
 def cli() -> None:
     """Store, version, move and run machine-learning models.
 
-    Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not found, 4 exists already, 5 damage found by 'models verify'.
+    Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not found, 4 exists already, 5 damage found by 'models verify',
+    6 other answers found by 'models check'.
     """
 
 

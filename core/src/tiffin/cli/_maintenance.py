@@ -65,6 +65,7 @@ def gc(dry_run: bool, trash: bool, output: str) -> None:
         (garbage.names, "empty name", ""),
         (garbage.partial, "content of a pull that broke off", "contents of pulls that broke off"),
         (garbage.trash, "deleted version", ""),
+        (garbage.examples, "model's examples", "models' examples"),
     )
     parts = [count(len(items), noun, plural) for items, noun, plural in found if items]
     if not parts:

@@ -23,6 +23,7 @@ _PAST = "tiffin.cli._past:"
     commands_at={
         "alias": _HERE + "alias",
         "card": "tiffin.cli._comparing:card",
+        "check": "tiffin.cli._predictions:check",
         "delete": _PAST + "delete",
         "diff": "tiffin.cli._comparing:diff",
         "du": _CARE + "du",

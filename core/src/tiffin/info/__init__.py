@@ -6,7 +6,9 @@ from tiffin.info._attestation_bounds import (
     ATTESTATION_NAMES,
     MAX_ATTESTATION,
     MAX_ATTESTATIONS,
+    MAX_EXAMPLES,
     attestation_names,
+    examples_name,
     max_attestation_size,
 )
 from tiffin.info._card import check_card, render_card
@@ -28,6 +30,7 @@ __all__ = [
     "ATTESTATION_NAMES",
     "MAX_ATTESTATION",
     "MAX_ATTESTATIONS",
+    "MAX_EXAMPLES",
     "MAX_METADATA",
     "MAX_RECORD",
     "RECORD_NAME",
@@ -51,6 +54,7 @@ __all__ = [
     "distributions",
     "encode_cached",
     "entry_points",
+    "examples_name",
     "installed_version",
     "is_system_file",
     "make_labels",

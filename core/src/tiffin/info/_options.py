@@ -38,7 +38,18 @@ class ModelOptions:
 
 
 RESERVED_OPTIONS = frozenset(
-    {"check", "custom_objects", "external_modules", "framework", "input_example", "labels", "metadata", "model", "name"}
+    {
+        "check",
+        "custom_objects",
+        "examples",
+        "external_modules",
+        "framework",
+        "input_example",
+        "labels",
+        "metadata",
+        "model",
+        "name",
+    }
     | {"overwrite", "signatures", "store", "tag", "trial_load", "trust"}
 )
 """What no option may be called: arguments of save and load, now or soon."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tiffin.model import Model
 from tiffin.models._aliasing import aliases, remove_alias, set_alias
 from tiffin.models._attesting import sign, verify_signature
+from tiffin.models._checking import check
 from tiffin.models._default import default_store
 from tiffin.models._library import (
     card,
@@ -35,6 +36,7 @@ from tiffin.tags import Tag
 
 if TYPE_CHECKING:
     from tiffin.info import Difference, ModelContext, ModelInfo, ModelOptions
+    from tiffin.models._replaying import CheckReport, Replayed
     from tiffin.plugins import Voucher as SignatureCheck
     from tiffin.signatures import ModelSignature
     from tiffin.store.gc import Garbage
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from tiffin.store.verifying import Problem
 
 __all__ = [
+    "CheckReport",
     "Difference",
     "Event",
     "Garbage",
@@ -54,6 +57,7 @@ __all__ = [
     "ModelSignature",
     "ModelStore",
     "Problem",
+    "Replayed",
     "SignatureCheck",
     "StoreUsage",
     "Tag",
@@ -62,6 +66,7 @@ __all__ = [
     "aliases",
     "aliases_at",
     "card",
+    "check",
     "create",
     "default_store",
     "delete",
@@ -94,6 +99,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "CheckReport": "tiffin.models._replaying",
     "Difference": "tiffin.info",
     "Event": "tiffin.store.history",
     "Garbage": "tiffin.store.gc",
@@ -102,6 +108,7 @@ _LATER = {
     "ModelOptions": "tiffin.info",
     "ModelSignature": "tiffin.signatures",
     "Problem": "tiffin.store.verifying",
+    "Replayed": "tiffin.models._replaying",
     "StoreUsage": "tiffin.store.usage",
     "Trashed": "tiffin.store.trash",
     "Usage": "tiffin.store.usage",

@@ -31,6 +31,7 @@ def save(
     custom_objects: Mapping[str, Any] | None = None,
     external_modules: Iterable[ModuleType] | None = None,
     input_example: Any = None,
+    examples: Any = None,
     partial_kwargs: Mapping[str, Mapping[str, Any]] | None = None,
     trial_load: bool = False,
     overwrite: bool = False,
@@ -55,6 +56,9 @@ def save(
         input_example: one input of the methods in the signatures, if any; `tiffin.Arguments` for several arguments. Each
             method is run on it once, and its input and output specs are taken from what went in and came out, or checked if
             given.
+        examples: inputs to keep with what the model answers, so that `check` can replay them later: one, as an
+            `input_example`; several, as `tiffin.Examples(first, second)`; or `True` for the input example. Implies an
+            `input_example`: the first of them. Inputs are kept as they are, and travel with the model.
         partial_kwargs: method → keyword arguments that every call of the runnable gets unless it gives its own.
         trial_load: whether the version is loaded once in a clean process before it is published, and refused if that fails.
             Costs the start of a Python, the import of the framework, and the load: often a second or more.
@@ -71,6 +75,7 @@ def save(
         AdapterNotFoundError: no adapter stores such objects.
         ModelTypeError: the named adapter does not store such objects, or `model` is `None`.
         SignatureError, PartialKwargsError, LabelError, MetadataError: what was given does not fit the object.
+        ExamplesError: an example has no form in plain values and arrays, or is too large.
         PicklingError: a part of the object cannot be stored, or a trial load failed.
         StorageFullError, ReadOnlyStoreError: the store's disk refused.
     """
@@ -87,6 +92,7 @@ def save(
         custom_objects=custom_objects,
         external_modules=external_modules,
         input_example=input_example,
+        examples=examples,
         partial_kwargs=partial_kwargs,
         trial_load=trial_load,
         overwrite=overwrite,
@@ -95,7 +101,9 @@ def save(
     return (store or default_store()).save_requested(request)
 
 
-def load(tag: str | Tag, *, trust: bool = False, store: ModelStore | None = None, **options: Any) -> Any:
+def load(
+    tag: str | Tag, *, trust: bool = False, check: bool = False, store: ModelStore | None = None, **options: Any
+) -> Any:
     """Load a model with the adapter that saved it, and return the object; see `Model.load`.
 
     Loading can run code that is stored in the model's files. A model from elsewhere that has such files is refused, unless
@@ -104,6 +112,8 @@ def load(tag: str | Tag, *, trust: bool = False, store: ModelStore | None = None
     Args:
         tag, store: as for `get`.
         trust: whether you trust who made it, where it comes from elsewhere; this is noted in the store.
+        check: whether the examples that it was saved with are replayed first, on an object of their own; see
+            `tiffin.models.check`. Equal and close answers pass.
         options: options of the adapter for this load, in place of the recorded ones.
 
     Raises:
@@ -111,9 +121,19 @@ def load(tag: str | Tag, *, trust: bool = False, store: ModelStore | None = None
         UntrustedModelError: it comes from elsewhere, could run code, and is not trusted. Nothing of it was loaded.
         ModelNotFoundError: there is no such model.
         AdapterNotFoundError: its adapter is not installed.
+        PredictionsDifferError: `check` is asked for, and it answers otherwise than when it was saved.
+        ExamplesError: `check` is asked for, and it has no examples.
     """
-    model = get(tag, store=store)
-    return (model.with_options(**options) if options else model).load(trust=trust)
+    store = store or default_store()
+    model = store.get(tag)
+    if options:
+        model = model.with_options(**options)
+    loaded = model.load(trust=trust)
+    if check:
+        from tiffin.models._replaying import replay
+
+        replay(model, store.examples(model.info.content_digest)).require_near()
+    return loaded
 
 
 def get(tag: str | Tag, *, store: ModelStore | None = None) -> Model:

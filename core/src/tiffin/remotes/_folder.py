@@ -14,7 +14,7 @@ from typing import Any
 
 from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreachableError, TransferError
 from tiffin.hints import UPGRADE
-from tiffin.info import MAX_RECORD, ModelInfo, max_attestation_size, read_foreign_record
+from tiffin.info import MAX_EXAMPLES, MAX_RECORD, ModelInfo, max_attestation_size, read_foreign_record
 from tiffin.places import is_url, redact, to_path
 from tiffin.remotes._errors import remote_errors
 from tiffin.remotes._folder_files import LocalPlace, Place, RemotePlace
@@ -180,6 +180,17 @@ class FolderRemote:
         if self._place.size(path) != len(data):
             self._place.put(path, data, replace=True)
 
+    # -- examples ------------------------------------------------------------------------------------------------------
+
+    def examples(self, version: RemoteVersion) -> bytes | None:
+        path = _examples(self._info(version))
+        # What is too large is no file of examples, and must keep nobody from pulling.
+        return self._read(path, MAX_EXAMPLES) if 0 < (self._place.size(path) or 0) <= MAX_EXAMPLES else None
+
+    def set_examples(self, version: RemoteVersion, data: bytes) -> None:
+        self._prepare()
+        self._place.put(_examples(self._info(version)), data, replace=True)
+
     def _info(self, version: RemoteVersion) -> ModelInfo:
         where = f"model.yaml of {version.name}:{version.version} on {self.url}"
         return read_foreign_record(version.record or b"", where)
@@ -246,6 +257,10 @@ def exists_error(url: str, name: str, version: str) -> ModelExistsError:
 
 def _attestations(info: ModelInfo) -> str:
     return f"signatures/{info.content_digest.removeprefix('sha256:')}"
+
+
+def _examples(info: ModelInfo) -> str:
+    return f"examples/{info.content_digest.removeprefix('sha256:')}"
 
 
 def _record(name: str, version: str) -> str:

@@ -155,6 +155,15 @@ class Remote(Protocol):
     def add_attestation(self, version: RemoteVersion, data: bytes) -> None:
         """Keep an attestation of a version beside it; one that is there already is not added again."""
 
+    def examples(self, version: RemoteVersion) -> bytes | None:
+        """Return the file of a version's examples, `None` where there is none; at most `tiffin.info.MAX_EXAMPLES` bytes.
+
+        A remote that keeps none may lack this method and the next one.
+        """
+
+    def set_examples(self, version: RemoteVersion, data: bytes) -> None:
+        """Keep the file of a version's examples beside it, in place of the one that is there."""
+
     def close(self) -> None:
         """Close connections. Called once, at the end."""
 

@@ -98,6 +98,9 @@ def pull(
                     raise
     where = f"a signature of '{version.name}:{version.version}' on {remote.url}"
     store.take_attestations(model.info, ((where, data) for data in remote.attestations(version)))
+    if version.record is not None and hasattr(remote, "examples"):
+        kept = f"The file of examples of '{version.name}:{version.version}' on {remote.url}"
+        store.take_examples(model.info, remote.examples(version), kept)
     if aliases:
         theirs = [alias for alias, target in remote.aliases(version.name).items() if target == version.version]
         _take_aliases(store, model, sorted(theirs), force=force)

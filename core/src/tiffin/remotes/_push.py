@@ -102,11 +102,15 @@ def push(
     if published or updated:
         remote.publish(model.name, model.version, record, files, force=force or updated)
     attestations += [data for data in store.attestations(info.content_digest) if data not in attestations]
-    if attestations:
-        now = remote.find(model.name, model.version)
+    examples = store.examples(info.content_digest) if hasattr(remote, "set_examples") else None
+    if examples is None and there is not None and updated and hasattr(remote, "examples"):
+        examples = remote.examples(there)
+    now = remote.find(model.name, model.version) if attestations or examples is not None else None
+    if now is not None:  # else somebody deleted it in this moment
         for data in attestations:
-            if now is not None:  # else somebody deleted it in this moment
-                remote.add_attestation(now, data)
+            remote.add_attestation(now, data)
+        if examples is not None and remote.examples(now) != examples:
+            remote.set_examples(now, examples)
     for alias in chosen if aliases else ():
         remote.set_alias(model.name, alias, model.version)
     return Pushed(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tiffin.runners._resources import (
         ResourceStrategy,
         available_processors,
+        circumstances,
         device_for,
         share_processors,
         share_resources,
@@ -62,6 +63,7 @@ __all__ = [
     "Worker",
     "WorkerSpec",
     "available_processors",
+    "circumstances",
     "device_for",
     "make_runnable",
     "metrics_text",
@@ -93,6 +95,7 @@ _MODULES = {
     "UnmergedHandle": "tiffin.runners._unmerged",
     "Worker": "tiffin.calls",
     "WorkerSpec": "tiffin.calls",
+    "circumstances": "tiffin.runners._resources",
     "available_processors": "tiffin.runners._resources",
     "device_for": "tiffin.runners._resources",
     "make_runnable": "tiffin.runners._stored",

@@ -117,3 +117,11 @@ def available_processors() -> int:
         # No control groups of version 2, or no limit.
         return count
     return count
+
+
+def circumstances() -> dict[str, str]:
+    """Return what may change an answer by some ulps: the machine's kind, how many processors and threads there may be."""
+    import platform
+
+    threads = {name: os.environ[name] for name in _THREADS if os.environ.get(name)}
+    return {"machine": platform.machine(), "processors": str(available_processors()), **threads}

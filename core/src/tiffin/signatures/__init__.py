@@ -2,7 +2,7 @@
 
 from tiffin.signatures._batch_dim import BatchDim, BatchDimLike, InputBatchDim
 from tiffin.signatures._checks import SignatureLike, check_signatures, normalise_signatures
-from tiffin.signatures._example import Arguments, infer_signature_specs
+from tiffin.signatures._example import Arguments, call_method, infer_signature_specs
 from tiffin.signatures._methods import find_method
 from tiffin.signatures._partial import PartialKwargs, bind_partial, check_partial_kwargs, merge_partial_kwargs
 from tiffin.signatures._signature import ModelSignature
@@ -20,6 +20,7 @@ __all__ = [
     "SignatureLike",
     "Spec",
     "bind_partial",
+    "call_method",
     "check_partial_kwargs",
     "check_signatures",
     "check_spec",

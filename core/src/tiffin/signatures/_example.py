@@ -68,7 +68,7 @@ def infer_signature_specs(
         input_axis = _input_axis(signature, function)
         rows = None if input_axis is None else count_rows(input_example, input_axis, where="input", method=method)
         input_spec = _spec(given, input_example, input_axis, "input", method)
-    output = _run(function, call, method)
+    output = call_method(function, call, method)
     if inspect.isgenerator(output) or inspect.isasyncgen(output):
         return attrs.evolve(signature, input_spec=input_spec)
     if rows is not None and output_axis is not None:
@@ -156,7 +156,17 @@ def _spec(given: Any, value: Any, axis: int | None, where: str, method: str) -> 
     return plain_spec(given, where=f"{where}_spec", method=method)
 
 
-def _run(function: Callable[..., Any], call: Arguments, method: str) -> Any:
+def call_method(function: Callable[..., Any], call: Arguments, method: str) -> Any:
+    """Call a method on an example; a coroutine is awaited, in a thread of its own.
+
+    Args:
+        function: the method, bound to the model.
+        call: its arguments.
+        method: the method's name, for errors.
+
+    Raises:
+        SignatureError: it fails; the cause is chained.
+    """
     try:
         output = function(*call.args, **call.kwargs)
         if inspect.iscoroutine(output):

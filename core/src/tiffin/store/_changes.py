@@ -14,6 +14,7 @@ from tiffin.model import Stamp
 from tiffin.store import _records
 from tiffin.store._aliases import Aliases
 from tiffin.store._blobs import Blobs
+from tiffin.store._examples import KeptExamples
 from tiffin.store._journal import Notes, changing_name
 from tiffin.store._layout import Layout, step
 from tiffin.store._staging import discard, staged
@@ -122,9 +123,12 @@ def delete(layout: Layout, name: str, version: str, *, force: bool = False, now:
             step("delete", "name-removed")
         if gone.startswith(layout.staging):
             digests = set() if os.path.islink(gone) else _records.digests_below(gone)
+            content = None if os.path.islink(gone) else KeptExamples(layout).of_removed(gone)
             discard(gone)
             step("delete", "removed")
             Blobs(layout).release(digests)
+            if content is not None:
+                KeptExamples(layout).sweep(only=content)
             step("delete", "blobs-released")
     return aliases
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tiffin.store import _records
 from tiffin.store._blobs import Blobs
+from tiffin.store._examples import KeptExamples
 from tiffin.store._layout import Layout, step
 from tiffin.store._staging import discard, staged
 from tiffin.tags import is_part, time_of
@@ -56,9 +57,12 @@ def remove(layout: Layout, found: Deleted) -> bool:
             return False
         step("empty", "renamed")
         digests = _records.digests_below(gone)
+        content = KeptExamples(layout).of_removed(gone)
         discard(gone)
         step("empty", "removed")
     Blobs(layout).release(digests)
+    if content is not None:
+        KeptExamples(layout).sweep(only=content)
     with contextlib.suppress(OSError):  # it holds others
         os.rmdir(os.path.dirname(found.path))
     step("empty", "released")

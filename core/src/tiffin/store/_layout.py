@@ -35,6 +35,7 @@ class Layout:
         self.origins = os.path.join(root, "origins")
         self.arrivals = os.path.join(root, "arrivals")
         self.signatures = os.path.join(root, "signatures")
+        self.examples = os.path.join(root, "examples")
         self.aliases = os.path.join(root, "aliases")
         self.journal = os.path.join(root, "journal")
         self.trash = os.path.join(root, "trash")
@@ -157,7 +158,7 @@ class Layout:
                 self.make_folder(folder)
             self.make_folder(self.staging, inner=True)
             # Made now as well: who changes the store later may not be allowed to make them.
-            for folder in (self.arrivals, self.signatures, self.journal, self.trash, self.partial):
+            for folder in (self.arrivals, self.signatures, self.examples, self.journal, self.trash, self.partial):
                 with contextlib.suppress(OSError):
                     self.make_folder(folder, inner=folder == self.partial)
             self._modes = None

@@ -16,6 +16,7 @@ from tiffin.info import RECORD_NAME, FileEntry, ModelInfo, Paths, check_limits
 from tiffin.model import Stamp
 from tiffin.store import _arrivals, _records
 from tiffin.store._blobs import Blobs
+from tiffin.store._examples import KeptExamples
 from tiffin.store._journal import changing_name
 from tiffin.store._layout import Layout, step
 from tiffin.store._origins import Origins
@@ -34,6 +35,7 @@ def publish(
     origin: str,
     overwrite: bool = False,
     operation: str = "save",
+    examples: bytes | None = None,
 ) -> tuple[ModelInfo, Stamp]:
     """Publish a staged folder as the version that `info` names.
 
@@ -46,6 +48,7 @@ def publish(
             "pulled from …".
         overwrite: whether a version that exists is replaced, in one step.
         operation: what the steps are announced as.
+        examples: the file of examples to keep of this content, if there is one.
 
     Returns:
         The record as published, and its stamp.
@@ -72,6 +75,9 @@ def publish(
     _arrivals.note(layout, folder, info)
     Origins(layout).write(folder, info.content_digest, origin)
     step(operation, "origin")
+    if examples is not None:
+        KeptExamples(layout).write(folder, info.content_digest, examples)
+        step(operation, "examples")
     record = f"{folder}/{RECORD_NAME}"
     stamp, mark = _records.write(layout, record, info)
     step(operation, "recorded")

@@ -117,6 +117,17 @@ def digests_below(folder: str) -> set[str]:
         return set()  # gc finds its blobs
 
 
+def content_below(folder: str) -> str | None:
+    """Return the content digest that the record in `folder` has; `None` where that is not valid."""
+    from tiffin.info import parse_record
+
+    path = f"{folder}/model.yaml"
+    try:
+        return parse_record(_read(path)[0], path).content_digest
+    except (OSError, RecordError):
+        return None
+
+
 def mark_of(text: bytes) -> str:
     """Return by what the journal knows a record again."""
     return hashlib.sha256(text).hexdigest()[:16]

@@ -6,15 +6,15 @@ import contextlib
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import attrs
 
 from tiffin import pickling
-from tiffin.exceptions import AdapterNotFoundError, ModelTypeError, NotKeptWarning, StoreError
+from tiffin.exceptions import AdapterNotFoundError, ExamplesError, ModelTypeError, NotKeptWarning, StoreError
 from tiffin.files import collecting
 from tiffin.info import (
     RECORD_NAME,
@@ -25,7 +25,8 @@ from tiffin.info import (
     options_to_dict,
 )
 from tiffin.model import Stamp
-from tiffin.plugins import Adapter, NotMine, Saved, registry
+from tiffin.plugins import Adapter, NotMine, registry
+from tiffin.runners import circumstances
 from tiffin.signatures import (
     ModelSignature,
     bind_partial,
@@ -42,6 +43,9 @@ from tiffin.store._publish import publish
 from tiffin.store._staging import staged
 from tiffin.store.request import ARGUMENTS, SaveRequest
 from tiffin.tags import Tag
+
+if TYPE_CHECKING:
+    from tiffin.examples import Recording
 
 OBJECTS = "custom_objects"
 """The folder of a version that holds its custom objects."""
@@ -102,12 +106,14 @@ def _save_with(adapter: Adapter, layout: Layout, new: NewVersion, request: SaveR
     declared = adapter.info.signatures
     defaults = declared(model) if callable(declared) and request.signatures is None else declared
     wanted = normalise_signatures(request.signatures, {} if callable(defaults) else defaults)
-    if request.signatures is None and request.input_example is not None:
+    inputs = _inputs(request)
+    example = request.input_example if request.input_example is not None or not inputs else inputs[0]
+    if request.signatures is None and example is not None:
         # What an adapter tells of any input gives way to a real one.
         wanted = {name: attrs.evolve(one, input_spec=None, output_spec=None) for name, one in wanted.items()}
     loaded, later = model, from_file or adapter.info.loads_as_other
     if not later:
-        wanted = _checked(adapter, model, hook_options, given_objects, wanted, request.input_example)
+        checked = _checked(adapter, model, hook_options, given_objects, wanted, example, inputs)
     objects = _adapters_of(given_objects)
     by_value = pickling.by_value(request.external_modules or ())
     with staged(layout, "save") as folder, collecting() as ledger, by_value:
@@ -117,26 +123,44 @@ def _save_with(adapter: Adapter, layout: Layout, new: NewVersion, request: SaveR
         if later:
             hook_options = options_from(adapter.info.options, options)
             loaded = adapter.load(Path(folder), hook_options, custom_objects=given_objects)
-            wanted = _checked(adapter, loaded, hook_options, given_objects, wanted, request.input_example)
+            checked = _checked(adapter, loaded, hook_options, given_objects, wanted, example, inputs)
         entries = {name: _save_object(folder, name, *found) for name, found in objects.items()}
         info = new.info(
             framework=adapter.name,
             options=options,
             context=ModelContext.current(adapter.name, adapter.info.distributions),
-            signatures=wanted,
+            signatures=checked.signatures,
             custom_objects=entries,
         )
         if "get_runnable" in adapter.hooks:
             own = adapter.get_runnable(_Staged(new.tag, info, Path(folder), adapter))
             if own is None:
                 own = adapter.prepare(loaded, hook_options, given_objects, None)
-            check_signatures(own, wanted)
+            check_signatures(own, checked.signatures)
         if request.trial_load:
             from tiffin.store._trial import try_load
 
             try_load(folder, info)
-        _warn_of_lost(f"Model '{new.tag}'", saved)
-        return publish(layout, folder, info, ledger, origin="saved here", overwrite=request.overwrite)
+        _warn_of_lost(f"Model '{new.tag}'", [*saved.lost, *checked.lost])
+        examples = None if checked.recording is None else checked.recording.to_bytes()
+        return publish(
+            layout, folder, info, ledger, origin="saved here", overwrite=request.overwrite, examples=examples
+        )
+
+
+def _inputs(request: SaveRequest) -> tuple[Any, ...]:
+    given = request.examples
+    if given is True and request.input_example is None:
+        raise ExamplesError(
+            "There is no input example to keep: examples=True stands for that",
+            fix="Give input_example= too, or the input itself: examples=x",
+            path="",
+        )
+    if given is None or given is False:
+        return ()
+    from tiffin.examples import Examples  # imports numpy
+
+    return (request.input_example,) if given is True else given.inputs if isinstance(given, Examples) else (given,)
 
 
 def _existing(path: Any) -> Path:
@@ -158,16 +182,40 @@ def _checked(
     custom_objects: Mapping[str, Any],
     wanted: dict[str, ModelSignature],
     example: Any,
-) -> dict[str, ModelSignature]:
-    """Return the signatures, with specs where an example tells them, once they fit the object that will run."""
+    inputs: tuple[Any, ...],
+) -> _Checked:
+    """Return the signatures, with specs where an example tells them, once they fit the object that will run.
+
+    And what its methods answer to the inputs that are to be kept.
+    """
     partial_kwargs = options_to_dict(options).get("partial_kwargs", {})
-    if not wanted and not partial_kwargs:
-        return wanted
+    if not wanted and not partial_kwargs and not inputs:
+        return _Checked(wanted)
     prepared = adapter.prepare(model, options, custom_objects, None)
     check_partial_kwargs(prepared, partial_kwargs)
     if "get_runnable" not in adapter.hooks:  # its own runnable may have methods that the object lacks
         check_signatures(prepared, wanted)
-    return wanted if example is None else _infer(prepared, wanted, example, partial_kwargs)
+    methods = {
+        name: bind_partial(find_method(prepared, name), partial_kwargs.get(name, {}))
+        for name in (wanted if example is not None else ())
+    }
+    if example is not None:
+        wanted = {
+            name: infer_signature_specs(signature, methods[name], example, method=name)
+            for name, signature in wanted.items()
+        }
+    if not inputs:
+        return _Checked(wanted)
+    from tiffin.examples import record
+
+    return _Checked(wanted, *record(methods, inputs, circumstances()))
+
+
+@attrs.frozen
+class _Checked:
+    signatures: dict[str, ModelSignature]
+    recording: Recording | None = None
+    lost: Sequence[str] = ()
 
 
 @attrs.frozen
@@ -206,17 +254,6 @@ def _options(request: SaveRequest) -> dict[str, Any]:
     return {**request.options, "partial_kwargs": {name: dict(given) for name, given in request.partial_kwargs.items()}}
 
 
-def _infer(
-    model: object, signatures: dict[str, ModelSignature], example: Any, partial_kwargs: Mapping[str, Mapping[str, Any]]
-) -> dict[str, ModelSignature]:
-    return {
-        method: infer_signature_specs(
-            signature, bind_partial(find_method(model, method), partial_kwargs.get(method, {})), example, method=method
-        )
-        for method, signature in signatures.items()
-    }
-
-
 def _adapters_of(custom_objects: Mapping[str, Any] | None) -> dict[str, tuple[Any, Adapter | None]]:
     found: dict[str, tuple[Any, Adapter | None]] = {}
     for name, item in (custom_objects or {}).items():
@@ -249,7 +286,7 @@ def _save_object(folder: str, name: str, item: Any, adapter: Adapter | None) -> 
             except AdapterNotFoundError:
                 break
         else:
-            _warn_of_lost(f"The custom object {name!r}", saved)
+            _warn_of_lost(f"The custom object {name!r}", saved.lost)
             return ObjectEntry(relative, adapter.name, options_to_dict(saved.options))
     pickling.dump(item, target)
     return ObjectEntry(relative)
@@ -261,10 +298,10 @@ def _free(folder: Path, name: str) -> str:
     return next(free for n in range(len(taken) + 1) if (free := f"{name}-{n + 1}" if n else name).lower() not in taken)
 
 
-def _warn_of_lost(what: str, saved: Saved) -> None:
-    if saved.lost:
-        text = f"{what} is saved without some of what it had: {'; '.join(saved.lost)}"
-        warnings.warn(NotKeptWarning(text, tuple(saved.lost)), stacklevel=7)
+def _warn_of_lost(what: str, lost: Sequence[str]) -> None:
+    if lost:
+        text = f"{what} is saved without some of what it had: {'; '.join(lost)}"
+        warnings.warn(NotKeptWarning(text, tuple(lost)), stacklevel=7)
 
 
 def _check_reserved(adapter: Adapter, folder: str) -> None:

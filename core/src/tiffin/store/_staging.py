@@ -139,7 +139,7 @@ def staged(layout: Layout, operation: str) -> Iterator[str]:
         yield folder
     finally:
         if lock.held:  # not so in a child that forked off within the block: the work is its parent's
-            for suffix in ("", ".gone", ".link", ".origin"):
+            for suffix in ("", ".gone", ".link", ".origin", ".examples"):
                 discard(folder + suffix)
             lock.release()
 

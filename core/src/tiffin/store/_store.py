@@ -459,6 +459,20 @@ class ModelStore:
     add_signature = add_attestation
     """The name that `add_attestation` had before."""
 
+    # -- examples ------------------------------------------------------------------------------------------------------
+
+    def examples(self, content_digest: str) -> bytes | None:
+        """Return the file of a content's examples as it is kept, `None` where there is none; see `tiffin.examples`."""
+        from tiffin.store._examples import KeptExamples
+
+        return KeptExamples(self.layout).read(content_digest)
+
+    def take_examples(self, info: ModelInfo, data: bytes | None, where: str) -> None:
+        """Keep examples that came with a model from elsewhere, unless there are some; warns of what is none."""
+        from tiffin.store._examples import take
+
+        take(self, info, data, where)
+
     # -- for who looks after the store ---------------------------------------------------------------------------------
 
     def note(self, entries: Iterable[Entry]) -> None:

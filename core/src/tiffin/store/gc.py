@@ -11,6 +11,7 @@ import attrs
 from tiffin.store import _arrivals, _changes
 from tiffin.store._aliases import Aliases
 from tiffin.store._deleted import bytes_of, entries, remove
+from tiffin.store._examples import KeptExamples
 from tiffin.store._journal import settle
 from tiffin.store._layout import Layout, disk_errors, step
 from tiffin.store._rename import split_aside
@@ -32,6 +33,7 @@ class Garbage:
         partial: digests of contents of which a pull that broke off has fetched a part.
         freed: bytes.
         trash: tags of deleted versions.
+        examples: digests of contents that no version has, of which there are examples.
     """
 
     staging: list[str]
@@ -42,6 +44,7 @@ class Garbage:
     partial: list[str]
     freed: int
     trash: list[str]
+    examples: list[str] = attrs.field(factory=list)
 
 
 def gc(store: ModelStore, *, dry_run: bool = False, trash: bool = False) -> Garbage:
@@ -116,8 +119,21 @@ def gc(store: ModelStore, *, dry_run: bool = False, trash: bool = False) -> Garb
         partial = store.downloads.sweep(dry_run=dry_run)
         freed += sum(size for _, size in partial)
         step("gc", "partial-removed")
+        examples = KeptExamples(layout).sweep(dry_run=dry_run)
+        freed += sum(size for _, size in examples)
+        step("gc", "examples-removed")
     tags = [f"{found.name}:{found.version}" for found in deleted]
-    return Garbage(staging, blobs, damaged, sorted(aliases), names, [digest for digest, _ in partial], freed, tags)
+    return Garbage(
+        staging,
+        blobs,
+        damaged,
+        sorted(aliases),
+        names,
+        [digest for digest, _ in partial],
+        freed,
+        tags,
+        [digest for digest, _ in examples],
+    )
 
 
 def _staged_links(paths: list[str]) -> tuple[Counter[tuple[int, int]], int]:

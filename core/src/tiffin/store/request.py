@@ -25,6 +25,7 @@ class SaveRequest:
     custom_objects: Mapping[str, Any] | None = None
     external_modules: Iterable[ModuleType] | None = None
     input_example: Any = None
+    examples: Any = None
     partial_kwargs: Mapping[str, Mapping[str, Any]] | None = None
     trial_load: bool = False
     overwrite: bool = False

@@ -14,6 +14,7 @@ from tiffin.info import RECORD_NAME, ModelInfo, encode_cached, is_system_file
 from tiffin.origin import is_local
 from tiffin.store import _changes, _records
 from tiffin.store._attestations import Attestations
+from tiffin.store._examples import KeptExamples
 from tiffin.store._layout import reading_errors, step
 from tiffin.store._origins import Origins
 from tiffin.store._scan import make_entry
@@ -103,6 +104,10 @@ class _Checker:
                 self._add("", path, "It is not a blob", "Move it elsewhere, or delete it", "foreign")
         for path in Attestations(layout).foreign():
             self._add("", path, "It is not the folder of signatures", "Move it elsewhere, or delete it", "foreign")
+        for path in KeptExamples(layout).foreign():
+            self._add(
+                "", path, "It is not the file of a content's examples", "Move it elsewhere, or delete it", "foreign"
+            )
         for name in self.store.finder.aliases.names():
             if name not in names:
                 self._aliases(name)
@@ -183,6 +188,11 @@ class _Checker:
         for path in Attestations(self.layout).damaged(info.compute_digest()):
             what = "It is not a signature, or is damaged; it counts for nothing"
             self._add(tag, path, what, "Delete it, and get the signature again", "damaged")
+
+        kept = KeptExamples(self.layout)
+        if what := kept.wrong(info.compute_digest()):
+            fix = "Delete it, and get the model again, or save it again with examples"
+            self._add(tag, kept.path_of(info.compute_digest()), what, fix, "damaged")
 
     def _files(self, tag: str, info: ModelInfo) -> bool:
         folder = self.layout.version(info.name, info.version)

@@ -13,14 +13,13 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tiffin.exceptions import FrameError, UnsendableError
 from tiffin.values import Unsendable, ValueKind, registry
 from tiffin.values.dtypes import Cache, dtype_from, dtype_spec, shape_from
-from tiffin.wire._agreement import Agreement
 from tiffin.wire._frames import LIMITS
 from tiffin.wire._shared_memory import Lent
 
@@ -37,6 +36,13 @@ Encoded = tuple[bytes, list[Any]]
 """A header, and buffers: `bytes` or arrays (of any layout; they are sent in C order)."""
 
 
+class Peer(Protocol):
+    """Whoever receives what is encoded."""
+
+    def sends(self, kind: ValueKind) -> None:
+        """Note that a value of this kind is about to be sent; raises `Unsendable` where the receiver does not take such."""
+
+
 _NO_KINDS: Mapping[str, ValueKind] = {}
 # Headers of the commonest case, one plain array, so that neither side walks a tree for it.
 _call_headers: Cache[tuple[Any, ...], bytes] = Cache()
@@ -45,7 +51,7 @@ _parsed: Cache[bytes, Any] = Cache()
 
 
 def encode_call(
-    method: str, args: Sequence[Any], kwargs: Mapping[str, Any], extra: Any = None, *, peer: Agreement | None = None
+    method: str, args: Sequence[Any], kwargs: Mapping[str, Any], extra: Any = None, *, peer: Peer | None = None
 ) -> Encoded:
     """Return header and buffers of a call.
 
@@ -79,7 +85,7 @@ def encode_call(
     return header, encoder.buffers
 
 
-def encode_value(value: Any, name: str = "result", *, peer: Agreement | None = None) -> Encoded:
+def encode_value(value: Any, name: str = "result", *, peer: Peer | None = None) -> Encoded:
     """Return header and buffers of one value.
 
     Args:
@@ -181,7 +187,7 @@ class Encoder:
 
     __slots__ = ("buffers", "peer", "total")
 
-    def __init__(self, peer: Agreement | None) -> None:
+    def __init__(self, peer: Peer | None) -> None:
         self.buffers: list[Any] = []
         self.peer = peer
         self.total = 0
