@@ -13,9 +13,12 @@ def subjects() -> list[Subject]:
 
     rows = numpy.linspace(-1, 1, 20, dtype="float32").reshape(5, 4)
     session = {"session": {"intra_op_num_threads": 1}}
+    off = {
+        "a_missing_framework_is_a_clear_error": "A load needs the runtime alone, and goes well without the package onnx."
+    }
     return [
-        Subject(framework="onnx", name="linear", make=linear, inputs={"run": rows}),
-        Subject(framework="onnx", name="two outputs", make=two_outputs, inputs={"run": rows}, options=session),
+        Subject(framework="onnx", name="linear", make=linear, inputs={"run": rows}, off=off),
+        Subject(framework="onnx", name="two outputs", make=two_outputs, inputs={"run": rows}, options=session, off=off),
     ]
 
 
