@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -55,6 +56,20 @@ def test_four_processes_share_one_runner(tmp_path: Path) -> None:
     found = re.search(r"640 calls of 4 processes in (\d+) batches", output)
     assert found is not None
     assert int(found[1]) <= 100
+
+
+def test_a_call_with_a_trace_parent_gets_a_span_under_it(tmp_path: Path) -> None:
+    """The plugin makes a span of the run, in the caller's trace, with the request's id."""
+    pytest.importorskip("opentelemetry.sdk")
+    output = run("otel_spans.py", tmp_path)
+    span, _, answer = output.rpartition("}")
+    told = json.loads(span + "}")
+    assert answer.split() == ["[[2.", "2.]]"]
+    assert told["name"] == "doubler.predict"
+    assert told["context"]["trace_id"] == "0x" + "ab" * 16
+    assert told["parent_id"] == "0x" + "cd" * 8
+    assert told["attributes"]["tiffin.request_id"] == "req-17"
+    assert told["start_time"] <= told["end_time"]
 
 
 def test_an_adapter_is_registered_in_a_running_program(tmp_path: Path) -> None:

@@ -65,5 +65,5 @@ def test_every_field_of_context_info_is_described() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \| ", SECTIONS["context_info"]["text"], re.MULTILINE))
     fields = attrs.fields_dict(AdapterInfo)
     assert list(rows) == list(fields)
-    for name in ("types", "distributions", "options", "code_files", "resources", "cpu_multi_threading"):
+    for name in ("types", "distributions", "options", "code_files", "resources", "cpu_multi_threading", "holds_gil"):
         assert rows[name].strip("`") == repr(fields[name].default).replace("'", '"')

@@ -1,4 +1,4 @@
-"""Make the samples of models that other tools wrote: tests/data of the plugins that read them.
+"""Make the samples of models that other tools wrote: tests/data of the plugins that know them, or read files of theirs.
 
 Run: python tools/make_foreign_samples.py
 
@@ -23,6 +23,7 @@ from workspace import ROOT
 SHARED = ["scikit-learn==1.9.1", "numpy==2.4.6", "joblib==1.6.0", "cloudpickle==3.1.2"]
 TOOLS = {
     "bentoml": ["bentoml==1.4.39", "pytest>=8", *SHARED],
+    "xgboost": ["bentoml==1.4.39", "xgboost==3.2.0", *SHARED],
     "mlflow": ["mlflow==3.17.2", "skops==0.16.0", *SHARED],
 }
 
@@ -97,6 +98,29 @@ bentoml.models.get("files:v1").export(str(target / "files.bentomodel"))
     "cdf": [statistics.NormalDist(10.0, 2.5).cdf(x) for x in (5.0, 10.0, 12.0)],
     "created": {name: str(bentoml.models.get(name).info.creation_time) for name in ("iris_clf", "curve", "files")},
 }, indent=1) + "\\n")
+"""
+
+XGBOOST = """
+import json, sys
+from pathlib import Path
+import bentoml, numpy as np, xgboost
+target = Path(sys.argv[1])
+rows = np.random.default_rng(7).normal(size=(60, 3))
+classes = (rows[:, 0] + rows[:, 1] > 0).astype(int)
+model = xgboost.XGBClassifier(n_estimators=3, max_depth=2, n_jobs=1).fit(rows, classes)
+booster = xgboost.train({"objective": "binary:logistic", "max_depth": 2}, xgboost.DMatrix(rows, classes), 3)
+for name, saved in (("trees", model), ("booster", booster)):
+    bentoml.xgboost.save_model(f"{name}:v1", saved, signatures={"predict": {"batchable": True}}).export(
+        str(target / f"{name}.bentomodel")
+    )
+expected = {
+    "bentoml": bentoml.__version__,
+    "xgboost": xgboost.__version__,
+    "rows": rows[:5].tolist(),
+    "trees": model.predict(rows[:5]).tolist(),
+    "booster": booster.predict(xgboost.DMatrix(rows[:5])).tolist(),
+}
+(target / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 """
 
 MLFLOW = '''
@@ -181,7 +205,7 @@ shutil.rmtree(target / "double")
 
 def main() -> None:
     """Make all samples anew."""
-    for tool, program in (("bentoml", BENTOML), ("mlflow", MLFLOW)):
+    for tool, program in (("bentoml", BENTOML), ("xgboost", XGBOOST), ("mlflow", MLFLOW)):
         make(tool, program)
 
 

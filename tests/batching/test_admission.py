@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tiffin.batching import Chunk, Core, Cost, Layout, Method
+from tiffin.calls import CallAbout
 from tiffin.exceptions import LatencyLimitError, QueueFullError
 
 LIMIT = 0.1
@@ -352,3 +354,44 @@ class TestCost:
             assert cost.slope >= 0
             assert cost.estimate(draws.randint(1, 200)) > 0
             assert 0.1 <= cost.margin <= 0.25
+
+
+def test_a_deadline_that_cannot_be_kept_turns_its_call_away_at_once_and_no_other() -> None:
+    """A caller's own deadline counts as max_latency_ms does, for this caller; those without one wait as before."""
+    method = Method("predict", max_batch_size=10)
+    for _ in range(20):
+        method.cost.learn(10, 1.0)
+    refused: dict[str, Any] = {}
+
+    class Sink:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def deliver(self, answered: Any, batch: Any) -> None: ...
+
+        def reject(self, chunk: Any, errors: Any) -> None:
+            refused[self.name] = errors[0]
+
+    core = Core("simulated", [method])
+    core.add_worker("worker")
+    layout = Layout("predict", (), (), {}, 0)
+
+    def submit(name: str, deadline: float | None) -> None:
+        chunk = Chunk(method, "key", layout, [None], [Call(0.0)], 1, None, Sink(name))
+        chunk.about = None if deadline is None else CallAbout(deadline)
+        core.submit(chunk, 100.0)
+        core.dispatch(100.0)
+        for rejected, errors in core.collect():
+            rejected.sink.reject(rejected, errors)
+
+    for number in range(25):
+        submit(f"without {number}", None)
+    submit("too late", 101.0)
+    submit("in time", 160.0)
+    submit("without", None)
+    assert list(refused) == ["too late"]
+    error = refused["too late"]
+    assert isinstance(error, LatencyLimitError)
+    assert "by its deadline" in str(error)
+    assert error.retry_after > 0
+    assert method.gate is None

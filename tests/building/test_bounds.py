@@ -237,3 +237,11 @@ def test_what_many_instances_share_is_not_checked_for_each(lists: Lists, how: st
     many[0].part = many  # type: ignore[attr-defined]
     made(pickle.dumps(many, 4), lists)
     assert looked == 2000
+
+
+@pytest.mark.parametrize("shape", [(0, 1 << 40), (1 << 40, 0), (0, 1 << 20, 1 << 20), (1 << 46, 0)])
+@pytest.mark.parametrize("kind", [object, float])
+def test_an_array_without_elements_takes_no_time_for_its_other_axes(shape: tuple[int, ...], kind: type) -> None:
+    """To count through the places of one whose other axis is a million millions long would take for ever."""
+    given = np.empty(shape, kind)
+    assert made(pickle.dumps(given, 4)).shape == shape

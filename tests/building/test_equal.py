@@ -261,3 +261,18 @@ def test_joblib_unpacks_once(tmp_path: Any) -> None:
             data = zlib.compress(data)
         path.write_bytes(data)
         assert (inspect_file(path, "joblib").tape is not None) is good
+
+
+@pytest.mark.parametrize("instead", [[1, 2], 5, None, {"a": 1}, np.float64(1.0), (np.arange(2.0),)])
+def test_what_stands_for_an_array_of_objects_is_one(instead: Any) -> None:
+    """Whatever the nested pickle holds is asked for its dtype by joblib, which fails; core takes nothing else for an array."""
+    joblib = pytest.importorskip("joblib")
+    given = np.array([{}, None], dtype=object)
+    nested = pickle.dumps(given, 5)
+    file = io.BytesIO()
+    joblib.dump(given, file)
+    assert is_same(made(bytearray(file.getvalue()), joblib=True), given)
+    other = bytearray(file.getvalue().replace(nested, pickle.dumps(instead, 5)))
+    assert other != file.getvalue()
+    with pytest.raises(Unfollowable, match="in the place of an array"):
+        made(other, joblib=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from inside.sharing import _listen
+from inside.sharing import _client
 from inside.wire import SEGMENT, FrameReader, frame_parts
 from tiffin.runners import ClientLimits, Runnable, Runner
 from tiffin.wire import CALL, HELLO, RESULT, RESULTS, decode_value, encode_call, encode_value, pass_descriptors
@@ -59,7 +59,7 @@ class Stranger:
         self.frames: list[Any] = []
         self.together: list[Any] = []
         if greets:
-            self.send(HELLO, 0, *encode_value({"protocol": _listen.PROTOCOL}))
+            self.send(HELLO, 0, *encode_value({"protocol": _client.PROTOCOL}))
 
     def _close_all(self, descriptors: Sequence[int]) -> None:
         for descriptor in descriptors:

@@ -326,6 +326,17 @@ def test_estimators_that_answer_row_by_row_are_batchable_unasked() -> None:
     assert tiffin.sklearn.save_model("a", model).info.signatures["predict"].batchable
 
 
+@differs("bentoml.xgboost.save_model")
+def test_parameters_of_xgboosts_estimators_are_kept() -> None:
+    """And `predict` is batchable unasked. Where XGBoost is not installed, the name says what to install."""
+    assert "tiffin-xgboost" in install_hint("xgboost")
+    xgboost = pytest.importorskip("xgboost")
+    pytest.importorskip("tiffin_xgboost")
+    model = tiffin.xgboost.save_model("a", xgboost.XGBRegressor(n_estimators=2).fit([[0.0], [1.0]], [0.0, 1.0]))
+    assert model.info.signatures["predict"].batchable
+    assert model.load().get_params()["n_estimators"] == 2
+
+
 @differs("bentoml.picklable_model.save_model")
 def test_what_cannot_be_called_has_no_signatures() -> None:
     """It is kept as data."""
@@ -335,11 +346,11 @@ def test_what_cannot_be_called_has_no_signatures() -> None:
 
 @differs("bentoml.pytorch.load_model", "bentoml.pytorch.save_model")
 def test_pytorchs_module_is_that_of_its_adapter() -> None:
-    """`tiffin.torch` under another name: weights lie in safetensors, and no device is an option."""
+    """`tiffin.torch` under another name: calls merge unasked, and no device is an option."""
     assert "tiffin-torch" in install_hint("pytorch")
     torch = pytest.importorskip("torch")
     pytest.importorskip("tiffin_torch")
     model = tiffin.pytorch.save_model("a", torch.nn.Linear(2, 1))
-    assert any(file.endswith(".safetensors") for file in model.info.files)
+    assert model.info.signatures["__call__"].batchable
     with pytest.raises(SignatureError, match="device_id"):
         tiffin.pytorch.load_model("a", device_id="cpu")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import numpy as np
+
 import tiffin
 from tiffin.signatures import ModelSignature
 
@@ -25,8 +27,9 @@ def test_a_model_is_loaded_by_its_older_name(table: Any) -> None:
 
 def test_labels_may_be_numbers(table: Any) -> None:
     """They are text from then on, and found by it; also when they are changed."""
-    model = tiffin.save("iris:1", table, labels={"round": 3, "done": True})
-    assert model.labels == {"round": "3", "done": "true"}
+    given = {"round": 3, "done": True, "share": np.float32(0.5), "count": np.int64(2), "well": np.bool_(False)}
+    model = tiffin.save("iris:1", table, labels=given)
+    assert model.labels == {"round": "3", "done": "true", "share": "0.5", "count": "2", "well": "false"}
     tiffin.models.label("iris:1", round=4)
     assert [found.labels["round"] for found in tiffin.models.list(labels={"round": "4"})] == ["4"]
 

@@ -743,7 +743,12 @@ def test_an_attached_runner_knows_what_is_behind_it_and_how_that_is(tmp_path: An
         assert attached.describe() == {
             "name": "told",
             "methods": {
-                "predict": {"kind": "call", "batchable": True, "input_spec": {"type": "array", "shape": [None, 4]}}
+                "predict": {
+                    "kind": "call",
+                    "batchable": True,
+                    "idempotent": True,
+                    "input_spec": {"type": "array", "shape": [None, 4]},
+                }
             },
             "default": "predict",
             "models": [{"tag": "iris:1", "digest": "sha256:0"}],

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inside.sharing import AttachedService, _attach, _connection, _listen, _socket_paths
+from inside.sharing import AttachedService, _client, _connection, _listen, _session, _socket_paths
 from inside.wire import frame_parts
 from process_support import descriptors, segments_of, start_python, wait_until_gone
 from tiffin.calls import CallOptions, CallRequest, CallService, Outcome, Port
@@ -127,7 +127,7 @@ def stranger_at(listener: Listener, *, greets: bool = True) -> socket.socket:
     stranger.connect(listener.address.removeprefix("unix:"))
     stranger.settimeout(20)
     if greets:
-        stranger.sendall(frame_parts(HELLO, 0, *encode_value({"protocol": _listen.PROTOCOL}))[0])
+        stranger.sendall(frame_parts(HELLO, 0, *encode_value({"protocol": _client.PROTOCOL}))[0])
     return stranger
 
 
@@ -447,7 +447,9 @@ def test_alike_calls_of_one_moment_travel_in_one_frame_each_with_its_own_answer(
     """Two frames for calls of two shapes; what is not like the others, and what fails, goes and comes alone."""
     sent = []
     monkeypatch.setattr(
-        attached._connection, "send", lambda messages, agreement=None: sent.append([kind for kind, *_ in messages])
+        attached._session.connection,
+        "send",
+        lambda messages, agreement=None: sent.append([kind for kind, *_ in messages]),
     )
     caller = Caller(attached)
     rows = [np.full((1, 2), number) for number in range(5)]
@@ -632,7 +634,7 @@ class TestPaths:
             AttachedService(listener.address)
         monkeypatch.undo()
         assert listener.clients == 0
-        monkeypatch.setattr(_attach, "peer_user", lambda sock: os.geteuid() + 1)
+        monkeypatch.setattr(_session, "peer_user", lambda sock: os.geteuid() + 1)
         with pytest.raises(SocketPathError, match="User"):
             AttachedService(listener.address)
 
@@ -663,7 +665,7 @@ class TestPaths:
 
             answering = threading.Thread(target=answer)
             answering.start()
-            with pytest.raises(RunnerError, match=f"another protocol: version {version}.*version {_listen.PROTOCOL}"):
+            with pytest.raises(RunnerError, match=f"another protocol: version {version}.*version {_client.PROTOCOL}"):
                 AttachedService(path)
             answering.join()
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from inside.runners import Desk
-from inside.sharing import _listen
+from inside.sharing import _client
 from inside.wire import PREFIX, Shared
 from process_support import segments_of, wait_until_gone
 from stranger import Stranger, make_runner, resident
@@ -372,7 +372,7 @@ class TestPatience:
 
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(_listen, "_PATIENCE", 0.05)
+        monkeypatch.setattr(_client, "_PATIENCE", 0.05)
 
     @pytest.mark.parametrize("begun", [b"T", PREFIX.pack(b"Tf", CALL, 0, 1000, 1, 0) + b"["])
     def test_a_frame_that_does_not_go_on_is_cut_off(self, address, begun):
@@ -388,7 +388,7 @@ class TestPatience:
 
     def test_a_client_that_does_not_greet_is_cut_off(self, address, monkeypatch):
         """It holds a connection."""
-        monkeypatch.setattr(_listen, "_GREETING", 0.05)
+        monkeypatch.setattr(_client, "_GREETING", 0.05)
         stranger = Stranger(address, greets=False)
         assert stranger.is_cut_off()
         stranger.close()

@@ -571,3 +571,43 @@ def test_an_attached_callers_timeout_cancels_its_call_there(tmp_path: Path) -> N
             assert numpy.array_equal(first.result(60), X)
             assert numpy.array_equal(attached.predict.run(X), X)
         assert runner.metrics()["methods"]["predict"]["abandoned"] >= 1, "the second may not have been sent yet"
+
+
+GREEN = """
+from gevent import monkey
+monkey.patch_all()
+import sys
+import gevent, numpy, tiffin
+
+class Model(tiffin.Runnable):
+    @tiffin.Runnable.method(batchable=True)
+    def predict(self, x):
+        return x + 1
+
+    @tiffin.Runnable.method
+    def count(self, limit):
+        yield from range(limit)
+
+def use(runner):
+    x = numpy.ones((1, 2))
+    jobs = [gevent.spawn(runner.predict.run, x * number) for number in range(8)]
+    gevent.joinall(jobs, timeout=60, raise_error=True)
+    assert [job.value[0][0] for job in jobs] == list(range(1, 9))
+    assert list(runner.count.run(3)) == [0, 1, 2]
+
+with tiffin.Runner(Model, backend=sys.argv[1]) as runner:
+    use(runner)
+    with tiffin.Runner.attach(runner.listen(sys.argv[2])) as attached:
+        use(attached)
+print("all are answered")
+"""
+
+
+@pytest.mark.parametrize("backend", ["local", "process"])
+def test_programs_that_gevent_has_patched_call_and_attach_and_end(tmp_path: Path, backend: str) -> None:
+    """Threads are greenlets there and sockets never block; calls are answered, and the program ends."""
+    pytest.importorskip("gevent")
+    program = start_python(GREEN, backend, str(tmp_path / "own" / "socket"))
+    output, _ = program.communicate(timeout=120)
+    assert program.returncode == 0
+    assert output == "all are answered\n"

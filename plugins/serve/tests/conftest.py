@@ -180,9 +180,8 @@ def client(store: None, loop: Callable[..., Any]) -> Iterator[Callable[..., Clie
 
         def serve(*tags: str, limits: Limits | None = None, seconds: float | None = None, **options: Any) -> Client:
             shelf = Shelf([Served(tiffin.get(tag), Tag.parse(tag), seconds, options) for tag in tags])
-            for one in shelf.served:
-                stack.callback(lambda one=one: loop(one.stop(5.0)))
-                loop(one.start())
+            stack.callback(lambda: loop(shelf.stop(5.0)))
+            loop(shelf.start())
             return Client(make_application(shelf, limits), shelf, loop)
 
         yield serve

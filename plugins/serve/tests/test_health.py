@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ def test_ready_only_once_every_runner_has_answered(client: Callable[..., Any], l
         503,
         {"sums:1": True, "words:" + str(tiffin.get("words").version): True, "sums:2": False},
     )
-    loop(waiting.stop(5.0))
+    waiting.runner.stop()
     one.shelf.served.pop()
     one.shelf.draining = True
     assert one.get("/readyz").status_code == 503
@@ -70,3 +71,18 @@ def test_one_version_is_not_served_twice(store: None) -> None:
     with pytest.raises(ServeError, match="served twice"):
         Shelf(served)
     assert make_application(Shelf(served[:1])).routes
+
+
+def test_models_are_loaded_one_after_the_other(store: None, loop: Callable[..., Any]) -> None:
+    """Two threads that import one framework at the same time may see each other's half-made modules."""
+    order: list[str] = []
+
+    class Told(Served):
+        async def start(self) -> None:
+            order.append(f"{self.tag} begins")
+            await asyncio.sleep(0)
+            order.append(f"{self.tag} ends")
+
+    shelf = Shelf([Told(tiffin.get(tag), Tag.parse(tag), None, {}) for tag in ("sums:1", "sums:2")])
+    loop(shelf.start())
+    assert order == ["sums:1 begins", "sums:1 ends", "sums:2 begins", "sums:2 ends"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tiffin.runners import _resources
+from tiffin.runners import _backends, _resources
 from tiffin.runners._backends import backends
 from tiffin.runners._desk import Desk
 
 __all__ = [
     "Desk",
+    "_backends",
     "_resources",
     "backends",
 ]

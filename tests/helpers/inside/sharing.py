@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tiffin.sharing import _attach, _connection, _listen, _socket_paths
+from tiffin.sharing import _client, _connection, _listen, _session, _socket_paths
 from tiffin.sharing._attach import AttachedService
 
 __all__ = [
     "AttachedService",
-    "_attach",
+    "_client",
     "_connection",
     "_listen",
+    "_session",
     "_socket_paths",
 ]

@@ -63,10 +63,10 @@ class Forecast:
         return before / self._workers + method.cost.estimate(rest)
 
 
-def count_admitted(chunk: Chunk, forecast: Forecast) -> int:
+def count_admitted(chunk: Chunk, forecast: Forecast, now: float) -> int:
     """Return how many of a chunk's calls, from the first on, are answered in time."""
     method = chunk.method
-    allowed = method.max_latency / (1 + method.cost.margin)
+    allowed = (chunk.deadline - now) / (1 + method.cost.margin)
     ahead = method.waiting
     counts: list[Any] = chunk.counts if chunk.counts is not None else [chunk.each] * len(chunk.waiters)
     for number, rows in enumerate(counts):
@@ -76,7 +76,7 @@ def count_admitted(chunk: Chunk, forecast: Forecast) -> int:
     return len(counts)
 
 
-def excess_seconds(method: Method, forecast: Forecast) -> float:
-    """Return after how many seconds a call of one row would be let in again, if nothing else came."""
-    allowed = method.max_latency / (1 + method.cost.margin)
+def excess_seconds(method: Method, forecast: Forecast, limit: float) -> float:
+    """Return after how many seconds a call of one row would be let in again, if nothing else came and it may take `limit`."""
+    allowed = limit / (1 + method.cost.margin)
     return max(forecast.seconds(method.waiting + 1) - allowed, method.cost.estimate(1), 0.001)

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tiffin.batching._merging import Layout
+from tiffin.calls import CallAbout
 from tiffin.values import registry
 from tiffin.values.kinds import could_be_outputs
 
@@ -47,9 +48,11 @@ class Chunk:
         deadline: when its answers are worth nothing any more, seconds.
         sequence: its place in line.
         repeated: whether a worker has died over it already.
+        about: what their callers say of them, the same of all; `None` if nothing.
     """
 
     __slots__ = (
+        "about",
         "arrived",
         "counts",
         "deadline",
@@ -87,6 +90,14 @@ class Chunk:
         self.deadline = 0.0
         self.sequence = 0
         self.repeated = False
+        self.about: CallAbout | None = None
+
+    def like(self, payloads: list[Any], waiters: list[Any], each: int, counts: list[int] | None) -> Chunk:
+        """Return a chunk of these calls that is like this one in all else."""
+        chunk = Chunk(self.method, self.key, self.layout, payloads, waiters, each, counts, self.sink)
+        chunk.arrived, chunk.deadline = self.arrived, self.deadline
+        chunk.sequence, chunk.repeated, chunk.about = self.sequence, self.repeated, self.about
+        return chunk
 
     @property
     def rows(self) -> int:
@@ -95,18 +106,8 @@ class Chunk:
 
     def take_front(self, calls: int) -> Chunk:
         """Cut off and return the first calls, as a chunk of their own."""
-        front = Chunk(
-            self.method,
-            self.key,
-            self.layout,
-            self.payloads[:calls],
-            self.waiters[:calls],
-            self.each,
-            None if self.counts is None else self.counts[:calls],
-            self.sink,
-        )
-        front.arrived, front.deadline = self.arrived, self.deadline
-        front.sequence, front.repeated = self.sequence, self.repeated
+        counts = None if self.counts is None else self.counts[:calls]
+        front = self.like(self.payloads[:calls], self.waiters[:calls], self.each, counts)
         del self.payloads[:calls], self.waiters[:calls]
         if self.counts is not None:
             del self.counts[:calls]
@@ -115,9 +116,7 @@ class Chunk:
     def take_back(self, calls: int) -> Chunk:
         """Cut off and return all but the first calls, as a chunk of their own."""
         front = self.take_front(calls)
-        back = Chunk(self.method, self.key, self.layout, self.payloads, self.waiters, self.each, self.counts, self.sink)
-        back.arrived, back.deadline = self.arrived, self.deadline
-        back.sequence, back.repeated = self.sequence, self.repeated
+        back = self.like(self.payloads, self.waiters, self.each, self.counts)
         self.payloads, self.waiters, self.counts = front.payloads, front.waiters, front.counts
         return back
 
@@ -151,14 +150,11 @@ class Chunk:
 
     def singles(self) -> list[Chunk]:
         """Return a chunk for each call."""
-        parts = []
-        for number, waiter in enumerate(self.waiters):
-            each = self.each if self.counts is None else self.counts[number]
-            part = Chunk(self.method, self.key, self.layout, [self.payloads[number]], [waiter], each, None, self.sink)
-            part.arrived, part.deadline = self.arrived, self.deadline
-            part.sequence, part.repeated = self.sequence, self.repeated
-            parts.append(part)
-        return parts
+        eaches = [self.each] * len(self.waiters) if self.counts is None else self.counts
+        return [
+            self.like([payload], [waiter], each, None)
+            for payload, waiter, each in zip(self.payloads, self.waiters, eaches, strict=True)
+        ]
 
 
 class Group:
@@ -237,6 +233,11 @@ class Batch:
         """Note that its calls found its worker busy, with what the state machine had not heard of."""
         if self.reason == RELEASED_IDLE:
             self.reason = RELEASED_FREED
+
+    @property
+    def abouts(self) -> list[CallAbout]:
+        """What the callers say of their calls, as far as they do."""
+        return [chunk.about for chunk in self.chunks if chunk.about is not None]
 
     def merge(self) -> tuple[tuple[Any, ...], Any]:
         """Return the arguments, positional and keyword, of the one call that stands for all."""

@@ -55,9 +55,9 @@ class Core:
         self._sequence, self._tie, self._numbers = count(1), count(), count(1)
         self._rejections: list[tuple[Chunk, Sequence[BaseException]]] = []
         self._bisection = Bisection(self)
-        self._swept = False
+        self._swept, self._now = False, 0.0
         self._gates: list[Method] = []
-        self._now = 0.0
+        self.gate_moves = 0
 
     # Workers
 
@@ -86,20 +86,20 @@ class Core:
         self._now = now
         method = chunk.method
         rows = chunk.rows
+        chunk.arrived = chunk.arrived or now
+        own = float("inf") if chunk.about is None or chunk.about.deadline is None else chunk.about.deadline
+        chunk.deadline = min(own, chunk.arrived + method.max_latency)
         if self.waiting_rows and self.waiting_rows + rows > self.max_queue_rows:
             self._sweep(now)
             if self.waiting_rows and self.waiting_rows + rows > self.max_queue_rows:
                 room = chunk.count_fitting(max(0, self.max_queue_rows - self.waiting_rows))
-                self._refuse_from(
-                    chunk, room, queue_full(self.name, method, self.waiting_rows, self.max_queue_rows), now
-                )
+                full = queue_full(self.name, method, self.waiting_rows, self.max_queue_rows)
+                self._refuse_from(chunk, room, full, now)
                 method.counters.overflowed += len(self._rejections[-1][1])
-        if method.waiting + rows > method.max_batch_size and method.max_latency != float("inf") and chunk.waiters:
+        if method.waiting + rows > method.max_batch_size and chunk.deadline != float("inf") and chunk.waiters:
             self._admit(chunk, now)
         if not chunk.waiters:
             return
-        chunk.arrived = chunk.arrived or now
-        chunk.deadline = chunk.arrived + method.max_latency
         if chunk.rows > method.max_batch_size and chunk.layout is not None:
             for piece in split_oversize(chunk, method.max_batch_size):
                 self._append(piece)
@@ -128,26 +128,27 @@ class Core:
         if admitted < len(chunk.waiters) and self._sweep(now):
             admitted = self._count_admitted(chunk, now)
         if admitted < len(chunk.waiters):
-            self._refuse_from(chunk, admitted, too_late(self.name, method, self._forecast(method, now), "refused"), now)
+            self._refuse_from(chunk, admitted, too_late(self.name, chunk, self._forecast(method, now), "refused"), now)
             method.counters.refused += len(self._rejections[-1][1])
 
     def _forecast(self, method: Method, now: float) -> Forecast:
         return Forecast(method, self.methods, self.busy.values(), self.workforce.count(), now)
 
     def _count_admitted(self, chunk: Chunk, now: float) -> int:
-        return count_admitted(chunk, self._forecast(chunk.method, now))
+        return count_admitted(chunk, self._forecast(chunk.method, now), now)
 
     def _refuse_from(self, chunk: Chunk, first: int, error: Any, now: float) -> None:
         refused = chunk.take_back(first)
         self.reject_each(refused, [error] + [again(error) for _ in refused.waiters[1:]], count=False)
         # Until the next batch leaves there is no more room than now: let callers be turned away without asking here.
         method = chunk.method
-        if method.gate is None:
-            probe = Chunk(method, None, None, [None], [None], 1, None, chunk.sink)
+        if method.gate is None and (chunk.about is None or chunk.about.deadline is None):
+            probe = chunk.like([None], [None], 1, None)
             full = self.waiting_rows + chunk.rows >= self.max_queue_rows
             late = method.waiting + chunk.rows >= method.max_batch_size and not self._count_after(probe, chunk, now)
             if full or late:
                 method.gate = error
+                self.gate_moves += 1
                 self._gates.append(method)
 
     def _count_after(self, probe: Chunk, chunk: Chunk, now: float) -> int:
@@ -241,6 +242,7 @@ class Core:
         self._now = now
         self._swept = False
         if self._gates:
+            self.gate_moves += 1
             for method in self._gates:
                 method.gate = None
             self._gates.clear()
@@ -258,7 +260,7 @@ class Core:
     def _group_batch(self, group: Group, worker: Hashable, now: float) -> Batch | None:
         method = group.method
         chunks = group.chunks
-        if method.max_latency != float("inf"):
+        if chunks[0].deadline != float("inf"):
             self._drop_late(group, now + self.workforce.wait_seconds(worker, now))
         room = method.max_batch_size
         taken: list[Chunk] = []
@@ -328,7 +330,7 @@ class Core:
             method.waiting -= dropped.rows
             self.waiting_rows -= dropped.rows
             method.counters.dropped += len(dropped.waiters)
-            error = too_late(self.name, method, self._forecast(method, self._now), "dropped")
+            error = too_late(self.name, dropped, self._forecast(method, self._now), "dropped")
             self.reject_each(dropped, [error] + [again(error) for _ in dropped.waiters[1:]], count=False)
 
     # Batches back
@@ -466,12 +468,8 @@ class Core:
 
     def next_timer(self) -> float | None:
         """Return when `expire` has something to do, or `None`."""
-        ends = [
-            batch.started + batch.method.timeout
-            for batch in self.busy.values()
-            if batch.method.timeout is not None and not batch.abandoned
-        ]
-        return min(ends, default=None)
+        running = [batch for batch in self.busy.values() if not batch.abandoned]
+        return min([b.started + b.method.timeout for b in running if b.method.timeout is not None], default=None)
 
     def expire(self, now: float) -> list[Batch]:
         """Give up batches that run longer than their method's timeout, and return them.

@@ -17,4 +17,5 @@ def explain(chunk: Chunk, batch: Batch) -> Explanation:
         released=batch.reason,
         compute_seconds=max(0.0, batch.finished - batch.started),
         worker=str(batch.worker),
+        backend=batch.method.place,
     )

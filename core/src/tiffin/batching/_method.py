@@ -25,6 +25,7 @@ class Method:
         waiting: rows that wait in line.
         groups: groups of calls that wait.
         lists_rows: whether its lists are known to hold rows: one was seen that cannot be a list of several outputs.
+        place: where it runs, for explanations.
         gate: the error for a call of one row if it would be refused now, else `None`; opens with the next batch.
     """
 
@@ -38,6 +39,7 @@ class Method:
         "max_batch_size",
         "max_latency",
         "name",
+        "place",
         "timeout",
         "waiting",
     )
@@ -59,6 +61,7 @@ class Method:
         self.cost = Cost()
         self.counters = Counters()
         self.lists_rows = False
+        self.place = ""
         self.waiting = 0
         self.groups = 0
         self.gate: Any = None

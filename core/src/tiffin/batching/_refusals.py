@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tiffin.batching._admission import Forecast, excess_seconds
+from tiffin.batching._chunks import Chunk
 from tiffin.batching._method import Method
 from tiffin.exceptions import LatencyLimitError, QueueFullError
 
@@ -20,12 +21,16 @@ def queue_full(runner: str, method: Method, waiting: int, allowed: int) -> Queue
     )
 
 
-def too_late(runner: str, method: Method, forecast: Forecast, reason: str) -> LatencyLimitError:
-    """Return the error for a call that would not be answered in time: "refused" on arrival, or "dropped" later."""
-    wait = excess_seconds(method, forecast)
+def too_late(runner: str, chunk: Chunk, forecast: Forecast, reason: str) -> LatencyLimitError:
+    """Return the error for calls that would not be answered in time: "refused" on arrival, or "dropped" later."""
+    method = chunk.method
+    limit = chunk.deadline - chunk.arrived
+    wait = excess_seconds(method, forecast, limit)
+    own = limit < method.max_latency
+    allowed = f"{limit:.3f} s, by its deadline" if own else f"max_latency_ms={method.max_latency * 1000:g}"
     how = "is not taken in" if reason == "refused" else "was dropped"
     return LatencyLimitError(
-        f"A call of {method.name!r} {how}: it would not be answered within max_latency_ms={method.max_latency * 1000:g}",
+        f"A call of {method.name!r} {how}: it would not be answered within {allowed}",
         why=f"{method.waiting} rows wait before it",
         fix=f"Try again in {wait:.3f} s",
         runner=runner,

@@ -84,7 +84,6 @@ def split_oversize(chunk: Chunk, size: int) -> list[Chunk]:
             gathered.clear()
 
     for single in chunk.singles():
-        single.arrived, single.deadline = chunk.arrived, chunk.deadline
         if single.each <= size or single.layout is None:
             gathered.append(single)
             continue
@@ -94,10 +93,8 @@ def split_oversize(chunk: Chunk, size: int) -> list[Chunk]:
         for start in range(0, single.each, size):
             stop = min(start + size, single.each)
             payload = layout.slice_payload(single.payloads[0], start, stop)
-            part = Chunk(
-                single.method, single.key, layout, [payload], [assembly.add_part()], stop - start, None, assembly
-            )
-            part.arrived, part.deadline = single.arrived, single.deadline
+            part = single.like([payload], [assembly.add_part()], stop - start, None)
+            part.sink = assembly
             pieces.append(part)
         # The whole needs its waiter and sink only; its parts hold views of the rows.
         single.payloads = []
@@ -106,16 +103,6 @@ def split_oversize(chunk: Chunk, size: int) -> list[Chunk]:
 
 
 def _join(singles: list[Chunk]) -> Chunk:
-    first = singles[0]
-    joined = Chunk(
-        first.method,
-        first.key,
-        first.layout,
-        [single.payloads[0] for single in singles],
-        [single.waiters[0] for single in singles],
-        0,
-        [single.each for single in singles],
-        first.sink,
-    )
-    joined.arrived, joined.deadline = first.arrived, first.deadline
-    return joined
+    payloads = [single.payloads[0] for single in singles]
+    waiters = [single.waiters[0] for single in singles]
+    return singles[0].like(payloads, waiters, 0, [single.each for single in singles])

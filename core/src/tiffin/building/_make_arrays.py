@@ -106,8 +106,9 @@ def of_objects(items: Any, shape: tuple[int, ...], order: str) -> np.ndarray[Any
     check_shape(shape)
     require(type(items) is list and len(items) == prod(shape), "it makes an array of another size than its objects")
     array = np.empty(shape, object, order="F" if order == "F" else "C")
-    for place, item in zip(np.ndindex(shape), items, strict=True):
-        array[place] = item
+    if items:  # numpy counts through the other axes of an array without elements, however long they are
+        for place, item in zip(np.ndindex(shape), items, strict=True):
+            array[place] = item
     return array
 
 

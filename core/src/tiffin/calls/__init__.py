@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from tiffin.calls._call_options import (
+    PLAIN,
+    CallAbout,
+    CallFacts,
+    CallOptions,
+    RanBatch,
+    hand_over,
+    handed,
+    running_calls,
+    take_in_hand,
+)
 from tiffin.calls._client_limits import ClientLimits
 from tiffin.calls._explanation import Explanation
 from tiffin.calls._interfaces import (
     METRICS,
     READY,
     Backend,
-    CallOptions,
     CallRequest,
     CallService,
     Deliver,
@@ -25,8 +35,11 @@ from tiffin.calls._waiters import Explained, ThreadWaiter
 
 __all__ = [
     "METRICS",
+    "PLAIN",
     "READY",
     "Backend",
+    "CallAbout",
+    "CallFacts",
     "CallOptions",
     "CallRequest",
     "CallService",
@@ -39,6 +52,7 @@ __all__ = [
     "MethodTraits",
     "Outcome",
     "Port",
+    "RanBatch",
     "ReceivedRequest",
     "Stream",
     "ThreadWaiter",
@@ -46,4 +60,8 @@ __all__ = [
     "Timers",
     "Worker",
     "WorkerSpec",
+    "hand_over",
+    "handed",
+    "running_calls",
+    "take_in_hand",
 ]

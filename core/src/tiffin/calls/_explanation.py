@@ -17,9 +17,11 @@ class Explanation:
         released: why the batch left when it did, in words.
         compute_seconds: how long the batch ran.
         worker: who ran it.
+        backend: the name of the back end; with `backend="auto"` also why it is that one.
     """
 
     __slots__ = (
+        "backend",
         "batch",
         "batch_calls",
         "batch_rows",
@@ -41,6 +43,7 @@ class Explanation:
         released: str,
         compute_seconds: float,
         worker: str,
+        backend: str = "",
     ) -> None:
         self.method = method
         self.queued_seconds = queued_seconds
@@ -50,6 +53,7 @@ class Explanation:
         self.released = released
         self.compute_seconds = compute_seconds
         self.worker = worker
+        self.backend = backend
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings."""

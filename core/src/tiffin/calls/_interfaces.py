@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from tiffin.exceptions import RunnerOptionError
+from tiffin.calls._call_options import CallOptions
 
 
 @dataclass(frozen=True)
@@ -175,32 +175,6 @@ class Backend(Protocol):
         """Return a new worker, not yet started. Does not block."""
 
 
-@dataclass(frozen=True)
-class CallOptions:
-    """What concerns one call and not the model.
-
-    Attributes:
-        timeout: seconds after which the caller gives up (`CallTimeoutError`), up to a billion; `None` waits.
-        explain: whether to answer with an explanation as well.
-
-    Raises:
-        RunnerOptionError: the timeout is no such number.
-    """
-
-    timeout: float | None = None
-    explain: bool = False
-
-    def __post_init__(self) -> None:
-        timeout = self.timeout
-        # Written so that NaN fails it. Beyond, the system's clocks have no room.
-        if timeout is not None and not (isinstance(timeout, (int, float)) and 0 <= timeout <= 1e9):
-            raise RunnerOptionError(
-                f"The timeout of a call is {timeout!r}",
-                fix="It is a number of seconds, from 0 to a billion, or None",
-                runner="",
-            )
-
-
 class CallRequest(NamedTuple):
     """One call as it enters a port.
 
@@ -278,7 +252,11 @@ class Port(Protocol):
 
 @runtime_checkable
 class CallService(Protocol):
-    """What can be called: a runner here, or the connection to one elsewhere."""
+    """What can be called: a runner here, or the connection to one elsewhere.
+
+    A service may also have `gates`, a mapping from the methods whose calls would be turned away now to the error; and
+    `watch(tell)`, which has `tell` called, from any thread, when other methods are in it, and returns what ends that.
+    """
 
     def open_port(self, deliver: Deliver) -> Port:
         """Return a new port, whose outcomes go to `deliver`."""
@@ -286,7 +264,7 @@ class CallService(Protocol):
     def describe(self) -> Mapping[str, Any]:
         """Return what a client needs to make the same methods, as plain values.
 
-        Keys: "name" (the runner's), "methods" (name -> {"kind": as in `MethodTraits`, "batchable": bool, "input_spec" and
-        "output_spec" if they are known}), "default" (the method that `runner.run` calls, or `None`), and "models" (a list
-        of {"tag", "digest"}).
+        Keys: "name" (the runner's), "methods" (name -> {"kind": as in `MethodTraits`, "batchable": bool, "idempotent": bool,
+        "input_spec" and "output_spec" if they are known}), "default" (the method that `runner.run` calls, or `None`), and
+        "models" (a list of {"tag", "digest"}).
         """

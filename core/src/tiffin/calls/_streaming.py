@@ -28,18 +28,18 @@ class Items:
 
     Args:
         open_stream: returns the stream, not begun, given what takes its events.
-        timeout: seconds to wait for each item; `None` waits.
+        patience: returns the seconds to wait for the next item; `None` waits.
         timed_out: returns the error of a caller that has waited long enough.
     """
 
     def __init__(
         self,
         open_stream: Callable[[Callable[..., None]], Stream],
-        timeout: float | None,
+        patience: Callable[[], float | None],
         timed_out: Callable[[], Exception],
     ) -> None:
         events: SimpleQueue[Event] = SimpleQueue()
-        self._events, self._timeout, self._timed_out = events, timeout, timed_out
+        self._events, self._patience, self._timed_out = events, patience, timed_out
         self._begun = self._ended = False
         self._stream = open_stream(lambda *event: events.put(event))
 
@@ -58,7 +58,7 @@ class Items:
                     self._stream.start()
                 self._stream.request(1)
                 try:
-                    item, error, more = self._events.get(timeout=self._timeout)
+                    item, error, more = self._events.get(timeout=self._patience())
                 except Empty:
                     raise self._timed_out() from None
                 if error is not None:

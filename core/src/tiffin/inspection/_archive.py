@@ -20,6 +20,8 @@ _PICKLES = (".pkl", ".pickle", ".joblib", ".p", ".pt", ".pth", ".bin", ".ckpt", 
 _ENTRY = b"PK\x01\x02"
 _LIST = 32 << 20
 """Bytes of the list of members: some hundred for each of the most that there may be."""
+_END = 1 << 17
+"""Bytes that are read to the end, where the archive's own end stands behind a comment of at most 64 KiB."""
 
 
 @contextlib.contextmanager
@@ -59,7 +61,7 @@ class _Counting:
     def read(self, size: int = -1) -> Any:
         if self.most is None:
             return self._file.read(size)
-        data = self._file.read(_LIST + 1 if size < 0 else min(size, _LIST + 1))
+        data = self._file.read(_END if size < 0 else min(size, _LIST + 1))
         if len(data) > _LIST or data.count(_ENTRY) > self.most:
             raise Unfollowable(f"it is an archive of more than {self.most} members, or with very long names")
         return data

@@ -34,6 +34,7 @@ from tiffin.inspection.tape import (
     Node,
     Tape,
     Unfollowable,
+    is_array,
     is_name,
     is_wrapper,
 )
@@ -338,7 +339,9 @@ class _Parser:
         self.frame_end = 0
         if parts[0].of.has_objects:
             inner = _Parser(self.tape, self.view, self.limits, False, None, self.depth + 1)
-            stack[-1], position = inner.run(position)
+            stack[-1], position = array, _ = inner.run(position)
+            if array.__class__ is not Node or array.kind != CALL or not is_array(array.of):
+                raise Unfollowable("it holds something else in the place of an array")
             return position
         stack[-1], position = take_elements(self.view, position, parts)
         self.tape.events.append((MAKE, stack[-1], None))

@@ -160,6 +160,11 @@ def is_wrapper(operand: Any) -> bool:
     return is_name(operand, "joblib.numpy_pickle", "NumpyArrayWrapper")
 
 
+def is_array(operand: Any) -> bool:
+    """Tell whether an operand is the name of what numpy's pickles make arrays of objects with."""
+    return any(is_name(operand, f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core"))
+
+
 def spell(module: str, name: str) -> str:
     """Return a name as people read it. "a.b" of module "c" is another thing than "b" of module "c.a"."""
     return f"{module}:{name}" if "." in name else f"{module}.{name}"

@@ -439,6 +439,7 @@ class Model:
             name="".join(part.capitalize() for part in re.split(r"[^a-z0-9]+", self.name)) + "Runnable",
             supported_resources=tuple(adapter.info.resources),
             supports_cpu_multi_threading=adapter.info.cpu_multi_threading,
+            holds_gil=adapter.info.holds_gil,
         )
 
     def to_runner(self, name: str | None = None, *misplaced: Any, **options: Any) -> Runner:
@@ -461,9 +462,8 @@ class Model:
         runnable = self.to_runnable()
         alone = tuple(name for name, method in runnable.runnable_methods.items() if not method.batchable)
         if alone and options.get("max_batch_size") is not None:
-            text = (
-                f"Calls of {', '.join(map(repr, alone))} of model '{self.tag}' do not merge, whatever max_batch_size is"
-            )
+            names = ", ".join(map(repr, alone))
+            text = f"Calls of {names} of model '{self.tag}' do not merge, whatever max_batch_size is"
             advice = "If each row is answered by itself, save it with signatures={'method': {'batchable': True}}"
             warnings.warn(NotBatchableWarning(f"{text}. {advice}", alone), stacklevel=2)
         return Runner(runnable, *misplaced, name=name or self.name, models=[self], **options)

@@ -93,6 +93,8 @@ def map_buffers(
             views.append(map_file(folder / file, size))
         except FileNotFoundError as error:
             raise _missing(folder / file, f"'{path.name}' lists it") from error
+        except OSError as error:  # a process has some ten thousand mappings
+            raise _broken(path, f"Its file '{file}' cannot be mapped: {error.strerror}") from error
     return [views[number][offset : offset + length] for number, offset, length in index.buffers]
 
 

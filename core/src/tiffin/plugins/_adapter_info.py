@@ -66,6 +66,8 @@ class AdapterInfo:
         allowed_globals: no longer used: it let pickles import what it names, which was not safe. Use `classes` and the rest.
         resources: kinds of device that its runnables may use.
         cpu_multi_threading: whether one instance may be called from several threads at once.
+        holds_gil: whether its models hold Python's GIL for long while they compute, so that they do better in a process of
+            their own; `backend="auto"` goes by it.
     """
 
     framework: str = ""
@@ -85,6 +87,7 @@ class AdapterInfo:
     allowed_globals: NameList = ()
     resources: Sequence[str] = ("cpu",)
     cpu_multi_threading: bool = False
+    holds_gil: bool = False
 
     @classmethod
     def from_answer(cls, answer: Any, plugin: str) -> AdapterInfo:

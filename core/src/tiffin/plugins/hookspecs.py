@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from tiffin.calls import RanBatch
     from tiffin.info import ModelInfo, ModelOptions
     from tiffin.plugins._adapter_info import AdapterInfo
     from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
@@ -263,6 +264,21 @@ def runner_backends() -> Mapping[str, Callable[[], Backend]] | None:
     Returns:
         What `backend=` takes → a function that makes the back end, called for each runner that uses it. `None` adds
         nothing.
+    """
+
+
+@hookspec
+def batch_ran(batch: RanBatch) -> None:
+    """Note that a worker has run a batch, or an async or streaming method, to its end: for traces and logs.
+
+    Called in the process that has the runner, after the answers have left, in the thread that ran the batch, which takes no
+    other meanwhile. Whether anybody implements it is asked when a runner is made. What is raised here is logged.
+
+    Args:
+        batch: what ran, when, whether it failed, and what callers said of their calls.
+
+    Returns:
+        Nothing; answers are passed over.
     """
 
 

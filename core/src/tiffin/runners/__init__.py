@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tiffin.calls import (
         Backend,
+        CallAbout,
         CallOptions,
         CallRequest,
         CallService,
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
         MethodTraits,
         Outcome,
         Port,
+        RanBatch,
         Worker,
         WorkerSpec,
+        running_calls,
     )
     from tiffin.runners._backends import register_backend
     from tiffin.runners._handles import MethodHandle
@@ -43,6 +46,7 @@ __all__ = [
     "AttachedMethod",
     "AttachedRunner",
     "Backend",
+    "CallAbout",
     "CallOptions",
     "CallRequest",
     "CallService",
@@ -55,6 +59,7 @@ __all__ = [
     "Outcome",
     "Port",
     "ProcessBackend",
+    "RanBatch",
     "ResourceStrategy",
     "Runnable",
     "RunnableMethod",
@@ -68,6 +73,7 @@ __all__ = [
     "make_runnable",
     "metrics_text",
     "register_backend",
+    "running_calls",
     "share_processors",
     "share_resources",
 ]
@@ -76,6 +82,7 @@ _MODULES = {
     "AttachedMethod": "tiffin.sharing",
     "AttachedRunner": "tiffin.sharing",
     "Backend": "tiffin.calls",
+    "CallAbout": "tiffin.calls",
     "CallOptions": "tiffin.calls",
     "CallRequest": "tiffin.calls",
     "CallService": "tiffin.calls",
@@ -88,6 +95,7 @@ _MODULES = {
     "Outcome": "tiffin.calls",
     "Port": "tiffin.calls",
     "ProcessBackend": "tiffin.workers",
+    "RanBatch": "tiffin.calls",
     "ResourceStrategy": "tiffin.runners._resources",
     "Runnable": "tiffin.runners._runnable",
     "RunnableMethod": "tiffin.runners._runnable",
@@ -101,6 +109,7 @@ _MODULES = {
     "make_runnable": "tiffin.runners._stored",
     "metrics_text": "tiffin.runners._metrics_text",
     "register_backend": "tiffin.runners._backends",
+    "running_calls": "tiffin.calls",
     "share_processors": "tiffin.runners._resources",
     "share_resources": "tiffin.runners._resources",
 }

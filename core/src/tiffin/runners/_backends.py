@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from tiffin.calls import Backend
 from tiffin.exceptions import RunnerError
 from tiffin.plugins import registry as plugins
 from tiffin.runners._local import LocalBackend
+from tiffin.runners._resources import available_processors
 from tiffin.showing import close_names
 from tiffin.values import container_kind, register_kind
 from tiffin.workers import ProcessBackend
@@ -46,7 +48,7 @@ def find_backend(backend: str | Backend) -> Backend:
         close = close_names(backend, backends, 1)
         raise RunnerError(
             f"There is no runner back end {backend!r}",
-            why=f"Known here: {', '.join(sorted(backends))}",
+            why=f"Known here: {', '.join(sorted([*backends, 'auto']))}",
             fix=f"Did you mean {close[0]!r}?"
             if close
             else "Install the plugin that brings it, or register it with register_backend",
@@ -55,8 +57,25 @@ def find_backend(backend: str | Backend) -> Backend:
     return make()
 
 
-def ask_plugins() -> None:
-    """Take in what the hooks `batch_containers` and `runner_backends` answer.
+def choose_backend(backend: str | Backend, runnable: type) -> tuple[Backend, str]:
+    """Return the back end that is asked for, and its name; for "auto" the one that suits the runnable, and why it does.
+
+    Raises:
+        RunnerError: there is none of that name.
+    """
+    if not isinstance(backend, str):
+        return backend, type(backend).__name__
+    if backend != "auto":
+        return find_backend(backend), backend
+    if not getattr(runnable, "HOLDS_GIL", False):
+        return find_backend("local"), "local: nothing says that its methods hold the GIL for long (HOLDS_GIL)"
+    if available_processors() < 2:
+        return find_backend("local"), "local: its methods hold the GIL, but there is one processor only"
+    return find_backend("process"), "process: its methods hold the GIL for long, as it says (HOLDS_GIL)"
+
+
+def ask_plugins() -> Callable[..., Any] | None:
+    """Take in what the hooks `batch_containers` and `runner_backends` answer; return who is to hear of batches that ran.
 
     Raises:
         PluginError: a plugin cannot be used; it is named, and how to switch it off.
@@ -72,3 +91,4 @@ def ask_plugins() -> None:
             register_kind(container_kind(claim, container))
     for backends in hooks.runner_backends():
         register_backends(backends)
+    return hooks.batch_ran if hooks.batch_ran.get_hookimpls() else None

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiffin.batching import Batch, Chunk
-from tiffin.calls import ThreadWaiter
+from tiffin.calls import ThreadWaiter, hand_over
 from tiffin.exceptions import RunnerNotReadyError
 from tiffin.runners._answers import deliver, presentable, reject
 from tiffin.runners._seats import Seat, Slot
+from tiffin.runners._spares import Spares
 from tiffin.runners._states import RUNNING, STOPPED
 
 if TYPE_CHECKING:
@@ -33,12 +34,15 @@ class Crew:
     Args:
         engine: the engine.
         warm_up: called with each new worker before it gets any batch.
+        spares: workers that wait for another one to die.
     """
 
-    def __init__(self, engine: Engine, warm_up: Callable[[Any], None]) -> None:
+    def __init__(self, engine: Engine, warm_up: Callable[[Any], None], spares: Spares) -> None:
         self._engine = engine
         self._warm_up = warm_up
+        self._spares = spares
         self._armed = math.inf
+        self._told_moves = 0
 
     # The core. Only in the engine's own threads
 
@@ -95,8 +99,17 @@ class Crew:
                     self._assign(slot, following)
             self._hand_out(now)
             rejections = core.collect()
+        self._tell(rejections)
+
+    def _tell(self, rejections: Sequence[tuple[Chunk, Sequence[BaseException]]]) -> None:
+        """Hand out what was rejected, and tell those who watch whom the runner turns away. Not under the lock."""
         if rejections:
             reject(rejections)
+        watchers, moves = self._engine.watchers, self._engine.core.gate_moves
+        if watchers and moves != self._told_moves:
+            self._told_moves = moves
+            for told in tuple(watchers.values()):
+                told()
 
     # Batches
 
@@ -151,14 +164,16 @@ class Crew:
             timeout *= 2  # it waits for another run, which may take as long
         try:
             args, kwargs = batch.merge()
-            result = worker.run(method.name, args, kwargs, timeout=timeout, slot=slot.number)
+            result = hand_over(batch.abouts, worker.run, method.name, args, kwargs, timeout=timeout, slot=slot.number)
             answered = batch.split(result)
         except BaseException as caught:  # noqa: BLE001 - whatever a method raises is for its callers
             error = presentable(caught, method.name, self._engine.name)
         following = self._complete(slot, batch, error)
-        error = None
         if answered and not batch.abandoned:
             deliver(answered, batch)
+        if self._engine.on_ran is not None:
+            self._engine.tell_ran(batch, error)
+        error = None
         return following
 
     def _hand_back(self, slot: Slot, batch: Batch) -> Batch | None:
@@ -193,8 +208,7 @@ class Crew:
                 broken = self._give_up(seat)
             following = self._next(slot, batch, now)
             rejections = core.collect()
-        if rejections:
-            reject(rejections)
+        self._tell(rejections)
         if broken:
             self._replace(seat)
         return following
@@ -239,7 +253,7 @@ class Crew:
             self._armed = math.inf if following is None else following
         if following is not None:
             self._engine.desk.call_at(following, self._expire)
-        reject(rejections)
+        self._tell(rejections)
 
     def _fall_sick(self, cause: BaseException) -> None:
         self._engine.sick = cause
@@ -289,10 +303,11 @@ class Crew:
 
     def _start_another(self, seat: Seat) -> None:
         while not self._engine.stopping.is_set():
-            worker = self._engine.backend.create_worker(seat.spec)
-            seat.worker = worker
+            spare = self._spares.take(seat.spec)
+            worker = seat.worker = spare or self._engine.backend.create_worker(seat.spec)
             try:
-                self._bring_up(seat, None)
+                if spare is None:
+                    self._bring_up(seat, None)
             except Exception as error:  # noqa: BLE001 - whatever a model's class raises, starting is tried again
                 worker.kill()
                 worker.close(0)
@@ -303,7 +318,7 @@ class Crew:
                     if self._engine.state != STOPPED and not any(other.usable for other in self._engine.seats):
                         self._fall_sick(error)
                     rejections = self._engine.core.collect()
-                reject(rejections)
+                self._tell(rejections)
                 self._engine.stopping.wait(wait)
                 continue
             with self._engine.lock:
@@ -316,7 +331,7 @@ class Crew:
                 self._take_in(now)
                 self._hand_out(now)
                 rejections = self._engine.core.collect()
-            reject(rejections)
+            self._tell(rejections)
             if self._engine.stopping.is_set():
                 worker.kill()
             return

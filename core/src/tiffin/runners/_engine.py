@@ -24,7 +24,7 @@ from threading import get_ident
 from typing import Any
 
 from tiffin.batching import Batch, Chunk, Core, Method, again
-from tiffin.calls import Backend, ThreadWaiter, WorkerSpec
+from tiffin.calls import Backend, RanBatch, ThreadWaiter, WorkerSpec, hand_over
 from tiffin.exceptions import (
     ForkedRunnerError,
     QueueFullError,
@@ -36,6 +36,7 @@ from tiffin.runners._answers import reject
 from tiffin.runners._crew import Crew
 from tiffin.runners._desk import Desk
 from tiffin.runners._seats import Seat, Slot
+from tiffin.runners._spares import Spares
 from tiffin.runners._states import DRAINING, FORKED, NEW, RUNNING, STOPPED
 from tiffin.surroundings import running_in
 
@@ -58,12 +59,16 @@ class Engine:
         specs: what each worker is made from.
         max_queue_rows: rows that may wait.
         warm_up: called with each new worker before it gets any batch.
+        spares: workers that wait, started and warmed up, for another one to die.
         clock: a monotonic clock, seconds.
 
     Attributes:
         identity: tells this engine from all others, in other processes too.
         arrivals: calls that the core has not seen yet.
         unmerged: the open calls that run past the core, with the thread that each runs in, or 0.
+        on_ran: called after each run in a worker; `None` where nobody wants to know.
+        place: the back end, and why it is that one if nobody chose it.
+        watchers: called, from any thread, when other methods than before turn callers away.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class Engine:
         *,
         max_queue_rows: int,
         warm_up: Callable[[Any], None] = lambda worker: None,
+        spares: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -90,12 +96,16 @@ class Engine:
         self.unmerged: dict[Any, int] = {}
         self.slots: list[Slot] = []
         self._specs = [replace(spec, runner=self.identity) for spec in specs]
-        self.crew = Crew(self, warm_up)
+        self.stopping = threading.Event()
+        self.spares = Spares(name, backend, self._specs, spares, warm_up, self.stopping)
+        self.crew = Crew(self, warm_up, self.spares)
         self._prompt = any(method.max_latency != math.inf for method in self.core.methods.values())
         self._smallest = min((method.max_batch_size for method in self.core.methods.values()), default=1)
         self._drains: list[tuple[ThreadWaiter, int]] = []
-        self.stopping = threading.Event()
         self.sick: BaseException | None = None
+        self.on_ran: Callable[..., Any] | None = None
+        self.place = ""
+        self.watchers: dict[object, Callable[[], None]] = {}
         _engines.add(self)
 
     # Life
@@ -123,6 +133,7 @@ class Engine:
             for start in starts:
                 if start.error is not None:
                     raise start.error
+            self.spares.fill()
         except BaseException:
             # Interrupted as well: nobody would end what has been started.
             self.stop(0.0)
@@ -187,6 +198,7 @@ class Engine:
             self.refuse_arrivals()
             for slot in self.slots:
                 slot.inbox.put(None)
+            self.spares.close()
             for seat in self.seats:
                 if drained:
                     seat.worker.close(timeout)
@@ -321,6 +333,7 @@ class Engine:
         batch = core.begin_alone(chunk, slot, self.clock())
         batch.thread = get_ident()
         batch.known = False
+        failure: BaseException | None = None
         # Interrupted at any place but one, it gives the slot back; twice, so that there is no such place.
         try:
             try:
@@ -328,15 +341,20 @@ class Engine:
                     return NOT_FREE
                 args, kwargs = batch.merge()
                 method = batch.method
-                result = batch.split(slot.seat.worker.run(method.name, args, kwargs, slot=slot.number))[0][1][0]
-            except BaseException:
+                made = hand_over(batch.abouts, slot.seat.worker.run, method.name, args, kwargs, slot=slot.number)
+                result = batch.split(made)[0][1][0]
+            except BaseException as error:
                 batch.failed = True
+                failure = error
                 raise
             finally:
                 self._give_back(slot, batch)
         finally:
             if not batch.returned:
                 self._give_back(slot, batch)
+            if self.on_ran is not None and batch.finished:
+                self.tell_ran(batch, failure)
+            failure = None
         return result if explain is None else explain(result, batch)
 
     def _give_back(self, slot: Slot, batch: Batch) -> None:
@@ -370,6 +388,27 @@ class Engine:
         """How many workers it was made for."""
         return len(self._specs)
 
+    def tell_ran(self, batch: Batch, error: BaseException | None) -> None:
+        """Tell those who want to know of it that a batch has run."""
+        told = [chunk for chunk in batch.chunks if chunk.about is not None]
+        self.tell(
+            RanBatch(
+                *(self.name, batch.method.name, str(batch.worker), batch.number, batch.calls, batch.rows),
+                *(batch.started, batch.finished or self.clock(), error),
+                abouts=tuple(batch.abouts),
+                arrived=tuple(chunk.arrived for chunk in told),
+            )
+        )
+
+    def tell(self, ran: RanBatch) -> None:
+        """Tell those who want to know of a run."""
+        if self.on_ran is None:
+            return
+        try:
+            self.on_ran(batch=ran)
+        except Exception:  # the answers are not to suffer from who watches them
+            logger.exception("a plugin fails to take note of a batch of runner %r", self.name)
+
     # Unmerged calls
 
     def leave(self, call: Any) -> None:
@@ -387,6 +426,7 @@ class Engine:
             "runner": self.name,
             "state": self.state,
             "workers": sum(seat.usable for seat in self.seats),
+            "spares": self.spares.ready,
             "busy": sum((slot.batch or slot.pending) is not None for slot in self.slots),
             "waiting_rows": core.waiting_rows + arrived,
             "methods": {

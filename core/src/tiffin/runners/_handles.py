@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 from asyncio import get_running_loop
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from numpy import ndarray
 
 from tiffin.batching import BatchAxes, Chunk, Method, Prepared, prepare
-from tiffin.calls import CallOptions, Explained, ThreadWaiter
+from tiffin.calls import PLAIN, CallFacts, CallOptions, Explained, ThreadWaiter
 from tiffin.exceptions import BatchInputError, CallTimeoutError
 from tiffin.runners._engine import NOT_FREE, Engine
 from tiffin.runners._ports import INLINE, Life, LoopPort, Stage, ThreadPort, explained_one
 from tiffin.runners._runnable import RunnableMethod
 
 _NOWHERE: Any = object()
-_PLAIN = CallOptions()
 _MOST_PARTS = 1 << 16
 """Parts into which one call is split at most: rows may have no bytes, so that there is no other limit to them."""
 
@@ -85,7 +84,7 @@ class MethodHandle:
             result = self._engine.run_inline(self._alone(prepared))
             if result is not NOT_FREE:
                 return result
-        return self._wait(prepared, _PLAIN)
+        return self._wait(prepared, PLAIN)
 
     def _alone(self, prepared: Prepared) -> Chunk:
         """Return a call that its own thread runs."""
@@ -126,17 +125,17 @@ class MethodHandle:
                 if len(waiters) >= stage.enough:
                     stage.port.flush()
                 return await future
-        return await self._stage_other(stage, args, kwargs, explain=False)
+        return await self._stage_other(stage, args, kwargs, PLAIN)
 
     def _stage_other(
-        self, stage: Stage, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, explain: bool
+        self, stage: Stage, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
     ) -> asyncio.Future[Any]:
         self._engine.check_open()
         self._check_gate()
         prepared = self.prepare(args, kwargs)
         if len(args) == 1 and not kwargs and type(args[0]) is ndarray and not args[0].dtype.hasobject:
             stage.learn(args[0], prepared)
-        return stage.port.stage(self.method, prepared, explain=explain)
+        return stage.port.stage(self.method, prepared, options)
 
     def _find_stage(self) -> Stage:
         self._engine.check_open()
@@ -188,13 +187,16 @@ class MethodHandle:
         engine = self._engine
         engine.check_open()
         self._check_gate()
+        patience = self.patience(options)
         waiter = ThreadWaiter()
         key, rows, payload, layout = prepared
         sink = self._threads.explaining if options.explain else self._threads
-        engine.submit([Chunk(self.method, key, layout, [payload], [waiter], rows, None, sink)])
-        del payload, prepared
-        if not waiter.wait(options.timeout):
-            raise self.timed_out(options.timeout or 0.0)
+        chunk = Chunk(self.method, key, layout, [payload], [waiter], rows, None, sink)
+        chunk.about = options.about
+        engine.submit([chunk])
+        del payload, prepared, chunk
+        if not waiter.wait(patience):
+            raise self.timed_out(options)
         if waiter.error is not None:
             try:
                 raise waiter.error
@@ -202,23 +204,30 @@ class MethodHandle:
                 del waiter
         return waiter.result
 
-    def timed_out(self, timeout: float) -> CallTimeoutError:
-        """Return the error of a caller that has waited long enough."""
-        return CallTimeoutError(
-            f"{self.name!r} of runner {self._engine.name!r} did not answer within {timeout:g} s",
-            why="That is the timeout of this call; the other calls in its batch go on",
-            runner=self._engine.name,
-            timeout=timeout,
-        )
+    def patience(self, options: CallOptions) -> float | None:
+        """Return for how many seconds a caller waits from now on; `None` for ever.
 
-    def options(self, *, timeout: float | None = None, explain: bool = False) -> CallWithOptions:
+        Raises:
+            CallTimeoutError: its deadline has passed already.
+        """
+        patience = options.patience(self._engine.clock())
+        if options.deadline is not None and not patience:
+            raise self.timed_out(options)
+        return patience
+
+    def timed_out(self, options: CallOptions) -> CallTimeoutError:
+        """Return the error of a caller that has waited long enough."""
+        why = "That is as long as this call waits; the other calls in its batch go on"
+        return options.timed_out(self.name, self._engine.name, why)
+
+    def options(self, **given: Unpack[CallFacts]) -> CallWithOptions:
         """Return the same method with options for a call.
 
         Args:
-            timeout: seconds after which to give up with `CallTimeoutError`.
-            explain: whether to return `Explained(result, explanation)` in place of the result.
+            **given: timeout, explain, deadline, request_id, trace_parent: see `CallOptions`. With `explain=True` calls return
+                `Explained(result, explanation)` in place of the result.
         """
-        return CallWithOptions(self, CallOptions(timeout, explain))
+        return CallWithOptions(self, CallOptions(**given))
 
     def __repr__(self) -> str:
         return f"<method {self.name!r} of runner {self._engine.name!r}>"
@@ -235,8 +244,11 @@ class CallWithOptions:
         """Call the method as `MethodHandle.run` does, with the options."""
         handle, options = self._handle, self._options
         prepared = handle.prepare(args, kwargs)
-        if options.timeout is None and handle._inline and prepared.rows <= handle.method.max_batch_size:
-            result = handle._engine.run_inline(handle._alone(prepared), explained_one if options.explain else None)
+        waits = options.timeout is None and options.deadline is None
+        if waits and handle._inline and prepared.rows <= handle.method.max_batch_size:
+            chunk = handle._alone(prepared)
+            chunk.about = options.about
+            result = handle._engine.run_inline(chunk, explained_one if options.explain else None)
             if result is not NOT_FREE:
                 return result
         return handle._wait(prepared, options)
@@ -245,16 +257,17 @@ class CallWithOptions:
         """Call the method as `MethodHandle.async_run` does, with the options."""
         handle, options = self._handle, self._options
         stage = handle._find_stage()
-        future = handle._stage_other(stage, args, kwargs, explain=options.explain)
-        if options.timeout is None:
+        patience = handle.patience(options)
+        future = handle._stage_other(stage, args, kwargs, options)
+        if patience is None:
             return await future
-        timer = stage.loop.call_later(options.timeout, _expire, future, handle, options.timeout)
+        timer = stage.loop.call_later(patience, _expire, future, handle, options)
         try:
             return await future
         finally:
             timer.cancel()
 
 
-def _expire(future: asyncio.Future[Any], handle: MethodHandle, timeout: float) -> None:
+def _expire(future: asyncio.Future[Any], handle: MethodHandle, options: CallOptions) -> None:
     if not future.done():
-        future.set_exception(handle.timed_out(timeout))
+        future.set_exception(handle.timed_out(options))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Any
 
-from tiffin.calls import Explained, Explanation
+from tiffin.calls import PLAIN, CallOptions, Explained, Explanation, RanBatch, hand_over
 from tiffin.exceptions import QueueFullError, RunnerClosedError, RunnerNotReadyError
 from tiffin.runners._engine import Engine
 from tiffin.runners._seats import Seat
@@ -178,14 +178,21 @@ class Lanes:
             )
             return
         engine.unmerged[call] = threading.get_ident()
+        abouts = [] if call.options.about is None else [call.options.about]
+        started, failure = engine.clock(), None
         try:
-            call.work(seat, slot)
+            hand_over(abouts, call.work, seat, slot)
         except BaseException as error:  # noqa: BLE001 - whatever a method raises is for its caller
             call.end(error)
+            failure = error
         finally:
             with self._lock:
                 self._free[seat].append(slot)
             engine.crew.mend()
+            if engine.on_ran is not None:
+                times = started, engine.clock(), failure, tuple(abouts), (call.arrived,) * len(abouts)
+                engine.tell(RanBatch(engine.name, call.method, f"{seat.spec.name}.{slot}", 0, 1, 1, *times))
+            failure = None
 
     def end_streams(self) -> None:
         """End all open streams; their consumers are told."""
@@ -218,7 +225,7 @@ class LaneCall:
         kwargs: keyword arguments.
         timeout: seconds that a worker may take for it; of a stream, for one item.
         emit: gets the result or the error.
-        explain: whether to answer with an explanation.
+        options: what its caller says of it.
         share: its client's share of the lanes; `None` for callers in this process.
     """
 
@@ -230,18 +237,17 @@ class LaneCall:
         kwargs: Mapping[str, Any],
         timeout: float | None,
         emit: Emit,
-        *,
-        explain: bool = False,
+        options: CallOptions = PLAIN,
         share: Share | None = None,
     ) -> None:
         self._lanes = lanes
         self.share = share
-        self._method = method
+        self.method = method
         self._args, self._kwargs = args, kwargs
         self._timeout = timeout
         self._emit = emit
-        self._explain = explain
-        self._arrived = time.monotonic()
+        self.options = options
+        self.arrived = time.monotonic()
         self._last: dict[int, int] = {}
         self._at: tuple[Seat, int] | None = None
         self.closed = False
@@ -279,19 +285,20 @@ class LaneCall:
         try:
             if self.closed:
                 return
-            result = seat.worker.run(self._method, self._args, self._kwargs, timeout=self._timeout, slot=slot)
+            result = seat.worker.run(self.method, self._args, self._kwargs, timeout=self._timeout, slot=slot)
         finally:
             self._at = None
-        if self._explain:
+        if self.options.explain:
             record = Explanation(
-                method=self._method,
-                queued_seconds=started - self._arrived,
+                method=self.method,
+                queued_seconds=started - self.arrived,
                 batch=0,
                 batch_rows=1,
                 batch_calls=1,
                 released="it runs unmerged",
                 compute_seconds=time.monotonic() - started,
                 worker=f"{seat.spec.name}.{slot}",
+                backend=self._lanes.engine.place,
             )
             result = Explained(result, record)
         self.end(None, result)
@@ -316,7 +323,7 @@ class StreamCall(LaneCall):
     def work(self, seat: Seat, slot: int) -> None:
         """Make items in a worker's slot."""
         self._at = seat, slot
-        items = seat.worker.stream(self._method, self._args, self._kwargs, timeout=self._timeout, slot=slot)
+        items = seat.worker.stream(self.method, self._args, self._kwargs, timeout=self._timeout, slot=slot)
         try:
             granted = 0
             while not self.closed:

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future
 from contextvars import Context
 from typing import Any
 
-from tiffin.calls import Worker, WorkerSpec
+from tiffin.calls import Worker, WorkerSpec, handed, take_in_hand
 from tiffin.exceptions import MethodTimeoutError, RunnerNotReadyError
 from tiffin.surroundings import worker_context
 from tiffin.values import registry
@@ -43,8 +43,7 @@ class LocalWorker:
     ) -> Any:
         """Call one method here and now. Only async methods are cut off; the runner watches the others from outside."""
         bound = self.bind(method)
-        # A copy: what a call sets is gone after it, and several calls may run at a time.
-        context = self._context.copy()
+        context = self._call_context()
         if self._spec.methods[method].kind != "async":
             return context.run(bound, *args, **kwargs)
         future = self._begin(slot, context, context.run(bound, *args, **kwargs))
@@ -63,6 +62,13 @@ class LocalWorker:
         finally:
             self._awaited.pop(slot, None)
 
+    def _call_context(self) -> Context:
+        """Return a context for one call: what it sets is gone after it, and several may run at a time."""
+        context = self._context.copy()
+        if abouts := handed.get():
+            context.run(take_in_hand, abouts)
+        return context
+
     def bind(self, method: str) -> Any:
         """Return the runnable's method."""
         runnable = self._runnable
@@ -80,7 +86,7 @@ class LocalWorker:
         slot: int = 0,
     ) -> Iterator[Any]:
         """Call a generator method and yield its items."""
-        context = self._context.copy()
+        context = self._call_context()
         items = context.run(self.bind(method), *args, **kwargs)
         if self._spec.methods[method].kind == "async_stream":
             return _settled(self._step(slot, context, items))

@@ -9,14 +9,14 @@ from typing import Any
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """The media type of the text."""
 
-_GAUGES = ("workers", "busy", "waiting_rows")
+_GAUGES = ("workers", "spares", "busy", "waiting_rows")
 
 
 def metrics_text(*metrics: Mapping[str, Any], prefix: str = "tiffin") -> str:
     """Return what `Runner.metrics()` says of one or more runners in Prometheus' text format, version 0.0.4.
 
     Counters end in `_total`, histograms have cumulated buckets; all have the labels `runner` and `method`. How many workers
-    are well and busy, how many rows wait, and whether calls are taken, are gauges with the label `runner`.
+    are well, busy and spare, how many rows wait, and whether calls are taken, are gauges with the label `runner`.
 
     Args:
         metrics: what `metrics()` of each runner, or attached runner, returned; no two of one name.

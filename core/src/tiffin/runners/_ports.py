@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from tiffin.batching import Batch, Chunk, Layout, Method, Prepared, explain
-from tiffin.calls import Explained
+from tiffin.calls import CallOptions, Explained
 from tiffin.exceptions import RunnerError
 from tiffin.runners._engine import Engine
 
@@ -54,23 +54,24 @@ class LoopPort:
         self._stages: list[Stage] = []
         self._chunks: dict[Hashable, Chunk] = {}
 
-    def stage(self, method: Method, prepared: Prepared, *, explain: bool) -> asyncio.Future[Any]:
+    def stage(self, method: Method, prepared: Prepared, options: CallOptions) -> asyncio.Future[Any]:
         """Return the future of a call that goes in with this tick."""
         future = self.loop.create_future()
         key, rows, payload, layout = prepared
-        sink = self.explaining if explain else self
-        place: Hashable = object() if key is None else (key, explain)
+        sink = self.explaining if options.explain else self
+        place: Hashable = object() if key is None else (key, options.explain, options.about)
         chunk = self._chunks.get(place)
         if chunk is None:
             counts = None if key is None else [rows]
-            self._chunks[place] = Chunk(method, key, layout, [payload], [future], rows, counts, sink)
+            chunk = self._chunks[place] = Chunk(method, key, layout, [payload], [future], rows, counts, sink)
+            chunk.about = options.about
         else:
             chunk.payloads.append(payload)
             chunk.waiters.append(future)
             assert chunk.counts is not None
             chunk.counts.append(rows)
         # This call's chunk counts its calls, each other one at least one.
-        if len(self._chunks) - 1 + len(self._chunks[place].waiters) >= method.max_batch_size:
+        if len(self._chunks) - 1 + len(chunk.waiters) >= method.max_batch_size:
             self.flush()
         else:
             self.schedule(None)

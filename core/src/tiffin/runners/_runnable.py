@@ -51,12 +51,15 @@ class Runnable:
         SUPPORTED_RESOURCES: what it can run on, such as ("cpu",) or ("nvidia.com/gpu", "cpu").
         SUPPORTS_CPU_MULTI_THREADING: whether it makes good use of several cores itself, and its methods may be called
             from several threads at once. Decides how many threads BLAS and OpenMP get in a worker.
+        HOLDS_GIL: whether its methods hold Python's GIL for long, so that callers in the same process slow them down.
+            `backend="auto"` gives such a runnable processes of its own.
     """
 
     __module__ = "tiffin"  # pickles hold the public name, wherever the file is
 
     SUPPORTED_RESOURCES: ClassVar[Sequence[str]] = ("cpu",)
     SUPPORTS_CPU_MULTI_THREADING: ClassVar[bool] = False
+    HOLDS_GIL: ClassVar[bool] = False
     runnable_methods: ClassVar[Mapping[str, RunnableMethod]] = {}
     """The methods that runners offer, by name. Filled in for each subclass."""
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from tiffin.batching import Method
-from tiffin.calls import Backend, ClientLimits, MethodTraits, Worker, WorkerSpec
-from tiffin.exceptions import RunnerOptionError
-from tiffin.runners._backends import ask_plugins, find_backend
+from tiffin.calls import Backend, CallFacts, ClientLimits, MethodTraits, Worker, WorkerSpec
+from tiffin.exceptions import RunnerError, RunnerOptionError
+from tiffin.runners._backends import ask_plugins, choose_backend
 from tiffin.runners._engine import Engine
 from tiffin.runners._handles import LoopPorts, MethodHandle
 from tiffin.runners._lanes import Lanes
@@ -39,6 +39,8 @@ class Runner:
         misplaced: None: options are given by name.
         name: for logs, metrics and errors, 1 to 200 printable characters; the class's name in lower case by default.
         backend: "local" (this process), "process" (processes of their own), another registered name, or a `Backend`.
+            "auto" is "process" for what holds the GIL for long, by its class's `HOLDS_GIL`, where there are several
+            processors, else "local"; `explain` says which, and why.
         workers: copies of the runnable, 1 or more.
         threads: threads that call each copy; more than 1 only if the runnable supports multi-threading.
         max_batch_size: rows in one batch at most, 1 or more; `None` for the default. A larger call is split and put
@@ -52,6 +54,8 @@ class Runner:
         runnable_init_params: keyword arguments for the class.
         models: the stored models that the runnable uses; kept for whoever packs or serves the runner.
         warm_up: method name to positional arguments; called in each worker before it takes calls.
+        spares: further workers that have loaded the model and were warmed up, and wait for another one to die; each takes as
+            much memory. For back ends in other processes.
         resources: says how many threads numeric libraries get in each worker process, and which GPU it sees.
         clock: a monotonic clock, seconds; all times of queueing and computing are taken from it.
         embedded: `True` says that the runner is in this process, as `backend="local"` is.
@@ -77,6 +81,7 @@ class Runner:
         runnable_init_params: Mapping[str, Any] | None = None,
         models: Iterable[Any] = (),
         warm_up: Mapping[str, tuple[Any, ...]] | None = None,
+        spares: int = 0,
         resources: ResourceStrategy = share_resources,
         clock: Callable[[], float] = time.monotonic,
         embedded: bool = False,
@@ -90,7 +95,7 @@ class Runner:
             f"embedded=True, and backend={backend!r}",
             "An embedded runner is in this process: leave one of them out, backend='local' is the default",
         )
-        ask_plugins()
+        watchers = ask_plugins()
         declared = dict(getattr(runnable, "runnable_methods", {}))
         self.runnable = runnable
         self.name = re.sub(r"\W+", "_", runnable.__name__).lower() if name is None else name
@@ -100,12 +105,18 @@ class Runner:
         self._check(declared, configs, warm_up or {})
         for option, value in (("workers", workers), ("threads", threads), ("max_concurrency", max_concurrency)):
             _require(isinstance(value, int) and value >= 1, f"{option}={value!r}", "It is a whole number, 1 or more")
+        _require(isinstance(spares, int) and spares >= 0, f"spares={spares!r}", "It is a whole number, 0 or more")
         _require(max_queue_rows >= 1, f"max_queue_rows={max_queue_rows!r}", "It is 1 or more")
         if threads > 1:
             self._check_threads(declared)
         traits = {method: MethodTraits(about.kind, about.thread_affine) for method, about in declared.items()}
         unmerged = any(about.kind != "call" for about in declared.values())
-        found = find_backend(backend)
+        found, place = choose_backend(backend, runnable)
+        _require(
+            not (spares and found.inline),
+            f"spares={spares!r} for workers in this process",
+            "They die with the process: leave it out, or give backend='process'",
+        )
         # A method bound to one thread leaves no other to wait with the next call.
         ahead = 1 if found.takes_ahead and not any(about.thread_affine for about in declared.values()) else 0
         processors = available_processors()
@@ -126,6 +137,8 @@ class Runner:
         merged = {
             method: _make_method(method, about, common | configs.get(method, {})) for method, about in declared.items()
         }
+        for method in merged.values():
+            method.place = place
         self.engine = Engine(
             self.name,
             [method for key, method in merged.items() if declared[key].kind == "call"],
@@ -133,8 +146,10 @@ class Runner:
             specs,
             max_queue_rows=max_queue_rows,
             warm_up=partial(_warm, declared, dict(warm_up or {})),
+            spares=spares,
             clock=clock,
         )
+        self.engine.on_ran, self.engine.place = watchers, place
         self.lanes = Lanes(self.engine, max_concurrency, max_queue_rows)
         self._listeners: list[Listener] = []
         # Not this object: whoever keeps one of its methods goes on calling.
@@ -246,11 +261,12 @@ class Runner:
         Args:
             timeout: seconds to drain at most; `None` waits for as long as it takes, 0 does not wait.
         """
+        self.lanes.end_streams()
+        drained = self.engine.drain(timeout)
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener.close()
-        self.lanes.end_streams()
-        self.engine.stop(timeout)
+        self.engine.stop(timeout if drained else 0)
         self.lanes.close()
 
     destroy = stop
@@ -287,9 +303,9 @@ class Runner:
         """Call the one obvious method, from a coroutine. As that method's `async_run`."""
         return await self._default().async_run(*args, **kwargs)
 
-    def options(self, *, timeout: float | None = None, explain: bool = False) -> Any:
+    def options(self, **given: Unpack[CallFacts]) -> Any:
         """Return the one obvious method with options for a call."""
-        return self._default().options(timeout=timeout, explain=explain)
+        return self._default().options(**given)
 
     def _default(self) -> Any:
         _require(
@@ -335,13 +351,73 @@ class Runner:
         return listener.address
 
     @staticmethod
-    def attach(address: str) -> AttachedRunner:
+    def attach(address: str, *, timeout: float = 10.0, reattach: float = 10.0) -> AttachedRunner:
         """Return a runner whose calls go to one that listens in another process.
 
         Args:
             address: what `listen` returned, "unix:" and a path.
+            timeout: seconds to wait for the connection.
+            reattach: seconds for which calls wait when the runner has gone without a word, until one listens there again.
+
+        Raises:
+            RunnerNotReadyError: nobody listens there.
         """
-        return attach(address)
+        return attach(address, timeout=timeout, reattach=reattach)
+
+    def hand_over(
+        self, new: Runner, *, check: Callable[[Runner], Any] | None = None, timeout: float | None = 30.0
+    ) -> Runner:
+        """Let another runner answer at the addresses of this one, and stop this one. Attached clients notice nothing.
+
+        The new one is started and warmed up, unless it runs, and checked; only then calls go to it. What this one has taken
+        it answers, streams too. Callers in this process, who hold this runner's own methods, are not moved.
+
+        Args:
+            new: the runner; with all methods of this one.
+            check: called with the new runner, to compare its answers for instance; raises, or returns `False`, if it will not
+                do.
+            timeout: seconds for which this one may go on answering.
+
+        Returns:
+            The new runner.
+
+        Raises:
+            RunnerOptionError: it lacks a method, or has it as another kind.
+            RunnerError: the check returned `False`.
+            Exception: what starting or checking it raised. Then this one goes on, and the new one is stopped if it was not
+                running before.
+        """
+        self.engine.check_open()
+        mine, its = (runner.runnable.runnable_methods for runner in (self, new))
+        lacking = [name for name, about in mine.items() if name not in its or its[name].kind != about.kind]
+        _require(
+            not lacking,
+            f"Runner {new.name!r} is to answer for {self.name!r}, and has not its {', '.join(map(repr, lacking))}",
+            "Clients have made their methods already: give it methods of the same names and kinds, or an address of its own",
+        )
+        fresh = new.engine.state == "not started"
+        try:
+            if fresh:
+                new.start()
+            new.engine.check_open()
+            if check is not None and check(new) is False:
+                raise RunnerError(
+                    f"Runner {new.name!r} does not take over from {self.name!r}: its check returned False",
+                    fix="Mend the model, and hand over again",
+                    runner=new.name,
+                )
+        except BaseException:
+            if fresh:
+                new.stop(0)
+            raise
+        listeners, self._listeners = self._listeners, []
+        new._listeners += listeners
+        for listener in listeners:
+            listener.serve(RunnerService(new, listener.limits))
+        # Streams come to their end by themselves here, so they are not ended as `drain` does.
+        drained = self.engine.drain(timeout)
+        self.stop(30.0 if drained else 0)
+        return new
 
     def __repr__(self) -> str:
         return f"<Runner {self.name!r}: {', '.join(self.methods)}; {self.engine.state}>"

@@ -74,9 +74,21 @@ class RunnerService:
             ],
         }
 
+    def watch(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Have `tell` called when `gates` has changed; return what ends that."""
+        watchers, key = self._runner.engine.watchers, object()
+        watchers[key] = tell
+        return lambda: watchers.pop(key, None)
+
+    @property
+    def gates(self) -> Mapping[str, BaseException]:
+        """The methods whose calls would be turned away now, each with the error."""
+        methods = self._runner.engine.core.methods
+        return {name: gate for name, method in methods.items() if (gate := method.gate) is not None}
+
 
 def _describe(declared: RunnableMethod) -> dict[str, Any]:
-    about: dict[str, Any] = {"kind": declared.kind, "batchable": declared.batchable}
+    about: dict[str, Any] = {"kind": declared.kind, "batchable": declared.batchable, "idempotent": declared.idempotent}
     for name in ("input_spec", "output_spec"):
         spec = getattr(declared, name)
         # Whoever writes a runnable may write there what it likes.
@@ -183,7 +195,7 @@ class ServicePort:
     def submit(self, requests: Sequence[CallRequest]) -> None:
         """Enter calls. Consecutive ones of one kind go in as one chunk."""
         chunks: list[Chunk] = []
-        last: tuple[Any, bool] | None = None
+        last: tuple[Any, ...] | None = None
         answers: list[Outcome] = []
         for request in requests:
             if request.method in (READY, METRICS):
@@ -213,8 +225,8 @@ class ServicePort:
                 self._answer(call)
                 answers.append(Outcome(request.token, error=error))
                 continue
-            explain = request.options.explain
-            if key is not None and last == (key, explain):
+            explain, about = request.options.explain, request.options.about
+            if key is not None and last == (key, explain, about):
                 chunk = chunks[-1]
                 chunk.payloads.append(payload)
                 chunk.waiters.append(call)
@@ -224,7 +236,8 @@ class ServicePort:
                 counts = None if key is None else [rows]
                 sink = self._explaining if explain else self
                 chunks.append(Chunk(handle.method, key, layout, [payload], [call], rows, counts, sink))
-                last = (key, explain)
+                chunks[-1].about = about
+                last = (key, explain, about)
             self._limit(call, request, handle)
         if chunks:
             try:
@@ -241,7 +254,7 @@ class ServicePort:
 
             def expire() -> None:
                 if self._close(call):
-                    self._deliver([Outcome(call.token, error=handle.timed_out(timeout))])
+                    self._deliver([Outcome(call.token, error=handle.timed_out(request.options))])
 
             call.timer = self._engine.desk.call_at(self._engine.clock() + timeout, expire)
 
@@ -251,11 +264,9 @@ class ServicePort:
                 outcome = Outcome(call.token, item, error, None, True) if more else _outcome(call.token, item, error)
                 self._deliver([outcome])
 
-        if handle.streaming:
-            call.unmerged = handle.open_stream(request.args, request.kwargs, emit, self._share)
-        else:
-            explaining = handle.options(explain=request.options.explain)
-            call.unmerged = explaining.open_call(request.args, request.kwargs, emit, self._share)
+        given = handle.given(request.options)
+        begin = given.open_stream if handle.streaming else given.open_call
+        call.unmerged = begin(request.args, request.kwargs, emit, self._share)
         call.unmerged.start()
 
     def cancel(self, tokens: Sequence[Hashable]) -> None:

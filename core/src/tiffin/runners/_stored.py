@@ -32,6 +32,7 @@ def make_runnable(
     name: str = "StoredRunnable",
     supported_resources: Sequence[str] = ("cpu",),
     supports_cpu_multi_threading: bool = False,
+    holds_gil: bool = False,
 ) -> type[Runnable]:
     """Return a runnable class that loads a model when it is instantiated, and offers the methods of its signatures.
 
@@ -44,6 +45,7 @@ def make_runnable(
         name: the class's name.
         supported_resources: what the model can run on.
         supports_cpu_multi_threading: whether it makes good use of several cores, and may be called by several threads.
+        holds_gil: whether its methods hold the GIL for long.
 
     Raises:
         BatchInputError: a signature's batch_dim is none.
@@ -52,6 +54,7 @@ def make_runnable(
         "__doc__": f"A stored model's methods: {', '.join(signatures)}.",
         "SUPPORTED_RESOURCES": tuple(supported_resources),
         "SUPPORTS_CPU_MULTI_THREADING": supports_cpu_multi_threading,
+        "HOLDS_GIL": holds_gil,
         "load": staticmethod(load),
         "partial_kwargs": dict(partial_kwargs or {}),
     }

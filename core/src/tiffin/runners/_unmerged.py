@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Unpack
 
-from tiffin.calls import CallOptions, Event, Items, ThreadWaiter
+from tiffin.calls import PLAIN, CallFacts, CallOptions, Event, Items, ThreadWaiter
 from tiffin.exceptions import CallTimeoutError
 from tiffin.runners._lanes import Emit, LaneCall, Lanes, Share, StreamCall
 from tiffin.runners._ports import Life
@@ -23,29 +23,32 @@ class UnmergedHandle:
         declared: RunnableMethod,
         timeout: float | None,
         life: Life,
-        options: CallOptions | None = None,
+        options: CallOptions = PLAIN,
     ) -> None:
         self._life = life
         self.name = name
         self.declared = declared
         self._lanes = lanes
         self._timeout = timeout
-        self._options = options or CallOptions()
+        self._options = options
 
     @property
     def streaming(self) -> bool:
         """Whether it yields items."""
         return self.declared.kind in ("stream", "async_stream")
 
-    def options(self, *, timeout: float | None = None, explain: bool = False) -> UnmergedHandle:
+    def options(self, **given: Unpack[CallFacts]) -> UnmergedHandle:
         """Return the same method with options for a call.
 
         Args:
-            timeout: seconds after which to give up with `CallTimeoutError`; of a stream, for each item.
-            explain: whether to return `Explained(result, explanation)`; of no effect on a stream.
+            **given: timeout, explain, deadline, request_id, trace_parent: see `CallOptions`. With `explain=True` calls return
+                `Explained(result, explanation)`; of no effect on a stream.
         """
-        given = CallOptions(timeout, explain)
-        return UnmergedHandle(self._lanes, self.name, self.declared, self._timeout, self._life, given)
+        return self.given(CallOptions(**given))
+
+    def given(self, options: CallOptions) -> UnmergedHandle:
+        """Return the same method with these options."""
+        return UnmergedHandle(self._lanes, self.name, self.declared, self._timeout, self._life, options)
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the method and return its result; of a streaming method, an iterator over its items.
@@ -57,7 +60,8 @@ class UnmergedHandle:
             RunnerError: the call could not be taken in, or was not answered.
         """
         if self.streaming:
-            return Items(lambda emit: self.open_stream(args, kwargs, emit), self._options.timeout, self.timed_out)
+            return Items(lambda emit: self.open_stream(args, kwargs, emit), self._patience, self.timed_out)
+        patience = self._patience()
         waiter = ThreadWaiter()
         call = self.open_call(args, kwargs, lambda result, error, more: waiter.answer(result, error))
         answered = False
@@ -65,7 +69,7 @@ class UnmergedHandle:
         try:
             try:
                 call.start()
-                answered = waiter.wait(self._options.timeout)
+                answered = waiter.wait(patience)
             finally:
                 if not answered:
                     call.abandon()
@@ -94,14 +98,14 @@ class UnmergedHandle:
             return self.async_stream(*args, **kwargs)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        timeout = self._options.timeout
+        patience = self._patience()
 
         def emit(result: Any, error: BaseException | None, more: bool) -> None:
             _call_in(loop, _resolve, future, result, error)
 
         call = self.open_call(args, kwargs, emit)
         call.start()
-        timer = None if timeout is None else loop.call_later(timeout, _resolve, future, None, self.timed_out())
+        timer = None if patience is None else loop.call_later(patience, _resolve, future, None, self.timed_out())
         try:
             return await future
         finally:
@@ -114,14 +118,13 @@ class UnmergedHandle:
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], emit: Emit, share: Share | None = None
     ) -> LaneCall:
         """Return a call, not started, that hands its result or error to `emit`."""
-        explain = self._options.explain
-        return LaneCall(self._lanes, self.name, args, kwargs, self._timeout, emit, explain=explain, share=share)
+        return LaneCall(self._lanes, self.name, args, kwargs, self._timeout, emit, self._options, share)
 
     def open_stream(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], emit: Emit, share: Share | None = None
     ) -> StreamCall:
         """Return a stream, not started, which makes items when asked to and hands them to `emit`."""
-        return StreamCall(self._lanes, self.name, args, kwargs, self._timeout, emit, share=share)
+        return StreamCall(self._lanes, self.name, args, kwargs, self._timeout, emit, self._options, share)
 
     async def async_stream(self, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Call a streaming method and yield its items.
@@ -143,7 +146,7 @@ class UnmergedHandle:
             while True:
                 stream.request(1)
                 try:
-                    item, error, more = await asyncio.wait_for(events.get(), self._options.timeout)
+                    item, error, more = await asyncio.wait_for(events.get(), self._patience())
                 except TimeoutError:
                     raise self.timed_out() from None
                 if error is not None:
@@ -154,15 +157,16 @@ class UnmergedHandle:
         finally:
             stream.abandon()
 
+    def _patience(self) -> float | None:
+        """Return for how many seconds the caller waits; raises CallTimeoutError if its deadline has passed."""
+        patience = self._options.patience(self._lanes.engine.clock())
+        if self._options.deadline is not None and not patience:
+            raise self.timed_out()
+        return patience
+
     def timed_out(self) -> CallTimeoutError:
-        name = self._lanes.engine.name
-        timeout = self._options.timeout or 0.0
-        return CallTimeoutError(
-            f"{self.name!r} of runner {name!r} did not answer within {timeout:g} s",
-            why="That is the timeout of this call, which is cancelled",
-            runner=name,
-            timeout=timeout,
-        )
+        why = "That is as long as this call waits; it is cancelled"
+        return self._options.timed_out(self.name, self._lanes.engine.name, why)
 
     def __repr__(self) -> str:
         return f"<{self.declared.kind} method {self.name!r} of runner {self._lanes.engine.name!r}>"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
-from tiffin.batching import Explanation
+from tiffin.batching import Explanation, again
 from tiffin.calls import (
     METRICS,
+    PLAIN,
     READY,
+    CallFacts,
     CallOptions,
     CallRequest,
-    CallService,
     Explained,
     Items,
     Outcome,
@@ -25,7 +28,8 @@ from tiffin.exceptions import CallTimeoutError, RunnerError, RunnerOptionError
 from tiffin.sharing._attach import AttachedService
 from tiffin.sharing._offer import offer_methods
 
-_PLAIN = CallOptions()
+_Called = tuple[str, tuple[Any, ...], Mapping[str, Any], CallOptions]
+"""Method, arguments and options of a call."""
 _PATIENCE = 5.0
 """Seconds within which a runner must say how it is."""
 
@@ -37,7 +41,7 @@ class AttachedRunner:
         service: the connection.
     """
 
-    def __init__(self, service: CallService) -> None:
+    def __init__(self, service: AttachedService) -> None:
         self._service = service
         about = service.describe()
         self.name: str = about["name"]
@@ -58,9 +62,9 @@ class AttachedRunner:
         """Call the one obvious method, from a coroutine; as that method's `async_run`."""
         return await self._default().async_run(*args, **kwargs)
 
-    def options(self, *, timeout: float | None = None, explain: bool = False) -> AttachedMethod:
+    def options(self, **given: Unpack[CallFacts]) -> AttachedMethod:
         """Return the one obvious method with options for a call."""
-        return self._default().options(timeout=timeout, explain=explain)
+        return self._default().options(**given)
 
     def _default(self) -> AttachedMethod:
         if self.default_method is None:
@@ -95,9 +99,7 @@ class AttachedRunner:
 
     def close(self) -> None:
         """Close the connection; open calls are cancelled there and end with `RunnerClosedError` here. Repeatable."""
-        close = getattr(self._service, "close", None)
-        if close is not None:
-            close()
+        self._service.close()
 
     def __enter__(self) -> AttachedRunner:
         return self
@@ -135,7 +137,7 @@ class AttachedMethod:
         kind: str,
         threads: _ThreadCalls,
         loops: _LoopCalls,
-        options: CallOptions = _PLAIN,
+        options: CallOptions = PLAIN,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -143,20 +145,22 @@ class AttachedMethod:
         self._threads = threads
         self._loops = loops
         self._options = options
+        # A timeout is kept here: it counts from now, and needs no timer there.
+        self._sent = options if options.timeout is None else replace(options, timeout=None)
 
     @property
     def streaming(self) -> bool:
         """Whether it yields items."""
         return self.kind in ("stream", "async_stream")
 
-    def options(self, *, timeout: float | None = None, explain: bool = False) -> AttachedMethod:
+    def options(self, **given: Unpack[CallFacts]) -> AttachedMethod:
         """Return the same method with options for a call.
 
         Args:
-            timeout: seconds after which to give up with `CallTimeoutError`; of a stream, for each item.
-            explain: whether to return `Explained(result, explanation)` in place of the result.
+            **given: timeout, explain, deadline, request_id, trace_parent: see `CallOptions`. With `explain=True` calls return
+                `Explained(result, explanation)` in place of the result.
         """
-        options = CallOptions(timeout, explain)
+        options = CallOptions(**given)
         return AttachedMethod(self._runner, self.name, self.kind, self._threads, self._loops, options)
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -166,20 +170,22 @@ class AttachedMethod:
             RemoteError: what the method raised there.
             RunnerError: the call could not be taken in, sent, or was not answered.
         """
+        self._check_gate()
         if self.streaming:
             return Items(
-                lambda emit: _ThreadStream(self._threads, self.name, args, kwargs, emit),
-                self._options.timeout,
+                lambda emit: _ThreadStream(self._threads, (self.name, args, kwargs, self._sent), emit),
+                self._patience,
                 self._timed_out,
             )
+        patience = self._patience()
         waiter = ThreadWaiter()
         token = self._threads.next_token()
         answered = False
         # Twice: an interrupt in the one leaves the other.
         try:
             try:
-                self._threads.submit(token, waiter, self.name, args, kwargs, self._options)
-                answered = waiter.wait(self._options.timeout)
+                self._threads.submit(token, waiter, self.name, args, kwargs, self._sent)
+                answered = waiter.wait(patience)
             finally:
                 if not answered:
                     self._threads.cancel(token)
@@ -202,14 +208,15 @@ class AttachedMethod:
             RemoteError: what the method raised there.
             RunnerError: the call could not be taken in, sent, or was not answered.
         """
+        self._check_gate()
         if self.streaming:
             return self.async_stream(*args, **kwargs)
+        patience = self._patience()
         calls = self._loops.find(asyncio.get_running_loop())
-        token, future = calls.submit(self.name, args, kwargs, self._options)
-        timeout = self._options.timeout
+        token, future = calls.submit(self.name, args, kwargs, self._sent)
         timer = None
-        if timeout is not None:
-            timer = calls.loop.call_later(timeout, self._expire, calls, token, future)
+        if patience is not None:
+            timer = calls.loop.call_later(patience, self._expire, calls, token, future)
         try:
             return await future
         finally:
@@ -232,12 +239,12 @@ class AttachedMethod:
         """
         calls = self._loops.find(asyncio.get_running_loop())
         events: asyncio.Queue[Outcome] = asyncio.Queue()
-        token = calls.open_stream(self.name, args, kwargs, events)
+        token = calls.open_stream((self.name, args, kwargs, self._sent), events)
         try:
             while True:
                 calls.request_item(token)
                 try:
-                    outcome = await asyncio.wait_for(events.get(), self._options.timeout)
+                    outcome = await asyncio.wait_for(events.get(), self._patience())
                 except TimeoutError:
                     raise self._timed_out() from None
                 if outcome.error is not None:
@@ -248,14 +255,22 @@ class AttachedMethod:
         finally:
             calls.cancel(token)
 
+    def _check_gate(self) -> None:
+        """Turn the call away here if the runner would do so."""
+        gate = self._threads.service.gates.get(self.name)
+        if gate is not None:
+            raise again(gate)
+
+    def _patience(self) -> float | None:
+        """Return for how many seconds the caller waits; raises CallTimeoutError if its deadline has passed."""
+        patience = self._options.patience(time.monotonic())
+        if self._options.deadline is not None and not patience:
+            raise self._timed_out()
+        return patience
+
     def _timed_out(self) -> CallTimeoutError:
-        timeout = self._options.timeout or 0.0
-        return CallTimeoutError(
-            f"{self.name!r} of runner {self._runner!r} did not answer within {timeout:g} s",
-            why="That is the timeout of this call; the other calls in its batch go on",
-            runner=self._runner,
-            timeout=timeout,
-        )
+        why = "That is as long as this call waits; the other calls in its batch go on"
+        return self._options.timed_out(self.name, self._runner, why)
 
     def __repr__(self) -> str:
         return f"<method {self.name!r} of attached runner {self._runner!r}>"
@@ -270,7 +285,8 @@ def _answer_of(outcome: Outcome) -> Any:
 class _ThreadCalls:
     """The open calls of plain threads. An exception from a signal handler may end each of them anywhere."""
 
-    def __init__(self, service: CallService) -> None:
+    def __init__(self, service: AttachedService) -> None:
+        self.service = service
         self._port: Port = service.open_port(self._deliver)
         self.next_token = itertools.count().__next__
         self._waiters: dict[Hashable, ThreadWaiter | _ThreadStream] = {}
@@ -285,9 +301,6 @@ class _ThreadCalls:
         options: CallOptions,
     ) -> None:
         self._waiters[token] = waiter
-        if options.timeout is not None:
-            # It is kept here: it counts from now, and needs no timer there.
-            options = CallOptions(None, options.explain)
         self._port.submit([CallRequest(token, method, args, kwargs, options)])
 
     def request_items(self, token: Hashable, count: int) -> None:
@@ -311,20 +324,13 @@ class _ThreadCalls:
 class _ThreadStream:
     """One stream for a thread; see `Stream`."""
 
-    def __init__(
-        self,
-        calls: _ThreadCalls,
-        method: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        emit: Callable[..., None],
-    ) -> None:
-        self._calls, self._call = calls, (method, args, kwargs)
+    def __init__(self, calls: _ThreadCalls, call: _Called, emit: Callable[..., None]) -> None:
+        self._calls, self._call = calls, call
         self._token = calls.next_token()
         self.emit = emit
 
     def start(self) -> None:
-        self._calls.submit(self._token, self, *self._call, _PLAIN)
+        self._calls.submit(self._token, self, *self._call)
 
     def request(self, count: int) -> None:
         self._calls.request_items(self._token, count)
@@ -336,7 +342,7 @@ class _ThreadStream:
 class _LoopCalls:
     """The open calls of every event loop."""
 
-    def __init__(self, service: CallService) -> None:
+    def __init__(self, service: AttachedService) -> None:
         self._service = service
         self._loops: dict[asyncio.AbstractEventLoop, _OneLoop] = {}
 
@@ -353,7 +359,7 @@ class _LoopCalls:
 class _OneLoop:
     """The open calls of one event loop; those of one tick are sent together, and answers of one batch come together."""
 
-    def __init__(self, service: CallService, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, service: AttachedService, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._port: Port = service.open_port(self._deliver)
         self._tokens = itertools.count()
@@ -365,8 +371,6 @@ class _OneLoop:
     ) -> tuple[Hashable, asyncio.Future[Any]]:
         token, future = next(self._tokens), self.loop.create_future()
         self._waiters[token] = future
-        if options.timeout is not None:
-            options = CallOptions(None, options.explain)
         if not self._staged:
             self.loop.call_soon(self._flush)
         self._staged.append(CallRequest(token, method, args, kwargs, options))
@@ -376,12 +380,10 @@ class _OneLoop:
         staged, self._staged = self._staged, []
         self._port.submit([request for request in staged if request.token in self._waiters])
 
-    def open_stream(
-        self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], events: asyncio.Queue[Outcome]
-    ) -> Hashable:
+    def open_stream(self, call: _Called, events: asyncio.Queue[Outcome]) -> Hashable:
         token = next(self._tokens)
         self._waiters[token] = events
-        self._port.submit([CallRequest(token, method, args, kwargs, _PLAIN)])
+        self._port.submit([CallRequest(token, *call)])
         return token
 
     def request_item(self, token: Hashable) -> None:
@@ -413,14 +415,15 @@ class _OneLoop:
                     waiter.set_result(_answer_of(outcome))
 
 
-def attach(address: str, *, timeout: float = 10.0) -> AttachedRunner:
+def attach(address: str, *, timeout: float = 10.0, reattach: float = 10.0) -> AttachedRunner:
     """Return a runner whose calls go to one that listens in another process.
 
     Args:
         address: what `Runner.listen` returned, "unix:" and a path.
         timeout: seconds to wait for the connection.
+        reattach: seconds for which calls wait when the runner has gone without a word, until one listens there again.
 
     Raises:
         RunnerNotReadyError: nobody listens there.
     """
-    return AttachedRunner(AttachedService(address, timeout=timeout))
+    return AttachedRunner(AttachedService(address, timeout=timeout, reattach=reattach))

@@ -332,6 +332,7 @@ class Connection:
             self._outbox_size = 0
             self._sock.close()
             self._link.close()
+            self._link.reader.let_go()
 
 
 class _Piece:

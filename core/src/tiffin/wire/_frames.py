@@ -36,7 +36,9 @@ MAGIC = b"Tf"
 CALL, RESULT, ERROR, ITEM, END, CANCEL, CREDIT, HELLO, EXPLAIN, SEGMENT, RELEASE, FORGET = range(1, 13)
 CALLS, RESULTS = 13, 14
 """Several at a time, alike but for their numbers and one small array each; see `tiffin.wire._alike`."""
-_KINDS = frozenset(range(1, 15))
+NEWS = 15
+"""What has changed of the runner behind a connection: its description, who is turned away, or that it ends."""
+_KINDS = frozenset(range(1, 16))
 _CONTROL = frozenset({SEGMENT, RELEASE, FORGET})
 
 SMALL = 1 << 16
@@ -240,13 +242,16 @@ class FrameReader:
         return self._partial is not None or self._end > self._start or bool(self._descriptors)
 
     def close(self) -> None:
-        """Let go of what has come, file descriptors that belong to no frame yet among it; nothing more is received."""
+        """Close the file descriptors that belong to no frame yet."""
         while self._descriptors:
             os.close(self._descriptors.popleft())
         if self._partial is not None:
             for descriptor in self._partial.descriptors:
                 os.close(descriptor)
             self._partial = None
+
+    def let_go(self) -> None:
+        """Let go of the bytes that have come; nothing more is received. Only in the thread that receives."""
         self._buffer = bytearray()
         self._view = memoryview(self._buffer)
         self._start = self._end = 0

@@ -292,9 +292,13 @@ def _answer(channel: Channel, methods: _Methods, turn: Turn, handed: list[Frame]
     frame = handed.pop()
     number = frame.call
     try:
-        name, args, kwargs, _ = decode_call(frame.header, frame.buffers, kinds=channel.agreement.receives)
+        name, args, kwargs, abouts = decode_call(frame.header, frame.buffers, kinds=channel.agreement.receives)
         del frame
         method, kind, context = methods.find(name)
+        if abouts:
+            from tiffin.calls import take_in_hand  # what a worker begins with does without
+
+            context.run(take_in_hand, abouts)
         call = _Call(channel, methods, number, context)
         if kind in ("stream", "async_stream"):
             _stream(channel, call, number, context.run(method, *args, **kwargs), kind)

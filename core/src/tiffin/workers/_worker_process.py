@@ -20,7 +20,7 @@ from functools import partial
 from typing import IO, Any
 
 from tiffin import pickling, plugins
-from tiffin.calls import Worker, WorkerSpec
+from tiffin.calls import Worker, WorkerSpec, handed
 from tiffin.exceptions import FrameError, MethodTimeoutError, PicklingError, RunnerNotReadyError, WorkerDiedError
 from tiffin.surroundings import absolute
 from tiffin.wire import (
@@ -147,7 +147,7 @@ class ProcessWorker:
     ) -> Any:
         """Call a method and return its result. Blocks; see `Worker.run`."""
         channel = self._usable(slot)
-        header, buffers = encode_call(method, args, kwargs, peer=channel.agreement)
+        header, buffers = encode_call(method, args, kwargs, _plain_abouts(), peer=channel.agreement)
         deadline = None if timeout is None else time.monotonic() + timeout
         self._calls = self._current[slot] = call = self._calls + 1
         try:
@@ -176,7 +176,7 @@ class ProcessWorker:
     ) -> Iterator[Any]:
         """Call a generator method and yield its items; see `Worker.stream`."""
         channel = self._usable(slot)
-        header, buffers = encode_call(method, args, kwargs, peer=channel.agreement)
+        header, buffers = encode_call(method, args, kwargs, _plain_abouts(), peer=channel.agreement)
         self._calls = self._current[slot] = call = self._calls + 1
         del args, kwargs
         ended = False
@@ -362,7 +362,8 @@ class ProcessWorker:
         ended = self._ended(_GRACE)
         code = self._finish()
         how = describe_end(code) if ended else "its connection broke, and it was killed"
-        logger.error("worker %s ended %s: %s", self.name, when, how)
+        # One that was given up has been spoken of, or was killed on purpose.
+        logger.log(logging.INFO if reason else logging.ERROR, "worker %s ended %s: %s", self.name, when, how)
         return WorkerDiedError(
             f"The worker {self.name} ended {when}: {how}",
             why=f"Before that, {reason}" if reason else explain_end(code),
@@ -421,6 +422,11 @@ class ProcessWorker:
         for channel in self._channels:
             channel.close()
         return code
+
+
+def _plain_abouts() -> list[tuple[Any, ...]] | None:
+    """Return what is said of the calls that are handed over; most say nothing, and then their headers are cached."""
+    return [tuple(about) for about in handed.get()] or None
 
 
 _running: weakref.WeakSet[ProcessWorker] = weakref.WeakSet()

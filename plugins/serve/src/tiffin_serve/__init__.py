@@ -20,6 +20,7 @@ _NAMES = {
     "Limits": "_requests",
     "RequestError": "_errors",
     "ServeError": "_errors",
+    "Service": "_service",
     "Served": "_served",
     "Shelf": "_served",
     "make_application": "_making",

@@ -9,7 +9,8 @@ from tiffin_serve._application import Application, json_response
 from tiffin_serve._errors import RequestError
 from tiffin_serve._json_forms import JSON, read_json, write_json
 from tiffin_serve._requests import Request, Response
-from tiffin_serve._served import Method, Served, Shelf
+from tiffin_serve._running import Method
+from tiffin_serve._served import Served, Shelf
 
 PREFIX = "/models/"
 

@@ -1,4 +1,4 @@
-"""`tiffin serve`: stored models behind HTTP."""
+"""`tiffin serve`: stored models, or a service, behind HTTP."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from tiffin import Tag
 from tiffin.cli import complete_tag, say
 from tiffin_serve._calling import PREFIX
 from tiffin_serve._doors import reserve
+from tiffin_serve._finding import find_service
 from tiffin_serve._making import make_application
 from tiffin_serve._process import DOORS, serve
 from tiffin_serve._requests import MIB, Limits
+from tiffin_serve._running import Offer
 from tiffin_serve._served import Served, Shelf
 
 _COUNT = click.IntRange(min=1)
@@ -23,7 +25,7 @@ _SECONDS = click.FloatRange(min=0)
 
 
 @click.command("serve")
-@click.argument("tags", nargs=-1, required=True, metavar="TAG...", shell_complete=complete_tag)
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...", shell_complete=complete_tag)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port", default=3000, show_default=True, type=click.IntRange(0, 65535), help="0 takes one that is free."
@@ -57,8 +59,10 @@ _SECONDS = click.FloatRange(min=0)
 @click.option(
     "--drain", default=30.0, show_default=True, type=_SECONDS, help="Seconds that open requests have after that."
 )
+@click.pass_context
 def serve_command(
-    tags: tuple[str, ...],
+    context: click.Context,
+    targets: tuple[str, ...],
     host: str,
     port: int,
     backend: str,
@@ -72,29 +76,53 @@ def serve_command(
     grace: float,
     drain: float,
 ) -> None:
-    """Serve stored models over HTTP, in plain JSON and by the Open Inference Protocol.
+    """Serve stored models, or a service of your own, over HTTP.
 
-    Each TAG is a model, such as iris:prod. What a tag means is looked up once, at the start. SIGTERM and Ctrl-C end the
-    server: every request whose head was read gets its answer.
+    Each TARGET is a stored model, such as iris:prod; it is served in plain JSON and by the Open Inference Protocol. What a
+    tag means is looked up once, at the start. Or there is one TARGET that is a service: app:svc is the variable svc of
+    app.py in this folder, and ./app.py:svc is the same.
+
+    SIGTERM and Ctrl-C end the server: every request whose head was read gets its answer.
     """
     options: dict[str, Any] = {"backend": backend, "workers": workers, "max_latency_ms": max_latency_ms}
     if max_batch_size is not None:
         options["max_batch_size"] = max_batch_size
-    held = reserve(host, port)
-    with held:
-        shelf = Shelf([Served(tiffin.get(tag), Tag.parse(tag), timeout, options) for tag in tags])
-        application = make_application(shelf, Limits(body=max_body * MIB), oip_root=oip_root)
-        running = serve(
-            application,
-            shelf,
-            held,
-            server=server,
-            grace=grace,
-            drain=drain,
-            opened=lambda: _announce(shelf, host, held.getsockname()[1]),
-        )
+    limits = Limits(body=max_body * MIB)
+    with reserve(host, port) as held:
+        services = [service for service in map(find_service, targets) if service is not None]
+        offer: Offer
+        if services:
+            _refuse_beside_a_service(context, targets)
+            offer, application = services[0], services[0].application(limits)
+            lines = [f"  {services[0].name}", *(f"    POST {route}" for route in services[0].apis)]
+            lines.append("  See also /docs, /readyz, /metrics")
+        else:
+            offer = Shelf([Served(tiffin.get(tag), Tag.parse(tag), timeout, options) for tag in targets])
+            application = make_application(offer, limits, oip_root=oip_root)
+            lines = _lines(offer)
+
+        def announce() -> None:
+            shown = f"[{host}]" if ":" in host else host
+            for line in (f"Serving on http://{shown}:{held.getsockname()[1]}", *lines):
+                say(line)
+            sys.stdout.flush()
+
+        running = serve(application, offer, held, server=server, grace=grace, drain=drain, opened=announce)
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(running)
+
+
+_OF_MODELS = ("backend", "workers", "max_batch_size", "max_latency_ms", "timeout", "oip_root")
+"""Options that a service says for itself."""
+
+
+def _refuse_beside_a_service(context: click.Context, targets: tuple[str, ...]) -> None:
+    if len(targets) > 1:
+        raise click.UsageError("A service is served alone: give it the runners of further models", context)
+    for name in _OF_MODELS:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{option} is for models: a service says that of its runners itself", context)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -106,13 +134,11 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def _announce(shelf: Shelf, host: str, port: int) -> None:
-    """Say what is served where."""
-    shown = f"[{host}]" if ":" in host else host
-    say(f"Serving on http://{shown}:{port}")
+def _lines(shelf: Shelf) -> list[str]:
+    """Return what is served where."""
+    lines = []
     for one in shelf.served:
-        say(f"  {one.tag}")
-        for method in one.methods.values():
-            say(f"    POST {PREFIX}{shelf.called(one)[0]}/{method.name}   takes {method.taker.words}")
-    say("  See also /models, /docs, /readyz, /metrics")
-    sys.stdout.flush()
+        lines.append(f"  {one.tag}")
+        path = f"{PREFIX}{shelf.called(one)[0]}"
+        lines += [f"    POST {path}/{method.name}   takes {method.taker.words}" for method in one.methods.values()]
+    return [*lines, "  See also /models, /docs, /readyz, /metrics"]

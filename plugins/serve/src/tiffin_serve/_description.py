@@ -9,7 +9,8 @@ from tiffin.version import __version__
 from tiffin_serve._application import Application, json_response
 from tiffin_serve._calling import PREFIX
 from tiffin_serve._requests import Request, Response
-from tiffin_serve._served import Method, Served, Shelf
+from tiffin_serve._running import Method
+from tiffin_serve._served import Served, Shelf
 from tiffin_serve._taking import plain_dtype
 
 _SCALARS: Mapping[str, dict[str, Any]] = {
@@ -33,8 +34,16 @@ _ERRORS = {
 _HEALTH = {
     "/livez": "Tell whether the process lives",
     "/readyz": "Tell whether every model answers",
-    "/models": "List what is served",
 }
+
+
+def answer_of(text: str, schema: Mapping[str, Any], media_type: str = "application/json") -> dict[str, Any]:
+    """Return the description of one answer."""
+    return {"description": text, "content": {media_type: {"schema": dict(schema)}}}
+
+
+API_ERRORS = {status: answer_of(text, {"$ref": "#/components/schemas/Error"}) for status, text in _ERRORS.items()}
+"""What every call may be answered with beside its result."""
 
 
 def add_description(application: Application, shelf: Shelf) -> None:
@@ -47,23 +56,30 @@ def add_description(application: Application, shelf: Shelf) -> None:
     application.route("GET", "/openapi.json", describe)
 
 
+def document(title: str, paths: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an OpenAPI document: these paths, and those for operators."""
+    error = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+    health: dict[str, Any] = {}
+    for path, summary in _HEALTH.items():
+        answers = {status: answer_of("An object", {"type": "object"}) for status in ("200", "503")}
+        health[path] = {"get": {"summary": summary, "responses": answers}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": __version__},
+        "paths": {**health, **paths},
+        "components": {"schemas": {"Error": error}},
+    }
+
+
 def description(shelf: Shelf) -> dict[str, Any]:
     """Return the OpenAPI document of the endpoints of plain JSON."""
-    paths: dict[str, Any] = {}
-    for path, summary in _HEALTH.items():
-        answers = {status: _answer("An object", {"type": "object"}) for status in ("200", "503")}
-        paths[path] = {"get": {"summary": summary, "responses": answers}}
+    answers = {"200": answer_of("All that is served", {"type": "object"})}
+    paths: dict[str, Any] = {"/models": {"get": {"summary": "List what is served", "responses": answers}}}
     for one in shelf.served:
         name = shelf.called(one)[0]
         for method in one.methods.values():
             paths[f"{PREFIX}{name}/{method.name}"] = {"post": _operation(one, name, method)}
-    error = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Models served by Tiffin", "version": __version__},
-        "paths": paths,
-        "components": {"schemas": {"Error": error}},
-    }
+    return document("Models served by Tiffin", paths)
 
 
 def _operation(one: Served, name: str, method: Method) -> dict[str, Any]:
@@ -71,8 +87,8 @@ def _operation(one: Served, name: str, method: Method) -> dict[str, Any]:
     named = {"type": "object", "properties": {"inputs": bare}, "required": ["inputs"], "additionalProperties": False}
     result = schema_of(method.output_spec)
     answers = {
-        "200": _answer("The answer, in an object where the input was in one", {"anyOf": [result, _outputs(result)]}),
-        **{status: _answer(text, {"$ref": "#/components/schemas/Error"}) for status, text in _ERRORS.items()},
+        "200": answer_of("The answer, in an object where the input was in one", {"anyOf": [result, _outputs(result)]}),
+        **API_ERRORS,
     }
     return {
         "summary": f"Call {method.name} of {one.tag}",
@@ -87,10 +103,6 @@ def _operation(one: Served, name: str, method: Method) -> dict[str, Any]:
 
 def _outputs(result: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {"outputs": result}, "required": ["outputs"]}
-
-
-def _answer(text: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
 
 
 def schema_of(spec: Any) -> dict[str, Any]:

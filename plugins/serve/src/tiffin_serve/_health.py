@@ -6,24 +6,23 @@ from tiffin.runners import metrics_text
 from tiffin_serve._application import Application, json_response
 from tiffin_serve._json_forms import JSON, write_json
 from tiffin_serve._requests import Request, Response
-from tiffin_serve._served import Shelf
+from tiffin_serve._running import Offer, is_ready
 
 METRICS = [("content-type", "text/plain; version=0.0.4; charset=utf-8")]
 
 
-def add_health(application: Application, shelf: Shelf) -> None:
+def add_health(application: Application, offer: Offer) -> None:
     """Route /livez, /readyz and /metrics."""
 
     async def live(request: Request) -> Response:
         return json_response({"live": True})
 
     async def ready(request: Request) -> Response:
-        states = {str(one.tag): one.ready for one in shelf.served}
-        told = {"ready": shelf.ready, "draining": shelf.draining, "models": states}
-        return Response(200 if shelf.ready else 503, write_json(told), JSON)
+        told = {"ready": is_ready(offer), "draining": offer.draining, "models": offer.states()}
+        return Response(200 if told["ready"] else 503, write_json(told), JSON)
 
     async def metrics(request: Request) -> Response:
-        text = metrics_text(*(one.runner.metrics() for one in shelf.served)) + application.traffic.text()
+        text = metrics_text(*(runner.metrics() for runner in offer.runners)) + application.traffic.text()
         return Response(200, text.encode(), METRICS)
 
     application.route("GET", "/livez", live)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tiffin_serve._application import Application
 from tiffin_serve._doors import Door, GranianDoor, UvicornDoor
-from tiffin_serve._served import Shelf
+from tiffin_serve._running import Offer
 
 DOORS: dict[str, Callable[[Application, socket.socket], Door]] = {"granian": GranianDoor, "uvicorn": UvicornDoor}
 """The servers by their names."""
@@ -18,7 +18,7 @@ DOORS: dict[str, Callable[[Application, socket.socket], Door]] = {"granian": Gra
 
 async def serve(
     application: Application,
-    shelf: Shelf,
+    offer: Offer,
     held: socket.socket,
     *,
     server: str = "granian",
@@ -30,7 +30,7 @@ async def serve(
 
     Args:
         application: answers requests.
-        shelf: what it serves; started and stopped here.
+        offer: what it serves; started and stopped here.
         held: holds the address.
         server: "granian" or "uvicorn".
         grace: seconds between the signal and the end of new connections, in which /readyz says no.
@@ -46,7 +46,7 @@ async def serve(
     signals: asyncio.Queue[int] = asyncio.Queue()
     again: asyncio.Task[int] | None = None
     try:
-        await asyncio.gather(*(one.start() for one in shelf.served))
+        await offer.start()
         # What was loaded stays: the collector need not look at it again with each request's garbage.
         gc.collect()
         gc.freeze()
@@ -56,7 +56,7 @@ async def serve(
         await door.open()
         opened()
         await signals.get()
-        shelf.draining = True
+        offer.draining = True
         again = loop.create_task(signals.get())
         await asyncio.wait([again], timeout=grace)
         closing = loop.create_task(door.close())
@@ -64,6 +64,6 @@ async def serve(
         closing.cancel()
     finally:
         hurry = again is not None and again.done()
-        await asyncio.gather(*(one.stop(0.0 if hurry else drain) for one in shelf.served))
+        await offer.stop(0.0 if hurry else drain)
         if again is not None:
             again.cancel()

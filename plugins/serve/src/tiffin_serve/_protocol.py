@@ -13,7 +13,8 @@ from tiffin_serve._application import Application, Handler, json_response
 from tiffin_serve._errors import RequestError
 from tiffin_serve._json_forms import JSON, read_json, write_json
 from tiffin_serve._requests import Request, Response
-from tiffin_serve._served import Method, Served, Shelf
+from tiffin_serve._running import Method, is_ready
+from tiffin_serve._served import Served, Shelf
 from tiffin_serve._taking import Tensor
 from tiffin_serve._tensors import datatype_of, described_outputs, name_outputs, read_tensors, write_tensor
 
@@ -35,10 +36,10 @@ def add_protocol(application: Application, shelf: Shelf, root: str = "/v2") -> N
         return json_response({"name": "tiffin", "version": __version__, "extensions": EXTENSIONS})
 
     async def live(request: Request) -> Response:
-        return json_response({"live": True, "ready": shelf.ready})
+        return json_response({"live": True, "ready": is_ready(shelf)})
 
     async def ready(request: Request) -> Response:
-        return _readiness({"live": True, "ready": shelf.ready})
+        return _readiness({"live": True, "ready": is_ready(shelf)})
 
     async def index(request: Request) -> Response:
         listed = [

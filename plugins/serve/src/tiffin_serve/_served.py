@@ -1,4 +1,4 @@
-"""What is served: stored models with their runners, and what is known of their methods."""
+"""Stored models that are served, by all names that they have."""
 
 from __future__ import annotations
 
@@ -6,56 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from tiffin import Model, Runner, Tag
-from tiffin.exceptions import RemoteError, RunnerError, TiffinError
-from tiffin.runners import RunnableMethod
-from tiffin.signatures import plain_spec
 from tiffin_serve._errors import ServeError
-from tiffin_serve._taking import ArrayTaker, Taker, make_taker
-
-
-class Method:
-    """One method that is served.
-
-    Args:
-        name: its name.
-        handle: the runner's method.
-        about: what is declared of it.
-        seconds: in which it has to answer, `None` for no limit.
-
-    Attributes:
-        call: awaits the method's answer.
-        taker: makes its arguments of what a request brings.
-        output_spec: what it returns; `None` where that is not known.
-        by_name: whether its arguments are given by their names.
-    """
-
-    def __init__(self, name: str, handle: Any, about: RunnableMethod, seconds: float | None = None) -> None:
-        self.name = name
-        self.about = about
-        self.call = (handle if seconds is None else handle.options(timeout=seconds)).async_run
-        spec = None if about.input_spec is None else plain_spec(about.input_spec)
-        self.by_name = spec is not None and spec["type"] == "arguments"
-        self.taker: Taker = make_taker(spec, about.parameters[0] if about.parameters else "input")
-        self.output_spec = None if about.output_spec is None else plain_spec(about.output_spec)
-
-    async def run(self, argument: Any) -> Any:
-        """Call it with what its taker made."""
-        if self.by_name:
-            return await self.call(**argument)
-        return await self.call(argument)
-
-    def example(self) -> Any:
-        """Return an argument that its spec allows, one row of zeros; `None` where the spec does not say enough."""
-        taker = self.taker
-        if not isinstance(taker, ArrayTaker) or taker.shape is None:
-            return None
-        dtype = taker.dtype or np.dtype(np.float64)
-        if dtype.kind not in "biufc":
-            return None
-        return taker.take(np.zeros([1 if length is None else length for length in taker.shape], dtype), taker.name)
+from tiffin_serve._running import methods_of, start_and_call, stop_runner
 
 
 class Served:
@@ -79,11 +32,7 @@ class Served:
         self.tag = model.tag
         self.names = list(dict.fromkeys([str(model.tag), str(asked)]))
         self.runner: Runner = model.to_runner(name=str(model.tag), **options)
-        self.methods = {
-            name: Method(name, self.runner.methods[name], about, seconds)
-            for name, about in self.runner.runnable.runnable_methods.items()
-            if about.kind in ("call", "async")
-        }
+        self.methods = methods_of(self.runner, seconds)
         if not self.methods:
             raise ServeError(
                 f"Model '{model.tag}' has no method that answers once",
@@ -101,30 +50,13 @@ class Served:
             TiffinError: the model cannot be loaded, or its worker does not run.
             Exception: what loading raised.
         """
-        await asyncio.get_running_loop().run_in_executor(None, self.runner.start)
-        for method in self.methods.values():
-            example = method.example()
-            if example is not None:
-                try:
-                    await method.call(example)
-                except RemoteError:
-                    pass  # the method's own error, at zeros: it was called, and answered
-                except RunnerError:
-                    raise
-                # A method may refuse zeros in any way; what counts is that it was called.
-                except Exception as error:
-                    if isinstance(error, TiffinError):
-                        raise
+        await start_and_call(self.runner, self.methods.values())
         self.answered = True
 
     @property
     def ready(self) -> bool:
         """Whether it has answered a call, and takes more."""
         return self.answered and self.runner.ready()
-
-    async def stop(self, seconds: float) -> None:
-        """Answer what was taken in, for so many seconds at most, and end."""
-        await asyncio.get_running_loop().run_in_executor(None, self.runner.stop, seconds)
 
 
 class Shelf:
@@ -148,13 +80,23 @@ class Shelf:
                 self.by_name.setdefault(name, one)
 
     @property
-    def ready(self) -> bool:
-        """Whether everything answers, and the server goes on."""
-        return not self.draining and all(one.ready for one in self.served)
+    def runners(self) -> list[Runner]:
+        """The runners of all."""
+        return [one.runner for one in self.served]
 
-    def versions(self, name: str) -> list[str]:
-        """Return the versions of a model's name that are served."""
-        return [str(one.tag.version) for one in self.served if one.tag.name == name]
+    def states(self) -> dict[str, bool]:
+        """Return which versions have answered a call, and take more."""
+        return {str(one.tag): one.ready for one in self.served}
+
+    async def start(self) -> None:
+        """Start all."""
+        # One by one: threads that import parts of one framework at the same time may see each other's half-made modules.
+        for one in self.served:
+            await one.start()
+
+    async def stop(self, seconds: float) -> None:
+        """Answer what was taken in, for so many seconds at most, and end."""
+        await asyncio.gather(*(stop_runner(runner, seconds) for runner in self.runners))
 
     def called(self, one: Served) -> list[str]:
         """Return the names that mean this version: the shortest first."""

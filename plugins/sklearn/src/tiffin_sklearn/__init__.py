@@ -33,6 +33,7 @@ def context_info() -> AdapterInfo:
         checks=checks,
         resources=["cpu"],
         cpu_multi_threading=True,
+        holds_gil=True,
     )
 
 

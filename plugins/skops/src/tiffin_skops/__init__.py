@@ -17,6 +17,7 @@ def context_info() -> dict[str, Any]:
         "code_files": ["*.skops"],
         "code_readers": {"*.skops": skops_files.inspect},
         "cpu_multi_threading": True,
+        "holds_gil": True,
     }
 
 

@@ -37,7 +37,8 @@ def _over(
     require(type(data) is np.ndarray and data.dtype == np.uint8 and data.ndim == 1 and data.flags.writeable, _SAID)
     require(type(kind) is str and (kind or name) in SIZES and not (kind and name), _SAID)
     dtype: torch.dtype = getattr(torch, kind or name)
-    require(type(hooks) is collections.OrderedDict and not hooks and not any(metadata), _SAID)
+    require(type(hooks) is collections.OrderedDict and not hooks, _SAID)
+    require(all(part is None or (type(part) is dict and not part) for part in metadata), _SAID)
     require(type(needs_gradient) is bool and (not needs_gradient or dtype.is_floating_point or dtype.is_complex), _SAID)
     width = SIZES[kind or name]
     require(len(data) % width == 0, "it has a storage of another size than its elements")

@@ -1,0 +1,129 @@
+"""Runners that are served: started, and called once before anybody else calls them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from tiffin import Runner
+from tiffin.exceptions import RemoteError, RunnerError, TiffinError
+from tiffin.runners import RunnableMethod
+from tiffin.signatures import plain_spec
+from tiffin_serve._taking import ArrayTaker, Taker, make_taker
+
+
+class Offer(Protocol):
+    """What a process serves: stored models, or a service.
+
+    Attributes:
+        draining: whether it takes no more.
+    """
+
+    draining: bool
+
+    @property
+    def runners(self) -> list[Runner]:
+        """All runners that it calls."""
+
+    def states(self) -> Mapping[str, bool]:
+        """Return which of its parts have answered a call and take more."""
+
+    async def start(self) -> None:
+        """Start everything, and have every runner answer a call."""
+
+    async def stop(self, seconds: float) -> None:
+        """Answer what was taken in, for so many seconds at most, and end."""
+
+
+def is_ready(offer: Offer) -> bool:
+    """Tell whether everything answers, and goes on."""
+    return not offer.draining and all(offer.states().values())
+
+
+class Method:
+    """One method of a runner that is served.
+
+    Args:
+        name: its name.
+        handle: the runner's method.
+        about: what is declared of it.
+        seconds: in which it has to answer, `None` for no limit.
+
+    Attributes:
+        call: awaits the method's answer.
+        taker: makes its arguments of what a request brings.
+        output_spec: what it returns; `None` where that is not known.
+        by_name: whether its arguments are given by their names.
+    """
+
+    def __init__(self, name: str, handle: Any, about: RunnableMethod, seconds: float | None = None) -> None:
+        self.name = name
+        self.about = about
+        self.call = (handle if seconds is None else handle.options(timeout=seconds)).async_run
+        spec = None if about.input_spec is None else plain_spec(about.input_spec)
+        self.by_name = spec is not None and spec["type"] == "arguments"
+        self.taker: Taker = make_taker(spec)
+        self.output_spec = None if about.output_spec is None else plain_spec(about.output_spec)
+
+    async def run(self, argument: Any) -> Any:
+        """Call it with what its taker made."""
+        if self.by_name:
+            return await self.call(**argument)
+        return await self.call(argument)
+
+    def example(self) -> Any:
+        """Return an argument that its spec allows, one row of zeros; `None` where the spec does not say enough."""
+        taker = self.taker
+        if not isinstance(taker, ArrayTaker) or taker.shape is None:
+            return None
+        dtype = taker.dtype or np.dtype(np.float64)
+        if dtype.kind not in "biufc":
+            return None
+        return taker.take(np.zeros([1 if length is None else length for length in taker.shape], dtype), taker.name)
+
+
+def methods_of(runner: Runner, seconds: float | None = None) -> dict[str, Method]:
+    """Return a runner's methods that answer once.
+
+    Args:
+        runner: the runner; it need not be started.
+        seconds: in which a call has to be answered, `None` for no limit.
+    """
+    return {
+        name: Method(name, runner.methods[name], about, seconds)
+        for name, about in runner.runnable.runnable_methods.items()
+        if about.kind in ("call", "async")
+    }
+
+
+async def start_and_call(runner: Runner, methods: Iterable[Method]) -> None:
+    """Start a runner unless it is already, and have it answer a call of each method whose spec says what to bring.
+
+    Raises:
+        TiffinError: the model cannot be loaded, or its worker does not run.
+        Exception: what loading raised.
+    """
+    if not runner.scheduled:
+        await asyncio.get_running_loop().run_in_executor(None, runner.start)
+    for method in methods:
+        example = method.example()
+        if example is None:
+            continue
+        try:
+            await method.run(example)
+        except RemoteError:
+            pass  # the method's own error, at zeros: it was called, and answered
+        except RunnerError:
+            raise
+        # A method may refuse zeros in any way; what counts is that it was called.
+        except Exception as error:
+            if isinstance(error, TiffinError):
+                raise
+
+
+async def stop_runner(runner: Runner, seconds: float) -> None:
+    """Answer what was taken in, for so many seconds at most, and end."""
+    await asyncio.get_running_loop().run_in_executor(None, runner.stop, seconds)
