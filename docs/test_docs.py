@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,9 @@ NEEDS = {"registry": "localhost:5000", "s3": "localhost:9000", "port": "127.0.0.
 """What a page can need, as `<!-- needs: … -->`, and the server that it names instead of the one that runs for it."""
 ROOT = Path(__file__).resolve().parent.parent
 RUN_PAGE = ROOT / "docs" / "run_page.py"
+
+PACKAGE = re.compile(r"<!-- needs: package (\w+) -->")
+"""On a page: what has to be installed for its code to run. It is a heavy plugin's, so the slow tier runs the page."""
 
 PAGES = sorted(
     page
@@ -43,14 +47,23 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+def parameters() -> Iterator[Any]:
+    """Yield each page, marked as slow where it needs a package."""
+    for page in PAGES:
+        slow = [pytest.mark.slow] if PACKAGE.search(page.read_text(encoding="utf-8")) else []
+        yield pytest.param(page, id=str(page.relative_to(ROOT)), marks=slow)
+
+
 @pytest.mark.usefixtures("home")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", list(parameters()))
 def test_the_code_of_the_page_runs(page: Path, tmp_path: Path) -> None:
     """What a reader copies works, and shows what the page shows."""
     folder = tmp_path / "folder"
     folder.mkdir()
     with contextlib.ExitStack() as stack:
         text = page.read_text(encoding="utf-8")
+        for package in PACKAGE.findall(text):
+            pytest.importorskip(package)
         for need in NEEDS:
             if f"<!-- needs: {need} -->" in text:
                 page = stack.enter_context(beside(need, page, tmp_path))

@@ -1,4 +1,4 @@
-"""A third party's adapter: a package of its own, found where it is installed next to Tiffin's wheels."""
+"""A third party's adapter and kind of values: packages of their own, found where they are installed beside Tiffin."""
 
 from __future__ import annotations
 
@@ -64,3 +64,57 @@ def test_it_is_installed_found_used_and_listed(built: Path, wheelhouse: Path, tm
     assert (row["state"], row["cause"]) == ("ok", "")
     assert "tiffin-polynomial" in run([program, "plugins", "list"], tmp_path, **home)
     assert "growth:1" in run([program, "models", "list", "-f", "polynomial"], tmp_path, **home)
+
+
+VALUES = ROOT / "examples" / "values-tokens"
+
+USE_VALUES = """
+import asyncio, sys
+import tiffin
+
+class Lengths(tiffin.Runnable):
+    @tiffin.Runnable.method(batchable=True)
+    def widths(self, tokens):
+        return [tokens.ids.shape[1]] * len(tokens.ids)
+
+    @tiffin.Runnable.method(batchable=True)
+    def same(self, tokens):
+        return tokens
+
+async def ask(handle):
+    return await asyncio.gather(*(handle.async_run(Tokens(ids)) for ids in ([[1, 2]], [[1, 2, 3], [4, 5, 6]])))
+
+if __name__ == "__main__":
+    from tiffin_tokens import Tokens
+
+    for backend in ("local", "process"):
+        with tiffin.Runner(Lengths, backend=backend) as runner:
+            widths = asyncio.run(ask(runner.widths))
+            assert [len(rows) for rows in widths] == [1, 2], widths
+            assert asyncio.run(ask(runner.same))[1].ids.tolist() == [[1, 2, 3], [4, 5, 6]]
+"""
+
+
+def test_the_kind_of_values_is_short() -> None:
+    """At most 30 lines of code, without docstrings and empty lines."""
+    source = (VALUES / "src" / "tiffin_tokens.py").read_text(encoding="utf-8")
+    assert len([line for line in source.splitlines() if line.strip() and not line.strip().startswith('"""')]) <= 30
+    imported = {node.module for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)}
+    assert imported == {"tiffin", "tiffin.values"}
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("packaging")
+@pytest.mark.timeout(900)
+def test_a_kind_of_values_is_installed_and_known_to_workers(built: Path, wheelhouse: Path, tmp_path: Path) -> None:
+    """`pip install` is all that it takes: callers and worker processes find it by its entry point."""
+    wheels = tmp_path / "wheels"
+    run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", wheels, VALUES], tmp_path)
+    environment = Environment(tmp_path / "env", [built, wheelhouse, wheels])
+    environment.install("tiffin-tokens")
+    program = environment.folder / "use_values.py"
+    program.write_text(USE_VALUES, encoding="utf-8")
+    home = {"TIFFIN_HOME": str(tmp_path / "home")}
+    environment.run(str(program), **home)
+    listed = run([environment.folder / "bin" / "tiffin", "plugins", "list"], tmp_path, **home)
+    assert "tiffin-tokens" in listed

@@ -118,7 +118,7 @@ def test_types_by_name_are_taken_only_by_name() -> None:
 def test_a_path_is_not_saved_in_place_of_what_is_there(tmp_path: Path) -> None:
     """It would pickle the path, and lose the model. By the name of the adapter of everything, the path itself is stored."""
     tiffin.register(Adapter(paths=True), "plain_file")
-    with pytest.raises(ModelTypeError, match=r"is a path, and no model.*framework='plain_file'.*framework='picklable'"):
+    with pytest.raises(ModelTypeError, match=r"is a path, and no model.*plain_file.*framework='picklable'"):
         tiffin.save("x", tmp_path / "m.onnx")
     with pytest.raises(StoreError, match=r"There is no file or folder '.*m\.onnx'"):
         tiffin.plain_file.save_model("x", tmp_path / "m.onnx")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import importlib
 import subprocess
 import sys
 import types
@@ -21,7 +21,7 @@ from tiffin.runners import Runnable, Runner
 from tiffin.signatures import infer_spec
 from tiffin.values import ValueKind, find_kind, from_numpy, register_kind, registry
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "own_values.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "values-tokens" / "src"
 
 
 class Tensor:
@@ -259,13 +259,10 @@ def test_private_and_public_names_mean_the_class(monkeypatch):
 
 
 @pytest.mark.parametrize("place", ["local", "process", "attached"])
-def test_the_example_of_a_third_party_runs(place, tmp_path):
+def test_the_example_of_a_third_party_runs(place, tmp_path, monkeypatch):
     """Thirty lines: padded when merged, sent to a worker that learns the kind from the program that starts it."""
-    spec = importlib.util.spec_from_file_location("own_values", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    monkeypatch.syspath_prepend(EXAMPLE)
+    example = importlib.import_module("tiffin_tokens")
 
     class Lengths(Runnable):
         @Runnable.method(batchable=True)
@@ -276,7 +273,7 @@ def test_the_example_of_a_third_party_runs(place, tmp_path):
         def same(self, tokens):
             return tokens
 
-    tiffin.register(example.TokensPlugin(), name="own_values_plugin")
+    tiffin.register(example, name="tokens")
     try:
         runner, called = runners(place, Lengths, tmp_path)
 
@@ -289,7 +286,7 @@ def test_the_example_of_a_third_party_runs(place, tmp_path):
             answers = asyncio.run(main(called.same))
             assert [answer.ids[:, :2].tolist() for answer in answers] == [[[1, 2]], [[1, 2], [4, 5]]]
     finally:
-        tiffin.unregister("own_values_plugin")
+        tiffin.unregister("tokens")
 
 
 def test_values_are_found_without_a_runner():

@@ -31,8 +31,11 @@ def check(name: str, subjects: str | None, level: str | None, as_json: bool) -> 
     from tiffin.testing.compliance import report
 
     adapter = registry().adapter(name)
-    target = subjects or f"{getattr(adapter.plugin, '__name__', type(adapter.plugin).__module__)}.conformance:subjects"
-    verdicts = check_adapter(_subjects(target, name), level=level or LEVEL)
+    plugin = adapter.plugin
+    # A package may have several adapters, each a module of it.
+    package = getattr(plugin, "__package__", "") or getattr(plugin, "__name__", type(plugin).__module__)
+    found = _subjects(subjects or f"{package}.conformance:subjects", adapter.name)
+    verdicts = check_adapter(found, level=level or LEVEL)
     failed = [verdict for verdict in verdicts if verdict.state == "failed"]
     if as_json:
         show_data(report(name, verdicts, level or LEVEL), "json")
@@ -52,6 +55,7 @@ def check(name: str, subjects: str | None, level: str | None, as_json: bool) -> 
 
 
 def _subjects(target: str, name: str) -> list[Subject]:
+    from tiffin.plugins import registry
     from tiffin.testing import Subject
 
     fix = "Write it: it returns a list of tiffin.testing.Subject. Or say where it is: --subjects MODULE:FUNCTION"
@@ -68,8 +72,9 @@ def _subjects(target: str, name: str) -> list[Subject]:
             check="",
         ) from error
     found = [answer] if isinstance(answer, Subject) else answer
-    if not isinstance(found, list) or not all(isinstance(one, Subject) and one.framework == name for one in found):
+    known = registry()
+    if not isinstance(found, list) or not all(isinstance(one, Subject) and known.has(one.framework) for one in found):
         raise ConformanceError(
             f"'{target}' returns {answer!r:.200}, and not a list of subjects of the adapter {name!r}", fix=fix, check=""
         )
-    return found
+    return [one for one in found if known.main_name(one.framework) == name]

@@ -62,7 +62,7 @@ class PluginDescription:
 
 
 class Registry:
-    """Finds, loads and registers plugins. Safe to use from several threads."""
+    """Finds, loads and registers plugins. Safe to use from several threads; what is there already is found without a lock."""
 
     def __init__(self) -> None:
         self._lock = RLock()
@@ -78,10 +78,10 @@ class Registry:
 
     def installed(self, group: str = _discovery.ADAPTERS) -> dict[str, list[InstalledPlugin]]:
         """Return the installed plugins of a group by name, read once per process; imports none."""
-        with self._lock:
-            if not self._installed:
-                self._installed = _discovery.installed()
-            return self._installed[group]
+        if not self._installed:
+            with self._lock:
+                self._installed = self._installed or _discovery.installed()
+        return self._installed[group]
 
     def names(self) -> list[str]:
         """Return the names of all adapters, aliases left out, without importing any."""
@@ -109,9 +109,11 @@ class Registry:
             BrokenPluginError, HookError: it is there and cannot be used.
             PluginConflictError: there are two.
         """
-        with self._lock:
-            found = self._running.get(name) or self._adapters.get(name)
-            return found if found is not None else self._load_adapter(name)
+        found = self._running.get(name) or self._adapters.get(name)
+        if found is None:
+            with self._lock:
+                found = self._running.get(name) or self._adapters.get(name) or self._load_adapter(name)
+        return found
 
     def _load_adapter(self, name: str) -> Adapter:
         candidates = self.installed().get(name, [])
@@ -232,17 +234,23 @@ class Registry:
             BrokenPluginError, HookError, PluginConflictError: one of them cannot be used. It is named, and how to switch
                 it off.
         """
-        with self._lock:
-            if self._broadcast is None:
-                manager = HookManager()
-                off = _discovery.disabled()
-                for name, candidates in sorted(self.installed(_discovery.PLUGINS).items()):
-                    if name not in off and name == candidates[0].name:  # not once more under an alias
-                        self._load_other(manager, name, candidates[0])
-                for name, plugin in self._others.items():
-                    manager.add(plugin, name)
-                self._broadcast = manager
-            return self._broadcast.hook
+        return self._all_others().hook
+
+    def _all_others(self) -> HookManager:
+        if self._broadcast is None:
+            with self._lock:
+                self._broadcast = self._broadcast or self._load_others()
+        return self._broadcast
+
+    def _load_others(self) -> HookManager:
+        manager = HookManager()
+        off = _discovery.disabled()
+        for name, candidates in sorted(self.installed(_discovery.PLUGINS).items()):
+            if name not in off and name == candidates[0].name:  # not once more under an alias
+                self._load_other(manager, name, candidates[0])
+        for name, plugin in self._others.items():
+            manager.add(plugin, name)
+        return manager
 
     def other(self, name: str) -> object | None:
         """Return the plugin of the group `tiffin.plugins` that is called `name`, `None` where there is none.
@@ -250,11 +258,8 @@ class Registry:
         Raises:
             BrokenPluginError, HookError, PluginConflictError: as for `broadcast`.
         """
-        with self._lock:
-            self.broadcast()
-            assert self._broadcast is not None
-            plugin: object | None = self._broadcast.get_plugin(name)
-            return plugin
+        plugin: object | None = self._all_others().get_plugin(name)
+        return plugin
 
     def _load_other(self, manager: HookManager, name: str, installed: InstalledPlugin) -> None:
         try:
@@ -279,10 +284,8 @@ class Registry:
         manager.add(plugin, name)
 
     def _wrappers(self) -> tuple[int, list[tuple[str, object]]]:
-        with self._lock:
-            self.broadcast()
-            assert self._broadcast is not None
-            return self._generation, [(name, plugin) for name, plugin in self._broadcast.list_name_plugin() if plugin]
+        # The number first: whoever keeps later plugins under it asks once more, and not once too few.
+        return self._generation, [(name, plugin) for name, plugin in self._all_others().list_name_plugin() if plugin]
 
     def others(self) -> list[tuple[str, object]]:
         """Return the plugins that are no adapters, by name.
@@ -325,9 +328,7 @@ class Registry:
                 _ = adapter.info
                 self._running[name] = adapter
             else:
-                self.broadcast()
-                assert self._broadcast is not None
-                self._add_other(self._broadcast, name, plugin)
+                self._add_other(self._all_others(), name, plugin)
                 self._others[name] = plugin
             self._generation += 1
         _tell(name)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from threading import RLock
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tiffin import pickling
@@ -17,33 +16,36 @@ from tiffin.plugins._registry import listeners, registry
 from tiffin.values import ValueKind, register_kind
 from tiffin.values import registry as kinds
 
+_ATTEMPTS = 3
+
 
 class _Asking:
-    """Which plugins have been asked for their kinds, and what they answered. Safe from several threads."""
+    """Which plugins have been asked for their kinds, and what they answered. Without a lock, as `KindRegistry` is."""
 
     def __init__(self) -> None:
-        self._asked: set[str] = set()
-        self._kinds_of: dict[str, list[ValueKind]] = {}
-        self._lock = RLock()
+        self._answered: dict[str, list[ValueKind]] = {}
+        self._failures: dict[str, int] = {}
 
     def changed(self, name: str) -> None:
         """Let a plugin that came or went be asked anew; its kinds go with it."""
-        with self._lock:
-            self._asked.discard(name)
-            gone = self._kinds_of.pop(name, [])
-        kinds.forget(gone)
+        self._failures.pop(name, None)
+        kinds.forget(self._answered.pop(name, []))
 
-    def keep(self, name: str, found: Iterable[ValueKind]) -> None:
-        """Remember whose kinds these are."""
-        with self._lock:
-            self._kinds_of[name] = list(found)
+    def keep(self, name: str, found: list[ValueKind]) -> None:
+        """Remember whose kinds these are: they are registered, and the plugin need not be asked again."""
+        self._answered[name] = found
+
+    def failed(self, name: str) -> bool:
+        """Return whether to ask a plugin again that has failed: it may have been an interrupt, which strikes anywhere."""
+        self._failures[name] = self._failures.get(name, 0) + 1
+        return self._failures[name] < _ATTEMPTS
 
     def next(self, *, imported: bool) -> list[tuple[str, list[str], Callable[[], Iterable[Any]]]]:
         """Return who brings kinds and was not asked yet: name, an adapter's packages, and the call.
 
         Args:
-            imported: whether those are taken whose turn it is, and count as asked from now on: plugins, and adapters with a
-                package that is imported. Else, adapters that wait for that.
+            imported: whether those are meant whose turn it is: plugins, and adapters with a package that is imported. Else,
+                adapters that wait for that.
         """
         try:
             others = registry().others()
@@ -51,20 +53,18 @@ class _Asking:
             warnings.warn(f"Looked for kinds of values without plugins: {error}", PluginWarning, stacklevel=3)
             others = []
         asked: list[tuple[str, list[str], Callable[[], Iterable[Any]]]] = []
-        with self._lock:
-            for name, plugin in others:
-                if imported and name not in self._asked:
-                    self._asked.add(name)
-                    if implemented_hooks(plugin, name).get("values") is False:
-                        manager = HookManager()
-                        manager.add(plugin, name)
-                        asked.append((name, [], manager.hook.values))
-            for name, adapter in registry().usable()[0].items():
+        for name, plugin in others:
+            if imported and name not in self._answered:
+                if implemented_hooks(plugin, name).get("values") is False:
+                    manager = HookManager()
+                    manager.add(plugin, name)
+                    asked.append((name, [], manager.hook.values))
+                else:
+                    self.keep(name, [])
+        for name, adapter in registry().usable()[0].items():
+            if name not in self._answered and "values" in adapter.hooks:
                 packages = _packages(adapter.info)
-                there = any(package in sys.modules for package in packages)
-                if name not in self._asked and there is imported and "values" in adapter.hooks:
-                    if imported:
-                        self._asked.add(name)
+                if any(package in sys.modules for package in packages) is imported:
                     asked.append((name, packages, adapter.values))
         return asked
 
@@ -78,24 +78,27 @@ def _packages(info: AdapterInfo) -> list[str]:
 _asking = _Asking()
 
 
-def known_kinds() -> list[ValueKind]:
-    """Return the kinds of plugins that have not been asked yet, and of adapters whose packages have been imported since.
+def known_kinds() -> Iterator[ValueKind | None]:
+    """Yield the kinds of plugins that have not been asked yet, and of adapters whose packages have been imported since.
 
     Imports the module of every adapter at the first call, and no framework. What a plugin does wrong is warned of, and its
-    values are unknown: the calls that bring others go on.
+    values are unknown: the calls that bring others go on. A plugin counts as asked once all its kinds were taken. Where it
+    fails or is interrupted it is asked again, three times at most, which a `None` announces. Of several threads that meet a
+    class at once each asks for itself, so that none goes on without an answer.
     """
-    found = []
     for name, _, ask in _asking.next(imported=True):
+        answers: list[ValueKind] = []
         try:
             answers = _checked(name, ask())
         # An adapter may fail in any way, and must not take others down with it; the cause is shown.
         except Exception as error:  # noqa: BLE001
             text = f"The plugin {name!r} cannot say its kinds of values: {type(error).__name__}: {error}"
             warnings.warn(f"{text}. They are not known here", PluginWarning, stacklevel=2)
-        else:
-            _asking.keep(name, answers)
-            found += answers
-    return found
+            if _asking.failed(name):
+                yield None
+                continue
+        yield from answers
+        _asking.keep(name, answers)
 
 
 def waiting_packages() -> list[str]:

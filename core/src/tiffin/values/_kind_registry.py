@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import itertools
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,20 +22,25 @@ _PAIRS = (("count", "key", "join", "cut"), ("send", "receive"))
 
 
 class KindRegistry:
-    """Kinds of values. Finding one is safe from any thread, and a lookup in a dict for a class that was met before."""
+    """Kinds of values. Finding one is safe from any thread, and a lookup in a dict for a class that was met before.
+
+    There is no lock: callers' threads come here, and may be interrupted at any line. Each change is one step of a dict or
+    list, in an order in which others find the kind from before or the new one; what was broken off can be done once more.
+    """
 
     def __init__(self) -> None:
         self.named: dict[str, ValueKind] = {}
         """Kinds by their names in frames. Nobody is asked for a name that is not here."""
-        self.sources: list[Callable[[], Iterable[ValueKind]]] = []
-        """Each returns the kinds that have become known since it was last asked; asked when a class is not known."""
+        self.sources: list[Callable[[], Iterable[ValueKind | None]]] = []
+        """Each returns the kinds that have become known since it was last asked; asked when a class is not known. `None`
+        among them says that there may be more, which could not be had this time."""
         self.generation = 0
         """Counts changes of what is registered."""
         self.at_run_time: list[ValueKind] = []
         """What the running program registered itself, and worker processes are told of."""
         self._kinds: list[ValueKind] = []
         self._known: dict[type, ValueKind | None] = {}
-        self._lock = threading.RLock()
+        self._changes = itertools.count(1)
 
     def register(self, kind: ValueKind) -> None:
         """Take in a kind. Of several that name one class, the latest counts.
@@ -44,34 +50,40 @@ class KindRegistry:
                 together.
         """
         _check(kind)
-        with self._lock:
-            other = self.named.get(kind.name)
-            if other is not None and _identity(other) != _identity(kind):
-                raise PluginError(
-                    f"Two kinds of values have the name {kind.name!r}: {_identity(other)} and {_identity(kind)}",
-                    why="Frames between processes name the kind of what they hold, so a name must mean one",
-                    fix="Give one of them another name",
-                    plugin=kind.name,
-                )
-            if other is not None:
-                self._kinds.remove(other)
-            self.named[kind.name] = kind
-            self._kinds.append(kind)
-            self._changed()
+        other = self.named.get(kind.name)
+        if other is not None and _identity(other) != _identity(kind):
+            raise PluginError(
+                f"Two kinds of values have the name {kind.name!r}: {_identity(other)} and {_identity(kind)}",
+                why="Frames between processes name the kind of what they hold, so a name must mean one",
+                fix="Give one of them another name",
+                plugin=kind.name,
+            )
+        self._kinds.append(kind)
+        self.named[kind.name] = kind
+        if other is not None:
+            self._drop(other)
+        self._changed()
 
     def forget(self, kinds: Iterable[ValueKind]) -> None:
         """Undo `register`; kinds that are not there are passed over."""
-        with self._lock:
-            for kind in kinds:
-                if self.named.get(kind.name) is kind:
-                    del self.named[kind.name]
-                for kept in (self._kinds, self.at_run_time):
-                    kept[:] = [other for other in kept if other is not kind]
-            self._changed()
+        for kind in kinds:
+            if self.named.get(kind.name) is kind:
+                self.named.pop(kind.name, None)
+            self._drop(kind)
+            self.at_run_time[:] = [other for other in self.at_run_time if other is not kind]
+        self._changed()
+
+    def _drop(self, kind: ValueKind) -> None:
+        with contextlib.suppress(ValueError):  # somebody else has
+            self._kinds.remove(kind)
 
     def _changed(self) -> None:
         self._known = {}
-        self.generation += 1
+        self.generation = next(self._changes)
+
+    def _latest_first(self) -> list[ValueKind]:
+        # One that was replaced, or whose registration was broken off, does not count.
+        return [kind for kind in reversed(list(self._kinds)) if self.named.get(kind.name) is kind]
 
     def find(self, cls: type) -> ValueKind | None:
         """Return the kind of values of this class, or `None`. Asks plugins about a class that is not known."""
@@ -81,22 +93,25 @@ class KindRegistry:
             return self._search(cls)
 
     def _search(self, cls: type) -> ValueKind | None:
+        known = self._known  # of what is registered now: what is found belongs to nothing newer
         found = self._look(cls)
         if found is None and any(ancestor.__module__.partition(".")[0] not in _OWN for ancestor in cls.__mro__):
-            self.ask()
+            complete = self.ask()
+            known = self._known
             found = self._look(cls)
-        known = self._known
+            if found is None and not complete:
+                return None
         if len(known) >= _MANY:
             known.clear()
         known[cls] = found
         return found
 
     def _look(self, cls: type) -> ValueKind | None:
-        with self._lock:
-            for ancestor in cls.__mro__:
-                for kind in reversed(self._kinds):
-                    if (ancestor is cls or kind.subclasses) and any(means(claim, ancestor) for claim in kind.types):
-                        return kind
+        kinds = self._latest_first()
+        for ancestor in cls.__mro__:
+            for kind in kinds:
+                if (ancestor is cls or kind.subclasses) and any(means(claim, ancestor) for claim in kind.types):
+                    return kind
         return None
 
     def find_sendable(self, cls: type) -> ValueKind | None:
@@ -104,18 +119,21 @@ class KindRegistry:
         found = self.find(cls)
         if found is None or _overrides(found, "send"):
             return found
-        with self._lock:
-            for kind in reversed(self._kinds):
-                if _overrides(kind, "send") and any(means(claim, cls) for claim in kind.types):
-                    return kind
+        for kind in self._latest_first():
+            if _overrides(kind, "send") and any(means(claim, cls) for claim in kind.types):
+                return kind
         return None
 
-    def ask(self) -> None:
-        """Take in the kinds of plugins whose packages have been imported since they were last asked."""
+    def ask(self) -> bool:
+        """Take in the kinds of plugins whose packages have been imported since they were last asked; tell whether all are."""
+        complete = True
         for source in self.sources:
-            # Outside the lock: a plugin may be imported for it, by a thread that holds the lock of an import.
             for kind in source():
-                self.register(kind)
+                if kind is None:
+                    complete = False
+                else:
+                    self.register(kind)
+        return complete
 
     def settle(self, value: Any) -> Any:
         """Return a method's result as callers get it, see `ValueKind.settle`."""

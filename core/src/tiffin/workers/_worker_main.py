@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -110,7 +110,7 @@ def main(life_line: int, spec: int, *sockets: int) -> None:
     methods.close()
 
 
-def _kinds_of_plugins() -> Sequence[ValueKind]:
+def _kinds_of_plugins() -> Iterator[ValueKind | None]:
     """Return the kinds that plugins bring; they are imported for the first value that needs one, not at each start."""
     from tiffin.plugins import known_kinds
 

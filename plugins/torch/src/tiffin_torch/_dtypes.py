@@ -13,3 +13,5 @@ STORAGES = {
     "BoolStorage": "bool", "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
 }  # fmt: skip
 """Name of a storage's class in the module `torch` → type of its elements."""
+IN_SAFETENSORS = frozenset(SIZES) - {"complex64", "complex128"}
+"""Types of elements that every release of safetensors writes."""

@@ -48,7 +48,9 @@ class TensorKind(ValueKind):
         return part.detach().clone()
 
     def settle(self, result: Any) -> Any:
-        """Return the tensor off the gradient graph."""
+        """Return the tensor off the gradient graph, and as one that its callers may change in place."""
+        if result.is_inference():
+            return result.clone()
         return result.detach() if result.requires_grad else result
 
     def send(self, value: Any) -> Any:

@@ -1,8 +1,8 @@
-"""Values of your own: ragged token ids, which merge by padding and cross to worker processes."""
+"""Values of a third party's: token ids of texts, which merge by padding and cross to worker processes."""
 
 import numpy as np
 
-import tiffin
+from tiffin import hookimpl
 from tiffin.values import ValueKind
 
 
@@ -14,7 +14,7 @@ class Tokens:
 
 
 class TokensKind(ValueKind):
-    name, types = "own_values.Tokens", (Tokens,)
+    name, types = "tiffin_tokens.Tokens", (Tokens,)
 
     def count(self, value, axis):
         return len(value.ids)
@@ -36,9 +36,6 @@ class TokensKind(ValueKind):
         return Tokens(parts)
 
 
-class TokensPlugin:
-    """In a package, the function `values` of a module that stands in the entry-point group `tiffin.plugins`."""
-
-    @tiffin.hookimpl
-    def values(self):
-        return [TokensKind()]
+@hookimpl
+def values():
+    return [TokensKind()]

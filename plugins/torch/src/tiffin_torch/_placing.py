@@ -1,0 +1,65 @@
+"""Devices and types of elements that options name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from tiffin.exceptions import SignatureError
+
+
+def device_of(options: Mapping[str, Any]) -> torch.device | None:
+    """Return the device that the options name, `None` where they name none.
+
+    Raises:
+        SignatureError: there is no such device here.
+    """
+    name = options.get("device")
+    if not name:
+        return None
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # the second where torch was built without it
+        raise SignatureError(
+            f"device={name!r} is no device that is here: {str(error).splitlines()[0]}",
+            fix="Give 'cpu', or leave it out: then a load is on the CPU, and a runner on what its worker has",
+            method="",
+        ) from error
+    return device
+
+
+def dtype_of(options: Mapping[str, Any]) -> torch.dtype | None:
+    """Return the type of elements that the options name for weights and inputs, `None` where they name none.
+
+    Raises:
+        SignatureError: it is none of torch's for floating-point numbers.
+    """
+    name = options.get("dtype")
+    if not name:
+        return None
+    dtype = getattr(torch, name, None) if isinstance(name, str) else None
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise SignatureError(
+            f"dtype={name!r} is no type of floating-point numbers",
+            fix="Give one such as 'float32', 'bfloat16' or 'float16', or leave it out",
+            method="",
+        )
+    return dtype
+
+
+def placed(obj: Any, options: Mapping[str, Any]) -> Any:
+    """Return what was loaded, on the device and of the type that the options name: a module, or weights in dicts."""
+    device, dtype = device_of(options), dtype_of(options)
+    if device is None and dtype is None:
+        return obj
+    if isinstance(obj, torch.nn.Module):
+        return obj.to(device=device, dtype=dtype)
+    if isinstance(obj, torch.Tensor):
+        return obj.to(device=device, dtype=dtype if obj.is_floating_point() else None)
+    if isinstance(obj, dict):
+        for key, value in obj.items():  # in place: it is this load's own, and may be of a class with attributes
+            obj[key] = placed(value, options)
+    return obj
