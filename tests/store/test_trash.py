@@ -6,12 +6,13 @@ import datetime
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 from store_states import assert_tidy, mark_of, problems, save, snapshot
 
-from inside.store import DAY, entries
+from inside.store import DAY, _changes, entries
 from tiffin import models
 from tiffin.exceptions import AliasedVersionError, ConfigError, ModelExistsError, ModelNotFoundError, StoreWarning
 from tiffin.store import ModelStore
@@ -336,3 +337,21 @@ def test_an_id_tells_its_time() -> None:
     assert time_of(version) == made
     assert abs(made - time.time_ns() // 1000) < 60_000_000
     assert [time_of(text) for text in ("", "v1", "u" * 20, "0" * 21)] == [None] * 4
+
+
+def test_what_is_restored_while_another_waits_to_delete_it_goes_to_the_trash_again(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is a model is looked at once nobody else changes the name; before, it was not there."""
+    save(store, "x:1", 1)
+    store.delete("x:1")
+    real = _changes.changing_name
+
+    def restored_first(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        undelete(store, "x:1")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(_changes, "changing_name", restored_first)
+    _changes.delete(store.layout, "x", "1")
+    assert [str(entry.tag) for entry in trash(store)] == ["x:1"]

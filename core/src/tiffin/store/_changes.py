@@ -94,17 +94,18 @@ def delete(layout: Layout, name: str, version: str, *, force: bool = False, now:
     """
     path = layout.version(name, version)
     parent = os.path.dirname(path)
-    now = now or os.path.islink(path) or not os.path.lexists(f"{path}/model.yaml")  # what is no model is not kept
     with contextlib.ExitStack() as stack:
-        try:
-            gone = f"{stack.enter_context(staged(layout, 'delete'))}/{version}" if now else ""
-        except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            # Not even an empty file can be made, and now of all times deleting must work. Without a lock others may sweep
-            # what is put there; they do the same with it.
-            gone = f"{layout.staging}/{new_version()[0]}"
         with changing_name(layout, name, even_full=True) as notes:
+            # What is no model is not kept. Looked at under the lock: a version that is just being restored is one.
+            now = now or os.path.islink(path) or not os.path.lexists(f"{path}/model.yaml")
+            try:
+                gone = f"{stack.enter_context(staged(layout, 'delete'))}/{version}" if now else ""
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                # Not even an empty file can be made, and now of all times deleting must work. Without a lock others may
+                # sweep what is put there; they do the same with it.
+                gone = f"{layout.staging}/{new_version()[0]}"
             aliases = [alias for alias, target in Aliases(layout).of_name(name).items() if target == version]
             if aliases and not force and os.path.lexists(path):
                 raise aliased_error(name, version, aliases)
