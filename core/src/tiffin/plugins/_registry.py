@@ -9,7 +9,7 @@ from collections.abc import Callable, Container
 from importlib.machinery import PathFinder
 from pkgutil import resolve_name
 from threading import RLock
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -258,8 +258,7 @@ class Registry:
         Raises:
             BrokenPluginError, HookError, PluginConflictError: as for `broadcast`.
         """
-        plugin: object | None = self._all_others().get_plugin(name)
-        return plugin
+        return cast("object | None", self._all_others().get_plugin(name))
 
     def _load_other(self, manager: HookManager, name: str, installed: InstalledPlugin) -> None:
         try:
