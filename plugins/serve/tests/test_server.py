@@ -82,6 +82,9 @@ def test_a_call_whose_caller_has_gone_is_cancelled(serving: Callable[..., Any]) 
     connections = [socket.create_connection(("127.0.0.1", one.port), timeout=10) for _ in range(3)]
     for connection in connections:
         connection.sendall(head + body)
+    with httpx.Client(base_url=one.url) as asking:
+        while not _open(asking, 3):
+            pass
     for connection in connections:
         connection.close()
     counted = ""
