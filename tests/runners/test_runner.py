@@ -175,6 +175,23 @@ def test_before_start_and_after_stop_calls_are_refused() -> None:
         asyncio.run(runner.describe.async_run())
 
 
+def test_copies_in_this_process_are_made_one_after_the_other() -> None:
+    """Loading imports the framework, and of two threads that do so at once one may find half of it."""
+    alone = threading.Lock()
+    other_came = threading.Event()
+
+    class Slow(Model):
+        def __init__(self) -> None:
+            if not alone.acquire(blocking=False):
+                other_came.set()
+                return
+            other_came.wait(0.1)
+            alone.release()
+
+    with Runner(Slow, workers=2):
+        assert not other_came.is_set()
+
+
 def test_an_error_while_making_the_runnable_comes_out_of_start() -> None:
     """And the runner is stopped."""
 
