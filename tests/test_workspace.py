@@ -236,6 +236,15 @@ def test_every_plugin_has_the_same_shape(plugin: Package) -> None:
         assert all(value.partition(":")[0].partition(".")[0] == plugin.module for value in points.values())
 
 
+def test_the_readme_lists_every_package() -> None:
+    """What is not on the list is found by nobody."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lacking = [
+        package.name for package in packages() if f"[{package.name}]({package.folder.relative_to(ROOT)}/" not in text
+    ]
+    assert lacking == []
+
+
 def test_no_source_file_is_longer_than_500_lines() -> None:
     """One idea per file: past 500 lines there is more than one."""
     paths = [path for path in tracked_files() if path.endswith(".py") and "/src/" in path]
