@@ -95,7 +95,13 @@ def answers(plugin: Package, hook: str) -> list[Any]:
     return list(getattr(module, hook, tuple)() or ())
 
 
-@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+@pytest.mark.parametrize(
+    "plugin",
+    [
+        pytest.param(plugin, id=plugin.name, marks=pytest.mark.slow if plugin.folder.name in heavy() else ())
+        for plugin in PLUGINS
+    ],
+)
 def test_what_hints_are_given_for_is_what_the_plugin_brings(plugin: Package) -> None:
     """Its commands, schemes of URLs, and records of other tools stand in its pyproject.toml as its hooks give them."""
     said = plugin.pyproject.get("tool", {}).get("tiffin", {})

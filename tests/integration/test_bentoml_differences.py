@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -344,12 +345,42 @@ def test_what_cannot_be_called_has_no_signatures() -> None:
     assert list(tiffin.picklable_model.save_model("a", len).info.signatures) == ["__call__"]
 
 
+@differs("bentoml.onnx.load_model", "bentoml.onnx.save_model")
+def test_sessions_of_onnx_have_their_settings_by_name() -> None:
+    """At save or at load; and what is called `run` is batchable where the graph says that it can be."""
+    from tiffin_onnx.conformance import linear
+
+    model = tiffin.onnx.save_model("a", linear(), session={"intra_op_num_threads": 1})
+    assert model.info.signatures["run"].batchable
+    session = tiffin.onnx.load_model("a", providers=["CPUExecutionProvider"])
+    assert session.get_providers() == ["CPUExecutionProvider"]
+    with pytest.raises(SignatureError, match="session_options"):
+        tiffin.onnx.load_model("a", session_options={})
+
+
+@pytest.mark.slow
+@differs(
+    "bentoml.pytorch_lightning.load_model",
+    "bentoml.pytorch_lightning.save_model",
+    "bentoml.torchscript.load_model",
+    "bentoml.torchscript.save_model",
+)
+@pytest.mark.parametrize("module", ["lightning", "torchscript"])
+def test_kinds_of_pytorchs_modules_have_the_options_of_its_adapter(module: str) -> None:
+    """The device is the option `device`, and calls merge unasked."""
+    pytest.importorskip("torch")
+    info = importlib.import_module(f"tiffin_torch.{module}").context_info()
+    assert "device" in info.options
+    assert "device_id" not in info.options
+    assert info.signatures["__call__"]["batchable"]
+
+
+@pytest.mark.slow
 @differs("bentoml.pytorch.load_model", "bentoml.pytorch.save_model")
 def test_pytorchs_module_is_that_of_its_adapter() -> None:
     """`tiffin.torch` under another name: calls merge unasked, and no device is an option."""
     assert "tiffin-torch" in install_hint("pytorch")
     torch = pytest.importorskip("torch")
-    pytest.importorskip("tiffin_torch")
     model = tiffin.pytorch.save_model("a", torch.nn.Linear(2, 1))
     assert model.info.signatures["__call__"].batchable
     with pytest.raises(SignatureError, match="device_id"):

@@ -173,7 +173,7 @@ def test_a_folder_of_files_without_a_module_needs_no_adapter(other: ModelStore) 
     assert models.inspect(model.tag, store=other).verdict == "runs no code"
 
 
-@pytest.mark.parametrize("module", ["os", "bentoml.xgboost", "bentoml.sklearn"])
+@pytest.mark.parametrize("module", ["os", "bentoml.nobody", "bentoml.sklearn"])
 def test_a_module_that_nobody_reads_is_named_and_imported_by_nobody(
     module: str, export: Any, bring_folder: Any
 ) -> None:

@@ -15,7 +15,7 @@ import click
 )
 @click.option("--folder", default=".", help="Where the package's folder is made.", show_default=True)
 def new(name: str, type_name: str, distribution: str | None, folder: str) -> None:
-    """Write the package of an adapter: entry point, README, tests by the conformance kit, a file for CI.
+    """Write the package of an adapter. It has entry point, README, tests by the conformance kit, and a file for CI.
 
     It installs and is found at once, and stores the class's objects as pickles until its save and load are written.
     """
