@@ -33,7 +33,7 @@ from tiffin.exceptions import ArchiveError
         (
             "bucket/x.tar",
             {"protocol": "gs", "user": "ann", "passwd": "hidden"},
-            "'gs://bucket/x.tar' is given with user=",
+            "'gs://bucket/x.tar' is given with user=|driver for gs:// is not installed",
         ),
         ("x.tar", {"protocol": "memory", "user": "ann"}, "such URLs have no login.*Give params="),
     ],
