@@ -151,14 +151,15 @@ def make(folder: Path, names: Sequence[str] = ()) -> Path:
     stamp.unlink(missing_ok=True)
     requirements = folder / "requirements.txt"
     requirements.write_text(locked(wanted), encoding="utf-8")
+    needed = {normalized(line) for line in third_party(own[name] for name in wanted if name in own)}
+    by_pip = [requirement for requirement in unlocked() if normalized(requirement) in needed]
     say(f"installing {requirements.read_text(encoding='utf-8').count('==')} packages of locks/")
-    install(python, "--require-hashes", "-r", requirements)
+    # What no lock fits comes last, so what depends on it must not ask for it; all else that is asked for is locked.
+    install(python, "--require-hashes", *(["--no-deps"] if by_pip else []), "-r", requirements)
     # Without isolation the build back end comes from the lock; without dependencies nothing unlocked is let in.
     editable = [f"--editable={own[name].folder}" for name in wanted if name in own]
     say(f"installing {len(editable)} packages of this workspace")
     install(python, "--no-deps", "--no-build-isolation", *editable)
-    needed = {normalized(line) for line in third_party(own[name] for name in wanted if name in own)}
-    by_pip = [requirement for requirement in unlocked() if normalized(requirement) in needed]
     if by_pip:
         install_by_pip(python, *by_pip)
     stamp.write_text(" ".join([state, *wanted]), encoding="utf-8")
