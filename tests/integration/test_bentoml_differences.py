@@ -368,11 +368,12 @@ def test_sessions_of_onnx_have_their_settings_by_name() -> None:
 @pytest.mark.parametrize("module", ["lightning", "torchscript"])
 def test_kinds_of_pytorchs_modules_have_the_options_of_its_adapter(module: str) -> None:
     """The device is the option `device`, and calls merge unasked."""
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
     info = importlib.import_module(f"tiffin_torch.{module}").context_info()
     assert "device" in info.options
     assert "device_id" not in info.options
-    assert info.signatures["__call__"]["batchable"]
+    signatures = info.signatures(torch.nn.Linear(2, 1)) if callable(info.signatures) else info.signatures
+    assert signatures["__call__"]["batchable"]
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ from workspace import locked, packages
 
 USED = ["core", "picklable", "sklearn"]
 """The packages that the main job is run with; the wheels of all are built and looked into."""
-TOOLS = ["editable", "test"]
-"""The dependency groups that the tutorial builds and tests its package with."""
+TOOLS = ["editable", "test", "serve"]
+"""What tutorials use besides: the dependency groups that one builds and tests its package with, and the server of another."""
 
 
 @pytest.fixture(scope="session")
