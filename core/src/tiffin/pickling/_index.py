@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,10 +104,10 @@ class Index:
 
         try:
             with path.open("rb") as file:
-                data = file.read(_MOST + 1)
-            if len(data) > _MOST:
-                raise ValueError(f"it has more than {_MOST} bytes")
-            record: Any = json.loads(data)
+                size = os.fstat(file.fileno()).st_size
+                if size > _MOST:
+                    raise ValueError(f"it has more than {_MOST} bytes")
+                record: Any = json.loads(file.read(size))  # to ask for more than there is costs memory for it
             version = record["format"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise _damaged(path, f"It is not an index of buffers ({error})") from error
