@@ -466,7 +466,7 @@ class Model:
             text = f"Calls of {names} of model '{self.tag}' do not merge, whatever max_batch_size is"
             advice = "If each row is answered by itself, save it with signatures={'method': {'batchable': True}}"
             warnings.warn(NotBatchableWarning(f"{text}. {advice}", alone), stacklevel=2)
-        return Runner(runnable, *misplaced, name=name or self.name, models=[self], **options)
+        return Runner(runnable, *misplaced, name=name or self.name, models=[self, *options.pop("models", ())], **options)
 
 
 class CustomObjects(Mapping[str, Any]):
