@@ -462,13 +462,11 @@ class Model:
         runnable = self.to_runnable()
         alone = tuple(name for name, method in runnable.runnable_methods.items() if not method.batchable)
         if alone and options.get("max_batch_size") is not None:
-            text = (
-                f"Calls of {', '.join(map(repr, alone))} of model '{self.tag}' do not merge, whatever max_batch_size is"
-            )
+            names = ", ".join(map(repr, alone))
+            text = f"Calls of {names} of model '{self.tag}' do not merge, whatever max_batch_size is"
             advice = "If each row is answered by itself, save it with signatures={'method': {'batchable': True}}"
             warnings.warn(NotBatchableWarning(f"{text}. {advice}", alone), stacklevel=2)
-        models = [self, *options.pop("models", ())]
-        return Runner(runnable, *misplaced, name=name or self.name, models=models, **options)
+        return Runner(runnable, *misplaced, name=name or self.name, models=[self], **options)
 
 
 class CustomObjects(Mapping[str, Any]):
