@@ -113,7 +113,7 @@ def test_classes_of_others_are_not_made_into_catboosts() -> None:
 def test_a_runner_answers(backend: str) -> None:
     """With what a call says besides."""
     model = catboost.CatBoostClassifier(**QUIET).fit(ROWS, CLASSES)
-    signatures = dict.fromkeys(("predict", "predict_proba"), {"batchable": True})
+    signatures = {name: {"batchable": True} for name in ("predict", "predict_proba")}
     with tiffin.save("m", model, signatures=signatures).to_runner(backend=backend) as runner:
         np.testing.assert_array_equal(runner.predict_proba.run(ROWS), model.predict_proba(ROWS))
         np.testing.assert_array_equal(

@@ -24,6 +24,7 @@ def context_info() -> AdapterInfo:
         options={"model_class": ""},
         code_files=(),
         cpu_multi_threading=True,
+        holds_gil=False,
     )
 
 
@@ -65,4 +66,8 @@ def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
     if (foreign.tool, foreign.kind) != ("bentoml", "bentoml.catboost"):
         return None
     found = foreign.fields.get("options", {}).get("training_class_name")
-    return ForeignReading(renames={"saved_model.cbm": _FILE}, options={"model_class": found or "CatBoost"})
+    return ForeignReading(
+        renames={"saved_model.cbm": _FILE},
+        options={"model_class": found or "CatBoost"},
+        used=["training_class_name"],
+    )

@@ -23,6 +23,7 @@ def context_info() -> AdapterInfo:
         options={"model_class": ""},
         code_files=(),
         cpu_multi_threading=True,
+        holds_gil=False,
     )
 
 
