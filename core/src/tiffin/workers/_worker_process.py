@@ -389,12 +389,12 @@ class ProcessWorker:
         with self._lock:
             if process.returncode is not None:
                 return True
+            if timeout == 0:  # asked before each call that finds the worker idle
+                return _readable(self._descriptor, 0)
             # A copy: another thread may reap the process, and close the original, while this one waits.
             descriptor = os.dup(self._descriptor)
         try:
-            poller = select.poll()
-            poller.register(descriptor, select.POLLIN)
-            return bool(poller.poll(None if timeout is None else max(0.0, timeout) * 1000))
+            return _readable(descriptor, None if timeout is None else max(0.0, timeout) * 1000)
         finally:
             os.close(descriptor)
 
@@ -424,9 +424,16 @@ class ProcessWorker:
         return code
 
 
+def _readable(descriptor: int, milliseconds: float | None) -> bool:
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(milliseconds))
+
+
 def _plain_abouts() -> list[tuple[Any, ...]] | None:
     """Return what is said of the calls that are handed over; most say nothing, and then their headers are cached."""
-    return [tuple(about) for about in handed.get()] or None
+    abouts = handed.get()
+    return [tuple(about) for about in abouts] if abouts else None
 
 
 _running: weakref.WeakSet[ProcessWorker] = weakref.WeakSet()
