@@ -12,16 +12,16 @@ import select
 import socket
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tiffin.exceptions import FrameError
 from tiffin.wire._agreement import Agreement
 from tiffin.wire._codec import decode_value, encode_value
-from tiffin.wire._forks import close_in_forks
 from tiffin.wire._frames import (
     CALL,
     COPIED,
@@ -327,3 +327,26 @@ class Channel:
 def _wait(poller: select.poll, deadline: float | None) -> None:
     if not poller.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000):
         raise ExpiredError
+
+
+class Forkable(Protocol):
+    """Holds descriptors that belong to one process: copies in a forked child would hide this process's end from others."""
+
+    def close_after_fork(self) -> None:
+        """Close this process's copies only; say nothing to the other side. Called in a new child."""
+
+
+_held: weakref.WeakSet[Forkable] = weakref.WeakSet()
+
+
+def close_in_forks(holder: Forkable) -> None:
+    """Let `holder.close_after_fork` be called in every child that is forked from now on."""
+    _held.add(holder)
+
+
+def _close_after_fork() -> None:
+    for holder in list(_held):
+        holder.close_after_fork()
+
+
+os.register_at_fork(after_in_child=_close_after_fork)
