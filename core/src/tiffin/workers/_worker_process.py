@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import pickle
-import select
 import socket
 import subprocess
 import sys
@@ -40,7 +39,7 @@ from tiffin.wire import (
     encode_call,
     rebuild_error,
 )
-from tiffin.workers._groups import describe_end, explain_end, kill_group
+from tiffin.workers._groups import describe_end, explain_end, has_ended, kill_group
 
 logger = logging.getLogger("tiffin.runners")
 
@@ -390,11 +389,11 @@ class ProcessWorker:
             if process.returncode is not None:
                 return True
             if timeout == 0:  # asked before each call that finds the worker idle
-                return _readable(self._descriptor, 0)
+                return has_ended(self._descriptor, 0)
             # A copy: another thread may reap the process, and close the original, while this one waits.
             descriptor = os.dup(self._descriptor)
         try:
-            return _readable(descriptor, None if timeout is None else max(0.0, timeout) * 1000)
+            return has_ended(descriptor, timeout)
         finally:
             os.close(descriptor)
 
@@ -422,12 +421,6 @@ class ProcessWorker:
         for channel in self._channels:
             channel.close()
         return code
-
-
-def _readable(descriptor: int, milliseconds: float | None) -> bool:
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN)
-    return bool(poller.poll(milliseconds))
 
 
 def _plain_abouts() -> list[tuple[Any, ...]] | None:
