@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,8 @@ import httpx
 import pytest
 
 import tiffin
-from tiffin import Tag
 from tiffin.plugins import registry
-from tiffin_serve import Application, AsgiApplication, Limits, Served, Shelf, make_application
+from tiffin_serve import Application, AsgiApplication, Limits, Place, Served, Shelf, make_application
 
 MODELS = """
 import threading
@@ -133,6 +132,17 @@ def store(store_home: Path, models_folder: Path) -> Iterator[None]:
         tiffin.unregister("served")
 
 
+def shelf_of(tags: Iterable[str], *, seconds: float | None = None, **options: Any) -> Shelf:
+    """Return a shelf that serves these tags, by these names; not started."""
+    versions: dict[str, Served] = {}
+    places = [Place(tag, str(tiffin.get(tag).tag)) for tag in tags]
+    for place in places:
+        versions.setdefault(place.tag, Served(tiffin.get(place.tag), options, seconds=seconds))
+    shelf = Shelf()
+    shelf.show(versions, places)
+    return shelf
+
+
 class Client:
     """Calls an application in this process, from a test that is no coroutine."""
 
@@ -179,7 +189,7 @@ def client(store: None, loop: Callable[..., Any]) -> Iterator[Callable[..., Clie
     with contextlib.ExitStack() as stack:
 
         def serve(*tags: str, limits: Limits | None = None, seconds: float | None = None, **options: Any) -> Client:
-            shelf = Shelf([Served(tiffin.get(tag), Tag.parse(tag), seconds, options) for tag in tags])
+            shelf = shelf_of(tags, seconds=seconds, **options)
             stack.callback(lambda: loop(shelf.stop(5.0)))
             loop(shelf.start())
             return Client(make_application(shelf, limits), shelf, loop)
