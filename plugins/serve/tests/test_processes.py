@@ -70,7 +70,9 @@ def test_who_is_killed_comes_back_and_the_others_go_on(serving: Callable[..., An
     assert one.status()["restarts"] == 2, one.ended()
 
 
-@pytest.mark.parametrize("options", [[], pytest.param(["--workers", "2", "--backend", "process"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "options", [[], pytest.param(["--workers", "2", "--backend", "process"], marks=pytest.mark.slow)]
+)
 def test_nobody_is_left_when_the_supervisor_is_killed(serving: Callable[..., Any], options: list[str]) -> None:
     """Its processes notice, however it ended, and the address is free."""
     one = serving("sums:prod", *options)
