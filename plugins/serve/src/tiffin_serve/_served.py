@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from tiffin import Model, Runner, Tag
 from tiffin.exceptions import RunnerError
 from tiffin_serve._checking import check_answers
-from tiffin_serve._errors import ServeError
 from tiffin_serve._running import call_once, make_methods, start_runner, stop_runner
 
 
@@ -23,7 +22,7 @@ class Served:
         address: where the version's host listens; empty where the runner is in this process. It is attached to here.
 
     Attributes:
-        methods: those that can be called with one request and answered with one response.
+        methods: its methods by their names; those that stream answer in parts.
         default: the method that is meant where none is named; empty where there are several, and none is called predict.
         answered: whether its runner has answered a call.
         up: whether its host is there, as far as is known.
@@ -38,11 +37,6 @@ class Served:
         self.attached = Runner.attach(address) if address else None
         handles = self.runner.methods if self.attached is None else self.attached.methods
         self.methods = make_methods(self.runner, handles, seconds)
-        if not self.methods:
-            raise ServeError(
-                f"Model '{model.tag}' has no method that answers once",
-                why=f"Its methods stream: {', '.join(self.runner.methods)}",
-            )
         names = list(self.methods)
         preferred = [name for name in ("predict", "__call__") if name in names]
         self.default = names[0] if len(names) == 1 else next(iter(preferred), "")
@@ -62,7 +56,9 @@ class Served:
             await start_runner(self.runner)
         await call_once(self.methods.values())
         if check:
-            await check_answers(self.model, self.runner, self.methods)
+            await check_answers(
+                self.model, self.runner, [method.name for method in self.methods.values() if not method.streams]
+            )
         self.answered = True
 
     async def stop(self, seconds: float) -> None:
