@@ -21,10 +21,6 @@ def subjects() -> list[Subject]:
         made = getattr(xgboost, name)(n_estimators=4, n_jobs=1)
         return made.fit(rows, classes, qid=[0] * 60) if name == "XGBRanker" else made.fit(rows, classes)
 
-    def parameters(model: Any) -> dict[str, Any]:
-        found = model.attributes() if isinstance(model, xgboost.Booster) else model.get_params()
-        return dict(found)
-
     names = ("Booster", "XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor")
     return [
         Subject(
@@ -36,7 +32,6 @@ def subjects() -> list[Subject]:
                 "predict": rows[:5],
                 **({"predict_proba": rows[:5]} if name.endswith("Classifier") else {}),
             },
-            parameters=parameters,
             partial_kwargs={"predict": {"output_margin": True}},
         )
         for name in names
