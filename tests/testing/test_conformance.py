@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -192,6 +193,12 @@ def subjects():
 """
 
 
+SHORT = """
+class Short(Scale):
+    wrap = property()
+"""
+
+
 @pytest.mark.parametrize("passes", [True, False])
 def test_the_command_prints_verdicts_and_says_by_its_exit_code_whether_all_pass(
     passes: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -209,6 +216,19 @@ def test_the_command_prints_verdicts_and_says_by_its_exit_code_whether_all_pass(
     states = {verdict["check"]: verdict["state"] for verdict in report["verdicts"]}
     assert states.keys() == {check.name for check in checks()}
     assert states["records_versions"] == ("passed" if passes else "failed")
+
+
+def test_a_model_that_cannot_be_saved_is_told_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in as many words as there are checks; with what to write where classes differ in their methods."""
+    monkeypatch.syspath_prepend(folder)
+    (folder / "scale_subjects_short.py").write_text(SUBJECTS.replace("Scale(2.5)", "object.__new__(Short)") + SHORT)
+    invalidate_caches()
+    tiffin.register(ScaleAdapter(), "scale")
+    result = CliRunner().invoke(cli, ["plugins", "check", "scale", "--subjects", "scale_subjects_short:subjects"])
+    assert result.exit_code == 1
+    assert result.stderr.count("has no method 'wrap'") == 1, result.stderr
+    assert re.search(r"failed every_method\w+ and \d+ other checks \(model\): The model cannot be saved", result.stderr)
+    assert "let 'signatures' of context_info be a function" in result.stderr
 
 
 def test_the_command_says_what_to_write_where_an_adapter_has_no_subjects(folder: Path) -> None:

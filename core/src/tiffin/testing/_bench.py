@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from tiffin.exceptions import NotKeptWarning, RemoteError
+from tiffin.exceptions import ConformanceError, NotKeptWarning, RemoteError, SignatureError
 from tiffin.info import options_from
 from tiffin.model import Model
 from tiffin.models import save
@@ -75,10 +75,34 @@ class Bench:
         """The adapter."""
         return registry().adapter(self.subject.framework)
 
-    @cached_property
+    @property
     def saved(self) -> Model:
-        """The model, saved once; not to be changed."""
-        return self.save(self.subject.make(), ModelStore(self.folder / "store"))
+        """The model, saved once; not to be changed.
+
+        Raises:
+            ConformanceError: it cannot be made or saved; for each check in the same words.
+        """
+        if isinstance(self._saved, ConformanceError):
+            raise self._saved
+        return self._saved
+
+    @cached_property
+    def _saved(self) -> Model | ConformanceError:
+        what = "made"
+        try:
+            model, what = self.subject.make(), "saved"
+            return self.save(model, ModelStore(self.folder / "store"))
+        # In whatever way it fails, no check can be tried.
+        except Exception as error:  # noqa: BLE001
+            made = ConformanceError(
+                f"The model cannot be {what}: {type(error).__name__}: {str(error).rstrip('.')}",
+                fix="Where it lacks a method, let 'signatures' of context_info be a function that is given the model"
+                if isinstance(error, SignatureError)
+                else "",
+                check="",
+            )
+            made.__cause__ = error
+            return made
 
     @cached_property
     def served(self) -> Model:
@@ -192,6 +216,7 @@ class Trial:
 
     def save(self, model: Any, **changes: Any) -> Model:
         """Save a model as the subject says, in a store of this check's own."""
+        _ = self.saved  # where that cannot be, it is said in the words that all checks share
         return self.bench.save(model, ModelStore(self.folder / "store"), **changes)
 
     def offered(self) -> dict[str, Any]:
