@@ -22,7 +22,7 @@ from tiffin.cli import cli
 from tiffin.exceptions import ConformanceError
 from tiffin.plugins import Registry
 from tiffin.testing import LEVEL, Subject, check_adapter, checks
-from toy_adapters import WRONG, NamesWhatIsNotThere, ScaleAdapter, WritesMoreAtFirst
+from toy_adapters import WRONG, NamesWhatIsNotThere, ScaleAdapter, TakesFiles, WritesMoreAtFirst
 from toyframe import Rows, Scale
 
 ROWS = numpy.array([1.0, 2.0, 4.0])
@@ -70,6 +70,28 @@ def test_a_model_that_is_not_fitted_is_to_refuse_alike_everywhere(folder: Path) 
     found = failed(attrs.evolve(unfitted, inputs={**asked, "centre": ROWS}))
     assert "load_gives_equal_answers" in found
     assert "the subject says that it refuses" in found["load_gives_equal_answers"]
+
+
+def test_values_that_python_can_neither_copy_nor_pickle_are_no_fault(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of compiled code often are: their kind says how they go from here to there."""
+
+    def refuse(*_: Any) -> Any:
+        raise TypeError("it cannot be converted to a Python object for pickling")
+
+    tiffin.register(ScaleAdapter(), "scale")
+    monkeypatch.setattr(Rows, "__reduce_ex__", refuse)
+    assert failed(SUBJECT) == {}
+
+
+def test_a_file_may_be_the_model(folder: Path) -> None:
+    """It answers as what the adapter loads of it."""
+    file = folder / "scale.json"
+    file.write_text('{"factor": 2.5, "unit": "mm"}', encoding="utf-8")
+    tiffin.register(TakesFiles(), "scale")
+    subject = attrs.evolve(SUBJECT, make=partial(Path, str(file)), by_name=True, parameters=None)
+    assert failed(subject) == {}
 
 
 def test_what_a_first_save_alone_writes_is_not_taken_for_what_every_save_does(folder: Path) -> None:

@@ -27,6 +27,7 @@ from tiffin.store import ModelStore
 from tiffin.testing import _alone
 from tiffin.testing._promise import NotApplicable, expect
 from tiffin.testing._subject import Subject
+from tiffin.values import find_kind
 
 
 class Raised(NamedTuple):
@@ -34,6 +35,17 @@ class Raised(NamedTuple):
 
     kind: str
     text: str
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of a value; of one that Python cannot copy, what its kind makes of what it sends."""
+    try:
+        return copy.deepcopy(value)
+    except (TypeError, NotImplementedError):
+        kind = find_kind(value)
+        if kind is None:
+            raise
+        return kind.receive(copied(kind.send(value)))
 
 
 class Bench:
@@ -151,7 +163,9 @@ class Bench:
         return made
 
     def prepared(self, model: Any) -> Any:
-        """Return the object whose methods run."""
+        """Return the object whose methods run; of a file that is a model, what is loaded of it."""
+        if self.adapter.stores_file(model):
+            model = self.saved.load()
         return self.adapter.prepare(model, options_from(self.adapter.info.options, self.saved.info.options), {}, None)
 
     def answers(self, model: Any) -> dict[str, Any]:
@@ -169,7 +183,7 @@ class Bench:
         """Return what a method answers to a copy of a value; of what it streams, all items."""
 
         def answer() -> Any:
-            found = function(copy.deepcopy(value), **kwargs)
+            found = function(copied(value), **kwargs)
             return list(found) if isinstance(found, Iterator) else found
 
         if not self.subject.refuses:
