@@ -1,4 +1,4 @@
-"""A store of its own for each test."""
+"""A store of its own for each test, and no hub."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _own_store(store_home: Path) -> None:
-    """Each test has a store of its own."""
+def _own_store(store_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has a store of its own, and reaches no hub."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from transformers import Pipeline, PreTrainedModel
+from transformers.utils import ModelOutput
 
 from tiffin_torch.running import Inference, device_for, dtype_of, out_of_memory
 
 from ._streaming import pieces, tokens
 
-_CACHES = ("cache", "past_key_values", "cache_params")
+_CACHES = {"cache", "past_key_values", "cache_params"}
 
 
 def running(obj: Any, options: Mapping[str, Any], device: str | None) -> Any:
@@ -46,7 +47,7 @@ class RunningModel:
     def __call__(self, inputs: Any = None, **named: Any) -> Any:
         """Answer, without a cache for further tokens; `inputs` is a mapping of arguments, or the model's main input."""
         answer = self._inference(**self._arguments(inputs, named))
-        if not any(name in answer for name in _CACHES):
+        if not isinstance(answer, ModelOutput) or _CACHES.isdisjoint(list(answer)):
             return answer
         return type(answer)(**{name: value for name, value in answer.items() if name not in _CACHES})
 

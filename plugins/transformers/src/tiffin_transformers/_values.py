@@ -216,7 +216,7 @@ def _shorter(name: str, item: Any, longest: int, length: int) -> Any:
     return item
 
 
-def _loaded(kind: type) -> dict[str, type]:
+def _loaded(kind: type[Any]) -> dict[str, type[Any]]:
     found = {kind.__name__: kind}
     for derived in kind.__subclasses__():
         found |= _loaded(derived)

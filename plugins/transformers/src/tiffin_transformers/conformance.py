@@ -12,7 +12,7 @@ _TEXTS = ["the model reads", "hello", "a small model writes words"]
 
 
 def subjects() -> list[Subject]:
-    """Return models, pipelines for texts and images, a tokenizer, a feature extractor, and an image processor."""
+    """Return models, pipelines, a tokenizer, an image processor, and one of both."""
     import numpy
 
     texts = tokenizer("left")(_TEXTS, return_tensors="pt", padding=True)
@@ -24,15 +24,12 @@ def subjects() -> list[Subject]:
 
     writing = {"__call__": texts, "generate": texts, "stream": {n: v[2:] for n, v in texts.items()}}
     return [
-        subject("model", model, {"__call__": texts}),
         subject("language model", language_model, writing, partial_kwargs={"generate": {"max_new_tokens": 3}}),
         subject("image model", image_model, {"__call__": pixels}),
         subject("classification", classification, {"__call__": _TEXTS}, partial_kwargs={"__call__": {"top_k": 2}}),
         subject("text generation", text_generation, {"__call__": _TEXTS, "stream": "the model"}),
-        subject("image classification", image_classification, {"__call__": _images()}),
         subject("tokenizer", tokenizer, {"__call__": _TEXTS}),
         subject("image processor", image_processor, {"__call__": image}),
-        subject("feature extractor", feature_extractor, {"__call__": numpy.linspace(-1, 1, 800, dtype="float32")}),
         subject("processor", processor, {"__call__": _images()}),
     ]
 
@@ -141,7 +138,7 @@ def _images() -> list[Any]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return _alike(one, other, 0.0)
+    return _alike(one, other, 1e-6)  # several threads may add in another order
 
 
 def _close(one: Any, other: Any) -> bool:
@@ -155,11 +152,11 @@ def _alike(one: Any, other: Any, tolerance: float) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, torch.Tensor):
-        return one.dtype == other.dtype and torch.allclose(one, other, tolerance, tolerance)
+        return one.dtype == other.dtype and bool(torch.allclose(one, other, tolerance, tolerance))
     if isinstance(one, numpy.ndarray):
-        return one.dtype == other.dtype and numpy.allclose(one, other, tolerance, tolerance)
+        return one.dtype == other.dtype and bool(numpy.allclose(one, other, tolerance, tolerance))
     if isinstance(one, float):
-        return abs(one - other) <= tolerance
+        return bool(abs(one - other) <= tolerance)
     if hasattr(one, "keys"):
         return one.keys() == other.keys() and all(_alike(one[name], other[name], tolerance) for name in one.keys())  # noqa: SIM118
     if isinstance(one, (list, tuple)):
