@@ -13,8 +13,9 @@ import pytest
 import xgboost
 
 import tiffin
+import tiffin_xgboost
 from tiffin import models
-from tiffin.exceptions import ModelTypeError, NotKeptWarning, SignatureError
+from tiffin.exceptions import ModelTypeError, NotKeptWarning, SignatureError, StoreError
 
 ROWS = np.random.default_rng(3).normal(size=(80, 3))
 CLASSES = (ROWS[:, 0] > 0).astype(int)
@@ -193,3 +194,25 @@ def test_it_can_be_pickled_for_a_worker(booster: Any) -> None:
 
     again = pickle.loads(pickle.dumps(prepare(booster)))
     np.testing.assert_array_equal(again.predict(ROWS), prepare(booster).predict(ROWS))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "said"),
+    [
+        ('{"n_jobs": 1000000}', SignatureError, "asks for 1000000 threads"),
+        ('{"n_jobs": [1]}', SignatureError, "threads"),
+        ("[" * 100_000, StoreError, "cannot be read"),
+        ("[]", StoreError, "holds no object"),
+        (" " * (2 << 20), StoreError, "more than"),
+    ],
+)
+def test_a_strangers_parameters_are_read_with_a_bound(
+    parameters: str, error: type[Exception], said: str, tmp_path: Path
+) -> None:
+    """Threads that cannot be started end the program; what nests without end, or is long, is no file of parameters."""
+    model = tiffin.save("m", xgboost.XGBRegressor(n_estimators=1).fit(ROWS, CLASSES))
+    for file in model.path.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "parameters.json").write_text(parameters, encoding="utf-8")
+    with pytest.raises(error, match=said):
+        tiffin_xgboost.load(tmp_path, tiffin_xgboost.XGBoostOptions(model_class="XGBRegressor"))

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from tiffin.exceptions import MetadataError, SignatureError
-from tiffin.info import plain
+from tiffin.info import plain, read_json
 from tiffin.plugins import NotMine
 
 CLASSES = ("Booster", "XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor")
 """XGBoost's own classes. A record may name no other: it comes from strangers, too."""
 _FILE = "parameters.json"
+_MAX_THREADS = 1024
 
 
 def class_name(model: Any) -> str:
@@ -63,7 +64,11 @@ def read_parameters(model: Any, path: Path) -> None:
     """Give an estimator its parameters back; those of its class, and no other attribute."""
     if not (path / _FILE).exists():  # another tool wrote the trees alone
         return
-    known = model.get_params()
-    for name, value in json.loads((path / _FILE).read_text(encoding="utf-8")).items():
+    known, given = model.get_params(), read_json(path / _FILE)
+    threads = given.get("n_jobs")
+    if threads is not None and (type(threads) is not int or threads > _MAX_THREADS):
+        why = f"Compiled code ends the program where it cannot start them; up to {_MAX_THREADS} are taken"
+        raise SignatureError(f"The model asks for {str(threads)[:40]} threads", why=why, method="")
+    for name, value in given.items():
         if name in known:
             setattr(model, name, value)
