@@ -30,6 +30,10 @@ class Holding(Light):
     HOLDS_GIL = True
 
 
+class Leaving(Light):
+    HOLDS_GIL = False
+
+
 def explained(runnable: type[Runnable], backend: Any, **options: Any) -> set[str]:
     """Return what the explanations of all ways to call say of the back end."""
     with Runner(runnable, backend=backend, **options) as runner:
@@ -42,6 +46,7 @@ def explained(runnable: type[Runnable], backend: Any, **options: Any) -> set[str
     ("runnable", "processors", "said"),
     [
         (Light, 8, "local: nothing says that its methods hold the GIL for long (HOLDS_GIL)"),
+        (Leaving, 8, "local: its methods leave the GIL to others while they compute, as it says (HOLDS_GIL)"),
         (Holding, 8, "process: its methods hold the GIL for long, as it says (HOLDS_GIL)"),
         (Holding, 1, "local: its methods hold the GIL, but there is one processor only"),
     ],

@@ -89,6 +89,64 @@ def test_callers_notice_nothing_when_another_runner_takes_over(address: str, bac
     assert not list(Path(address).parent.iterdir())
 
 
+@pytest.mark.parametrize("backend", ["local", "process"])
+def test_callers_of_this_process_go_on_with_the_methods_that_they_hold(backend: str) -> None:
+    """From threads and an event loop, with and without options, under load: each is answered, and none ever goes back."""
+    first = runner = version(0, backend=backend).start()
+    predict, quick = first.predict, first.predict.options(timeout=60, explain=True)
+    later, count = first.later, first.count.options(timeout=60)
+    end = threading.Event()
+
+    def call() -> list[int]:
+        seen = []
+        while not end.is_set():
+            seen += [int(predict.run(X)[0, 0]), int(quick.run(X).result[0, 0]), later.run(), next(count.run(1))[0]]
+        return seen
+
+    async def calls() -> list[int]:
+        seen = []
+        while not end.is_set():
+            seen += [int((await quick.async_run(X)).result[0, 0]), await later.async_run()]
+            answers = await asyncio.gather(*(predict.async_run(X) for _ in range(8)))
+            seen.append(max(int(answer[0, 0]) for answer in answers))
+        return seen
+
+    with ThreadPoolExecutor(3) as executor:
+        jobs = [executor.submit(call), executor.submit(call), executor.submit(asyncio.run, calls())]
+        try:
+            for number in range(1, 4):
+                runner = runner.hand_over(version(number, backend=backend))
+                assert predict.run(X)[0, 0] == later.run() == number
+        finally:
+            end.set()
+        for job in jobs:
+            seen = job.result(60)
+            assert seen == sorted(seen)
+    assert list(count.run(2)) == [(3, 0), (3, 1)]
+    with pytest.raises(RunnerOptionError, match="has been handed over already"):
+        first.hand_over(version(4))
+    runner.stop()
+    with pytest.raises(RunnerClosedError, match="'v3' is stopped"):
+        predict.run(X)
+
+
+def test_a_method_that_merges_otherwise_is_not_called_by_those_who_hold_the_old_one() -> None:
+    """Their arguments were taken apart by the old one's axes, so they are refused; other methods lead to the new one."""
+
+    class Other(Version):
+        @Runnable.method(batchable=True, batch_dim=1)
+        def predict(self, x: Any) -> Any:
+            return x
+
+    old = version(1).start()
+    new = old.hand_over(Runner(Other, runnable_init_params={"number": 2}))
+    for call in (old.predict.run, lambda x: asyncio.run(old.predict.async_run(x))):
+        with pytest.raises(RunnerClosedError, match="'v1' is stopped"):
+            call(X)
+    assert old.later.run() == 2
+    new.stop()
+
+
 def test_what_the_old_runner_has_taken_it_answers(address: str) -> None:
     """A call that waits in it, and a stream that is half read: both come to their end, while new calls go to the new one."""
     entered, leave = threading.Event(), threading.Event()

@@ -67,7 +67,7 @@ class AdapterInfo:
         resources: kinds of device that its runnables may use.
         cpu_multi_threading: whether one instance may be called from several threads at once.
         holds_gil: whether its models hold Python's GIL for long while they compute, so that they do better in a process of
-            their own; `backend="auto"` goes by it.
+            their own; `backend="auto"` goes by it. `None` says nothing of it.
     """
 
     framework: str = ""
@@ -87,7 +87,7 @@ class AdapterInfo:
     allowed_globals: NameList = ()
     resources: Sequence[str] = ("cpu",)
     cpu_multi_threading: bool = False
-    holds_gil: bool = False
+    holds_gil: bool | None = None
 
     @classmethod
     def from_answer(cls, answer: Any, plugin: str) -> AdapterInfo:

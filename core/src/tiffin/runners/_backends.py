@@ -67,8 +67,13 @@ def choose_backend(backend: str | Backend, runnable: type) -> tuple[Backend, str
         return backend, type(backend).__name__
     if backend != "auto":
         return find_backend(backend), backend
-    if not getattr(runnable, "HOLDS_GIL", False):
+    holds = getattr(runnable, "HOLDS_GIL", None)
+    if holds is None:
         return find_backend("local"), "local: nothing says that its methods hold the GIL for long (HOLDS_GIL)"
+    if not holds:
+        return find_backend(
+            "local"
+        ), "local: its methods leave the GIL to others while they compute, as it says (HOLDS_GIL)"
     if available_processors() < 2:
         return find_backend("local"), "local: its methods hold the GIL, but there is one processor only"
     return find_backend("process"), "process: its methods hold the GIL for long, as it says (HOLDS_GIL)"

@@ -35,6 +35,7 @@ from tiffin.exceptions import (
 from tiffin.runners._answers import reject
 from tiffin.runners._crew import Crew
 from tiffin.runners._desk import Desk
+from tiffin.runners._heirs import Heir
 from tiffin.runners._seats import Seat, Slot
 from tiffin.runners._spares import Spares
 from tiffin.runners._states import DRAINING, FORKED, NEW, RUNNING, STOPPED
@@ -69,6 +70,7 @@ class Engine:
         on_ran: called after each run in a worker; `None` where nobody wants to know.
         place: the back end, and why it is that one if nobody chose it.
         watchers: called, from any thread, when other methods than before turn callers away.
+        heir: who takes what comes to this engine from here on; `None` as long as it was not handed over.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Engine:
         self.on_ran: Callable[..., Any] | None = None
         self.place = ""
         self.watchers: dict[object, Callable[[], None]] = {}
+        self.heir: Heir | None = None
         _engines.add(self)
 
     # Life
@@ -267,7 +270,9 @@ class Engine:
 
     def check_open(self) -> None:
         """Raise the refusal if no call can be taken, or the caller is one of the runner's own methods."""
-        if self.state != RUNNING or self.sick is not None:
+        if self.heir is not None:
+            self.heir.engine.check_open()
+        elif self.state != RUNNING or self.sick is not None:
             raise self.refusal()
         if running_in.get() == self.identity:
             raise own_call(self.name)
@@ -281,7 +286,10 @@ class Engine:
             RunnerError: no call can be taken; none was.
         """
         if self.state != RUNNING or self.sick is not None:
-            raise self.refusal()
+            if self.heir is None:
+                raise self.refusal()
+            self.heir.submit(chunks, self.refusal)
+            return
         now = self.clock()
         for chunk in chunks:
             chunk.arrived = now
@@ -318,11 +326,18 @@ class Engine:
                 chunk = self.arrivals.popleft()
             except IndexError:
                 return
-            chunk.sink.reject(chunk, [self.refusal() for _ in chunk.waiters])
+            try:
+                if self.heir is None:
+                    raise self.refusal()
+                self.heir.submit([chunk], self.refusal)
+            except RunnerError:
+                chunk.sink.reject(chunk, [self.refusal() for _ in chunk.waiters])
 
     def run_inline(self, chunk: Chunk, explain: Callable[[Any, Batch], Any] | None = None) -> Any:
         """Run a call in the calling thread and return its result, or `NOT_FREE` if no worker is idle."""
         core = self.core
+        if self.heir is not None:
+            return self.heir.run_inline(chunk, explain, NOT_FREE)
         if self.state != RUNNING or self.arrivals or core.has_work:
             return NOT_FREE
         if running_in.get() == self.identity:

@@ -66,6 +66,10 @@ class Lanes:
             QueueFullError: too many wait already.
         """
         engine = self.engine
+        if engine.heir is not None:
+            call.lanes = engine.heir.lanes
+            call.lanes.enter(call)
+            return
         engine.check_open()
         lanes = len(engine.seats) * self._per_worker
         if len(engine.unmerged) >= lanes + self._queue:
@@ -240,7 +244,7 @@ class LaneCall:
         options: CallOptions = PLAIN,
         share: Share | None = None,
     ) -> None:
-        self._lanes = lanes
+        self.lanes = lanes
         self.share = share
         self.method = method
         self._args, self._kwargs = args, kwargs
@@ -254,19 +258,19 @@ class LaneCall:
 
     def start(self) -> None:
         """Have it run. Raises as `Lanes.enter`."""
-        self._lanes.enter(self)
+        self.lanes.enter(self)
 
     def abandon(self) -> None:
         """Nobody waits any more: it is not begun, or its worker is told. From any thread, repeatable."""
         self.closed = True
         # At the desk: telling a worker takes locks, and this thread may be interrupted.
-        self._lanes.engine.desk.call_soon(self._tell)
+        self.lanes.engine.desk.call_soon(self._tell)
 
     def _tell(self) -> None:
         at = self._at
         if at is None:
             # Ended, or not begun: perhaps interrupted before it was in the line, where nobody would find it.
-            self._lanes.engine.leave(self)
+            self.lanes.engine.leave(self)
         else:
             cancel = getattr(at[0].worker, "cancel", None)
             if cancel is not None:
@@ -298,7 +302,7 @@ class LaneCall:
                 released="it runs unmerged",
                 compute_seconds=time.monotonic() - started,
                 worker=f"{seat.spec.name}.{slot}",
-                backend=self._lanes.engine.place,
+                backend=self.lanes.engine.place,
             )
             result = Explained(result, record)
         self.end(None, result)

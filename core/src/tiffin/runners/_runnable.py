@@ -59,7 +59,7 @@ class Runnable:
 
     SUPPORTED_RESOURCES: ClassVar[Sequence[str]] = ("cpu",)
     SUPPORTS_CPU_MULTI_THREADING: ClassVar[bool] = False
-    HOLDS_GIL: ClassVar[bool] = False
+    HOLDS_GIL: ClassVar[bool | None] = None
     runnable_methods: ClassVar[Mapping[str, RunnableMethod]] = {}
     """The methods that runners offer, by name. Filled in for each subclass."""
 

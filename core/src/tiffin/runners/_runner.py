@@ -18,6 +18,7 @@ from tiffin.exceptions import RunnerError, RunnerOptionError
 from tiffin.runners._backends import ask_plugins, choose_backend
 from tiffin.runners._engine import Engine
 from tiffin.runners._handles import LoopPorts, MethodHandle
+from tiffin.runners._heirs import Heir
 from tiffin.runners._lanes import Lanes
 from tiffin.runners._ports import Life, ThreadPort
 from tiffin.runners._resources import ResourceStrategy, available_processors, share_resources
@@ -153,7 +154,7 @@ class Runner:
         self.lanes = Lanes(self.engine, max_concurrency, max_queue_rows)
         self._listeners: list[Listener] = []
         # Not this object: whoever keeps one of its methods goes on calling.
-        life = Life()
+        life = self._life = Life()
         weakref.finalize(life, _abandon, self.engine, self.lanes).atexit = False
         ports, thread_port = LoopPorts(self.engine), ThreadPort()
         self.methods: dict[str, MethodHandle | UnmergedHandle] = {}
@@ -370,7 +371,8 @@ class Runner:
         """Let another runner answer at the addresses of this one, and stop this one. Attached clients notice nothing.
 
         The new one is started and warmed up, unless it runs, and checked; only then calls go to it. What this one has taken
-        it answers, streams too. Callers in this process, who hold this runner's own methods, are not moved.
+        it answers, streams too. Callers in this process, who hold this runner's own methods, go on with the new one, unless
+        that has a method with another `batch_dim`: such calls are refused.
 
         Args:
             new: the runner; with all methods of this one.
@@ -387,6 +389,12 @@ class Runner:
             Exception: what starting or checking it raised. Then this one goes on, and the new one is stopped if it was not
                 running before.
         """
+        for runner in (self, new):
+            _require(
+                runner.engine.heir is None,
+                f"Runner {runner.name!r} has been handed over already",
+                "Hand over the one that answers now, to one that nobody has taken over from: hand_over returned it",
+            )
         self.engine.check_open()
         mine, its = (runner.runnable.runnable_methods for runner in (self, new))
         lacking = [name for name, about in mine.items() if name not in its or its[name].kind != about.kind]
@@ -410,6 +418,10 @@ class Runner:
             if fresh:
                 new.stop(0)
             raise
+        same = [
+            n for n, about in mine.items() if (about.batchable, about.batch_dim) == (its[n].batchable, its[n].batch_dim)
+        ]
+        self.engine.heir = Heir(new.engine, new.lanes, same, new._life)
         listeners, self._listeners = self._listeners, []
         new._listeners += listeners
         for listener in listeners:

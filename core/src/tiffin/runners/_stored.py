@@ -32,7 +32,7 @@ def make_runnable(
     name: str = "StoredRunnable",
     supported_resources: Sequence[str] = ("cpu",),
     supports_cpu_multi_threading: bool = False,
-    holds_gil: bool = False,
+    holds_gil: bool | None = None,
 ) -> type[Runnable]:
     """Return a runnable class that loads a model when it is instantiated, and offers the methods of its signatures.
 
@@ -45,7 +45,7 @@ def make_runnable(
         name: the class's name.
         supported_resources: what the model can run on.
         supports_cpu_multi_threading: whether it makes good use of several cores, and may be called by several threads.
-        holds_gil: whether its methods hold the GIL for long.
+        holds_gil: whether its methods hold the GIL for long; `None` if nobody says.
 
     Raises:
         BatchInputError: a signature's batch_dim is none.

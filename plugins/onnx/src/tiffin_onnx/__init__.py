@@ -26,6 +26,7 @@ def context_info() -> AdapterInfo:
         code_files=[],
         resources=["nvidia.com/gpu", "cpu"],
         cpu_multi_threading=True,
+        holds_gil=False,
     )
 
 

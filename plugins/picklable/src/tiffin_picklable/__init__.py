@@ -27,6 +27,7 @@ def context_info() -> AdapterInfo:
         code_files=pickling.CODE_FILES,
         resources=["cpu"],
         cpu_multi_threading=False,
+        holds_gil=True,  # what it stores is Python code
     )
 
 

@@ -34,6 +34,7 @@ def context_info() -> AdapterInfo:
         makers=makers,
         resources=["nvidia.com/gpu", "cpu"],
         cpu_multi_threading=True,
+        holds_gil=False,
     )
 
 

@@ -27,6 +27,7 @@ def context_info() -> AdapterInfo:
         options={"device": "", "dtype": "", "gradients": False},
         resources=["nvidia.com/gpu", "cpu"],
         cpu_multi_threading=True,
+        holds_gil=False,
     )
 
 

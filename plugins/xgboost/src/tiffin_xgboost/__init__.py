@@ -34,6 +34,7 @@ def context_info() -> AdapterInfo:
         options=XGBoostOptions,
         code_files=(),
         cpu_multi_threading=True,
+        holds_gil=False,
     )
 
 
