@@ -3,9 +3,9 @@
 Run: python benchmarks/inspecting.py [--rounds 5]
 
 Needs scikit-learn, its adapter and joblib. Limits: a forest of 5.8 MB is inspected in 0.1 s; inspected, judged and built
-in 1.5 times what joblib takes to load it, of the processor's time and by turns; 1 GiB of arrays from elsewhere, which may be built, in 5 ms; a load of a small
-model that was saved here takes 0.7 ms in all, the first one of a process 60 ms beyond `import numpy`. Times are
-the best of the rounds; exits with 1 where a limit is broken.
+in 1.5 times what joblib takes to load it, of the processor's time and by turns; 1 GiB of arrays from elsewhere, which
+may be built, in 5 ms; a load of a small model that was saved here takes 0.7 ms in all, the first one of a process 60 ms
+beyond `import numpy`. Times are the best of the rounds; exits with 1 where a limit is broken.
 """
 
 from __future__ import annotations
