@@ -9,6 +9,7 @@ from tiffin.hints import install_hint
 from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._adapter_info import AdapterInfo, CodeReader
 from tiffin.plugins._manager import hookimpl
+from tiffin.plugins._own_format import OwnClasses, read_parameters, write_parameters
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, check_plugin_name, register, registry, unregister
 from tiffin.plugins._saved import NotMine, Saved
@@ -30,6 +31,7 @@ __all__ = [
     "ForeignReading",
     "ForeignTool",
     "NotMine",
+    "OwnClasses",
     "PluginDescription",
     "Registry",
     "Saved",
@@ -46,11 +48,13 @@ __all__ = [
     "install_hint",
     "known_kinds",
     "proves",
+    "read_parameters",
     "register",
     "registry",
     "restore",
     "unregister",
     "waiting_packages",
+    "write_parameters",
 ]
 
 _MODULES = {
