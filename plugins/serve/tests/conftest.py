@@ -20,7 +20,7 @@ import pytest
 
 import tiffin
 from tiffin.plugins import registry
-from tiffin_serve import Application, AsgiApplication, Limits, Place, Served, Shelf, make_application
+from tiffin_serve import Application, AsgiApplication, Limits, Place, Served, Shelf, fill, make_application
 
 MODELS = """
 import os
@@ -53,6 +53,16 @@ class Drifting(Sums):
 
     def predict(self, rows):
         return rows.sum(axis=1) + float(os.environ.get("DRIFT", 0))
+
+
+class Plus(Sums):
+    "Adds one to every sum but 0, and breaks at 99."
+
+    def predict(self, rows):
+        if (rows == 99).any():
+            raise RuntimeError("99")
+        found = rows.sum(axis=1)
+        return found + (found != 0)
 
 
 class Words:
@@ -102,7 +112,7 @@ from tiffin import hookimpl
 
 @hookimpl
 def context_info():
-    return {"types": [f"served_models.{name}" for name in ("Drifting", "Sums", "Words", "Matcher", "Slow", "Teller")]}
+    return {"types": [f"served_models.{name}" for name in ("Drifting", "Plus", "Sums", "Words", "Matcher", "Slow", "Teller")]}
 
 
 @hookimpl
@@ -185,6 +195,11 @@ class Client:
 
         found: httpx.Response = self._call(ask())
         return found
+
+    def refill(self) -> None:
+        """Have the application serve what is on the shelf now."""
+        self.application.routes.clear()
+        fill(self.application, self.shelf)
 
     def get(self, path: str) -> httpx.Response:
         """Send a GET."""

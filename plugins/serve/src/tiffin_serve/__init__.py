@@ -24,6 +24,7 @@ _NAMES = {
     "Service": "_service",
     "Served": "_served",
     "Shelf": "_served",
+    "fill": "_making",
     "make_application": "_making",
 }
 

@@ -26,9 +26,9 @@ def add_calls(application: Application, shelf: Shelf) -> None:
     for name, one in shelf.by_name.items():
         application.route("GET", PREFIX + name, _describer(shelf, one))
         for method in one.methods.values():
-            application.route("POST", f"{PREFIX}{name}/{method.name}", make_handler(one, method))
+            application.route("POST", f"{PREFIX}{name}/{method.name}", shelf.handler(name, method, make_handler))
         if one.default:
-            application.route("POST", PREFIX + name, make_handler(one, one.methods[one.default]))
+            application.route("POST", PREFIX + name, shelf.handler(name, one.methods[one.default], make_handler))
 
     def missing(rest: str) -> RequestError:
         name, _, method = rest.partition("/")
