@@ -333,13 +333,13 @@ def serving(store: None, models_folder: Path) -> Iterator[Callable[..., Server]]
     """Return a function that starts `tiffin serve` with these arguments, and returns it when it serves."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> Server:
+    def start(*arguments: str, log: Any = None) -> Server:
         command = [sys.executable, "-m", "tiffin", "serve", "--port", "0", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(models_folder), "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if log is None else log,
             text=True,
             env=environment,
             start_new_session=True,

@@ -52,9 +52,10 @@ def make_handler(one: Served, method: Method) -> Any:
     """
     tag = [("tiffin-model", str(one.tag))]
     headers = [*JSON, *tag]
-    taker = method.taker
+    taker, within = method.taker, method.latency is not None
 
     async def call(request: Request) -> Response:
+        method.check_open()
         text = await request.body()
         value = read_json(text)
         named = type(value) is dict and "inputs" in value
@@ -65,7 +66,8 @@ def make_handler(one: Served, method: Method) -> Any:
             value = value["inputs"]
         if method.streams:
             return await answer_events(method.stream(taker.from_json(value, text)), tag)
-        result = await method.run(taker.from_json(value, text))
+        argument = taker.from_json(value, text)
+        result = await (method.run_within(argument, request.since) if within else method.run(argument))
         return Response(200, write_json({"outputs": result} if named else result), headers)
 
     return call

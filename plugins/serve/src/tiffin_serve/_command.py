@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from typing import Any
@@ -62,6 +63,15 @@ class Serve(click.Command):
 @click.option("--max-latency-ms", type=_MORE, help="Refuse calls that cannot be answered in this time.")
 @click.option("--timeout", type=_MORE, help="Seconds in which a model has to answer.")
 @click.option("--max-body", default=64, show_default=True, type=_COUNT, help="MiB of a request's body at most.")
+@click.option(
+    "--head-timeout", default=10.0, show_default=True, type=_MORE, help="Seconds that a head may take to come."
+)
+@click.option(
+    "--body-timeout", default=30.0, show_default=True, type=_MORE, help="Seconds that a body may take to come."
+)
+@click.option(
+    "--max-connections", default=4096, show_default=True, type=_COUNT, help="Connections at a time in each process."
+)
 @click.option("--oip-root", default="/v2", show_default=True, help="Where the Open Inference Protocol is.")
 @click.option("--server", default="granian", show_default=True, type=click.Choice(SERVERS), help="The HTTP server.")
 @click.option("--check/--no-check", default=True, help="Whether a model's examples are replayed before it is served.")
@@ -110,12 +120,15 @@ def serve_command(context: click.Context, /, targets: tuple[str, ...], host: str
 
         def opened(lines: list[str]) -> None:
             shown = f"[{host}]" if ":" in host else host
-            for line in (f"Serving on http://{shown}:{port}", *lines):
-                say(line)
-            sys.stdout.flush()
+            with contextlib.suppress(OSError):
+                for line in (f"Serving on http://{shown}:{port}", *lines):
+                    say(line)
+                sys.stdout.flush()
 
         def log(line: str) -> None:
-            say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}", err=True)
+            # The disk that the log is on may be full, or whoever read it may have gone: that is no reason not to serve.
+            with contextlib.suppress(OSError):
+                say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}", err=True)
 
         async def run() -> None:
             supervisor = Supervisor(_plan(targets, service, given), held, sockets, opened=opened, log=log)
@@ -143,7 +156,12 @@ def _plan(targets: tuple[str, ...], service: bool, given: dict[str, Any]) -> Pla
         spares=given["spares"] if hosts else 0,
         options=options,
         seconds=given["timeout"],
-        limits={"body": given["max_body"] * MIB},
+        limits={
+            "body": given["max_body"] * MIB,
+            "head_seconds": given["head_timeout"],
+            "body_seconds": given["body_timeout"],
+            "connections": given["max_connections"],
+        },
         **{name: given[name] for name in taken},
     )
 

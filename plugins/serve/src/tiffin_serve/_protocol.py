@@ -135,9 +135,10 @@ def _metadata(one: Served, method: Method, name: str, versions: list[str]) -> Ha
 
 def _infer(one: Served, method: Method, name: str) -> Handler:
     model = {"model_name": name, "model_version": str(one.tag.version)}
-    tag = ("tiffin-model", str(one.tag))
+    tag, within = ("tiffin-model", str(one.tag)), method.latency is not None
 
     async def infer(request: Request) -> Response:
+        method.check_open()
         body = await request.body()
         text, binary = _parts(body, request.headers.get(LENGTH))
         asked = read_json(text)
@@ -145,7 +146,9 @@ def _infer(one: Served, method: Method, name: str) -> Handler:
             raise RequestError(400, "The request is not an object", fix='Send {"inputs": [{"name": …}]}')
         outputs, binary_output = _outputs(asked)
         arrays = read_tensors(asked.get("inputs"), binary, text)
-        found = name_outputs(await method.run(method.taker.from_arrays(arrays)))
+        argument = method.taker.from_arrays(arrays)
+        result = await (method.run_within(argument, request.since) if within else method.run(argument))
+        found = name_outputs(result)
         unknown = [name for name in outputs if name not in found]
         if unknown:
             raise RequestError(400, f"There is no output {unknown[0][:80]!r}", fix=f"There are: {', '.join(found)}")

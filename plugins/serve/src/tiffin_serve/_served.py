@@ -37,8 +37,9 @@ class Served:
         # Not started where a host has it: here it says which methods there are.
         self.runner: Runner = model.to_runner(name=str(model.tag), **options)
         self.attached = Runner.attach(address) if address else None
+        limit = options.get("max_latency_ms")
         handles = self.runner.methods if self.attached is None else self.attached.methods
-        self.methods = make_methods(self.runner, handles, seconds)
+        self.methods = make_methods(self.runner, handles, seconds, None if limit is None else limit / 1000)
         names = list(self.methods)
         preferred = [name for name in ("predict", "__call__") if name in names]
         self.default = names[0] if len(names) == 1 else next(iter(preferred), "")

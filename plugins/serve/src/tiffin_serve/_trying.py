@@ -6,7 +6,7 @@ import asyncio
 import copy
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tiffin.examples import compare, pack, read_tolerances, unpack_inert
@@ -121,17 +121,20 @@ class Trial:
         """Return a method that has a shadow's answer the same call once it has answered."""
         copied, other = copy.copy(method), shadow.methods[method.name]
 
-        async def run(argument: Any) -> Any:
-            answer = await method.run(argument)
-            if len(self._open) >= MOST:
-                self._note(one, shadow, "left out")
-            else:
-                task = asyncio.create_task(self._compare(one, shadow, other, argument, answer))
-                self._open.add(task)
-                task.add_done_callback(self._open.discard)
-            return answer
+        def beside(call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+            async def run(argument: Any, *since: float) -> Any:
+                answer = await call(argument, *since)
+                if len(self._open) >= MOST:
+                    self._note(one, shadow, "left out")
+                else:
+                    task = asyncio.create_task(self._compare(one, shadow, other, argument, answer))
+                    self._open.add(task)
+                    task.add_done_callback(self._open.discard)
+                return answer
 
-        copied.run = run
+            return run
+
+        copied.run, copied.run_within = beside(method.run), beside(method.run_within)
         return copied
 
     async def _compare(self, one: Served, shadow: Served, method: Method, argument: Any, answer: Any) -> None:
