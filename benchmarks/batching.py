@@ -5,8 +5,8 @@
 
 The peers are installed into an environment of the benchmark's own (benchmarks/.envs, ignored by git), and everything runs
 there, in one process and one event loop, in turns. What is printed is the best of all rounds, the CPU time of a call in
-that round, and the ratio to the 40-line batcher, from the same run: machines differ, ratios much less. What a call of a method
-that does nothing costs, and whether that was less in another commit, is asked of against.py.
+that round, and the ratio to the 40-line batcher, from the same run: machines differ, ratios much less. What one call costs,
+and whether it was less in another commit, is for against.py.
 """
 
 from __future__ import annotations
