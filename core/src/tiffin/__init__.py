@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tiffin.signatures import Arguments, ModelSignature
     from tiffin.store import ModelStore
     from tiffin.tags import Tag
+    from tiffin_map import map
 
 __all__ = [
     "AdapterInfo",
@@ -43,6 +44,7 @@ __all__ = [
     "get",
     "hookimpl",
     "load",
+    "map",
     "models",
     "register",
     "save",
@@ -64,6 +66,7 @@ _NAMES = {
     "get": "tiffin.models",
     "hookimpl": "tiffin.plugins",
     "load": "tiffin.models",
+    "map": "tiffin_map",
     "register": "tiffin.plugins",
     "save": "tiffin.models",
     "unregister": "tiffin.plugins",
@@ -73,6 +76,10 @@ _NAMES = {
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
+    if _NAMES.get(name, "").startswith("tiffin_"):
+        from tiffin.hints import part_of
+
+        return part_of(_NAMES[name], name)
     if name in _NAMES:
         value = globals()[name] = getattr(import_module(_NAMES[name]), name)
         return value

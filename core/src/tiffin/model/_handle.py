@@ -468,6 +468,23 @@ class Model:
             warnings.warn(NotBatchableWarning(f"{text}. {advice}", alone), stacklevel=2)
         return Runner(runnable, *misplaced, name=name or self.name, models=[self], **options)
 
+    def as_udf(self, method: str = "", **options: Any) -> Any:
+        """Return a method as a function of batches, for engines of data: Ray Data, Spark, Dask, Daft, polars.
+
+        It pickles to the tag and the digest, never to the weights. The package tiffin-map brings it.
+
+        Args:
+            method: which method; by default the only one, `predict` or `__call__`.
+            options: as for `tiffin_map.as_udf`: columns, keep, output, as_, remote.
+
+        Raises:
+            PluginError: the package is not installed.
+            MapError: there is no such method.
+        """
+        from tiffin.hints import part_of
+
+        return part_of("tiffin_map", "as_udf")(self, method, **options)
+
 
 class CustomObjects(Mapping[str, Any]):
     """A model's custom objects by name; each is loaded when it is first asked for, and then kept."""
