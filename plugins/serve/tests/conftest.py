@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tiffin.plugins import registry
 from tiffin_serve import Application, AsgiApplication, Limits, Served, Shelf, make_application
 
 MODELS = """
+import os
 import threading
 import time
 
@@ -61,6 +62,22 @@ class Matcher:
         return (left * right).sum(axis=1) * scale
 
 
+class Teller:
+    "Counts up to a number; breaks at 13 on the way to less than 100, and refuses negative ones."
+
+    def count(self, upto):
+        if upto < 0:
+            raise ValueError("negative numbers are not for counting")
+        try:
+            for number in range(int(upto)):
+                if number == 13 and upto < 100:
+                    raise RuntimeError("secret of the house")
+                yield {"number": number}
+        finally:
+            with open(os.environ.get("TELLER_LOG", os.devnull), "a") as log:
+                log.write("closed")
+
+
 class Slow:
     "Waits for as long as it is told."
 
@@ -78,7 +95,7 @@ from tiffin import hookimpl
 
 @hookimpl
 def context_info():
-    return {"types": [f"served_models.{name}" for name in ("Sums", "Words", "Matcher", "Slow")]}
+    return {"types": [f"served_models.{name}" for name in ("Sums", "Words", "Matcher", "Slow", "Teller")]}
 
 
 @hookimpl
@@ -127,6 +144,7 @@ def store(store_home: Path, models_folder: Path) -> Iterator[None]:
     example = tiffin.Arguments(np.ones((2, 3)), right=np.ones((2, 3)), scale=2.0)
     save("matcher", models.Matcher(), signatures={"match": BY_ROW}, input_example=example)
     save("slow", models.Slow(), signatures={"predict": {"batchable": False}}, input_example=np.zeros((1, 1)))
+    save("teller", models.Teller(), signatures={"count": {"stream": True}})
     tiffin.models.set_alias("sums:1", "prod")
     yield
     if alone:
@@ -207,10 +225,10 @@ class Server:
 def serving(store: None, models_folder: Path) -> Iterator[Callable[..., Server]]:
     """Return a function that starts `tiffin serve` with these arguments, and returns it when it serves."""
     started: list[subprocess.Popen[str]] = []
-    environment: Mapping[str, str] = {**os.environ, "PYTHONPATH": str(models_folder), "PYTHONUNBUFFERED": "1"}
 
     def start(*arguments: str) -> Server:
         command = [sys.executable, "-m", "tiffin", "serve", *arguments, "--port", "0"]
+        environment = {**os.environ, "PYTHONPATH": str(models_folder), "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

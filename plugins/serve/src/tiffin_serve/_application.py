@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from tiffin_serve._errors import RequestError, as_request_error
 from tiffin_serve._json_forms import JSON, write_json
-from tiffin_serve._requests import Limits, Request, Response
+from tiffin_serve._requests import Limits, Request, Response, StreamedResponse
 from tiffin_serve._traffic import Traffic
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -41,7 +41,10 @@ class Application:
             handlers["HEAD"] = handler
 
     async def answer(self, request: Request) -> Response:
-        """Answer a request. Raises nothing, unless it is cancelled by somebody who does not say why."""
+        """Answer a request. Raises nothing, unless it is cancelled by somebody who does not say why.
+
+        A `StreamedResponse` has to be sent: what makes its parts has begun.
+        """
         began = time.perf_counter()
         known = True
         try:
@@ -58,7 +61,11 @@ class Application:
         # Whatever a handler or a model raises is answered.
         except Exception as error:  # noqa: BLE001
             response = error_response(as_request_error(error))
-        self.traffic.note(request.path if known else "", response.status, time.perf_counter() - began)
+        path = request.path if known else ""
+        if isinstance(response, StreamedResponse):
+            response.sent = lambda status: self.traffic.note(path, status, time.perf_counter() - began)
+        else:
+            self.traffic.note(path, response.status, time.perf_counter() - began)
         return response
 
     def _missing(self, request: Request) -> RequestError:

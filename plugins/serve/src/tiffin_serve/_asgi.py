@@ -7,7 +7,7 @@ from typing import Any
 
 from tiffin_serve._application import Application, error_response
 from tiffin_serve._errors import RequestError
-from tiffin_serve._requests import Limits, Request, broken_off
+from tiffin_serve._requests import Limits, Request, Response, StreamedResponse, broken_off
 from tiffin_serve._watching import Watch
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -77,11 +77,28 @@ class AsgiApplication:
                 )
             else:
                 response = await self._application.answer(request)
+            if isinstance(response, StreamedResponse):
+                await _send(response, send, request)
+                return
         finally:
             self._watch.leave(task)
-        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+        pairs = _pairs(response)
         if response.status != 204:
             pairs.append((b"content-length", str(len(response.body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": pairs})
         body = b"" if request.method == "HEAD" else response.body
         await send({"type": "http.response.body", "body": body})
+
+
+def _pairs(response: Response) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+
+
+async def _send(response: StreamedResponse, send: Send, request: Request) -> None:
+    await send({"type": "http.response.start", "status": response.status, "headers": _pairs(response)})
+
+    async def write(part: bytes) -> None:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+
+    if await response.send(write, request):
+        await send({"type": "http.response.body", "body": b""})

@@ -11,6 +11,7 @@ from tiffin_serve._json_forms import JSON, read_json, write_json
 from tiffin_serve._requests import Request, Response
 from tiffin_serve._running import Method
 from tiffin_serve._served import Served, Shelf
+from tiffin_serve._streams import answer_events
 
 PREFIX = "/models/"
 
@@ -46,9 +47,11 @@ def add_calls(application: Application, shelf: Shelf) -> None:
 def make_handler(one: Served, method: Method) -> Any:
     """Return the handler of calls of a method.
 
-    A bare value is answered with a bare value, {"inputs": value} with {"outputs": value}.
+    A bare value is answered with a bare value, {"inputs": value} with {"outputs": value}; a method that streams,
+    with an event for each item.
     """
-    headers = [*JSON, ("tiffin-model", str(one.tag))]
+    tag = [("tiffin-model", str(one.tag))]
+    headers = [*JSON, *tag]
     taker = method.taker
 
     async def call(request: Request) -> Response:
@@ -60,6 +63,8 @@ def make_handler(one: Served, method: Method) -> Any:
                 unknown = ", ".join(repr(key[:80]) for key in value if key != "inputs")
                 raise RequestError(422, f"Beside 'inputs' there is {unknown[:300]}", fix='Send {"inputs": …} alone')
             value = value["inputs"]
+        if method.streams:
+            return await answer_events(method.stream(taker.from_json(value, text)), tag)
         result = await method.run(taker.from_json(value, text))
         return Response(200, write_json({"outputs": result} if named else result), headers)
 
@@ -86,6 +91,7 @@ def _described(shelf: Shelf, one: Served) -> dict[str, Any]:
                 "input_spec": method.about.input_spec,
                 "output_spec": method.about.output_spec,
                 "batchable": method.about.batchable,
+                "streams": method.streams,
             }
             for method in one.methods.values()
         },

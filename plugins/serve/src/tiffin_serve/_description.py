@@ -11,6 +11,7 @@ from tiffin_serve._calling import PREFIX
 from tiffin_serve._requests import Request, Response
 from tiffin_serve._running import Method
 from tiffin_serve._served import Served, Shelf
+from tiffin_serve._streams import EVENTS
 from tiffin_serve._taking import plain_dtype
 
 _SCALARS: Mapping[str, dict[str, Any]] = {
@@ -86,10 +87,11 @@ def _operation(one: Served, name: str, method: Method) -> dict[str, Any]:
     bare = schema_of(method.about.input_spec)
     named = {"type": "object", "properties": {"inputs": bare}, "required": ["inputs"], "additionalProperties": False}
     result = schema_of(method.output_spec)
-    answers = {
-        "200": answer_of("The answer, in an object where the input was in one", {"anyOf": [result, _outputs(result)]}),
-        **API_ERRORS,
-    }
+    text = "The answer, in an object where the input was in one"
+    answer = answer_of(text, {"anyOf": [result, _outputs(result)]})
+    if method.streams:
+        answer = answer_of("An event for each item, in JSON, and the event `end`", {"type": "string"}, EVENTS)
+    answers = {"200": answer, **API_ERRORS}
     return {
         "summary": f"Call {method.name} of {one.tag}",
         "operationId": f"{name}/{method.name}",

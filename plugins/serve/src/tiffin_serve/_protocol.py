@@ -85,10 +85,10 @@ def models_of(shelf: Shelf) -> dict[str, dict[str, tuple[Served, Method]]]:
     models: dict[str, dict[str, tuple[Served, Method]]] = {}
     for full, one in shelf.by_name.items():
         name, _, version = full.partition(":")
-        if one.default:
+        if one.default and not one.methods[one.default].streams:
             models.setdefault(name, {})[version] = one, one.methods[one.default]
         for method in one.methods.values():
-            if method.name != one.default and f"{name}.{method.name}" not in shelf.by_name:
+            if not method.streams and method.name != one.default and f"{name}.{method.name}" not in shelf.by_name:
                 models.setdefault(f"{name}.{method.name}", {})[version] = one, method
     return models
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -118,6 +119,65 @@ class Response:
         self.status = status
         self.body = body
         self.headers = headers
+
+
+class Parts(Protocol):
+    """What an answer in parts is made of, one after the other."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return what yields the parts."""
+
+    async def aclose(self) -> None:
+        """End what makes them. Called in any case, once they were all taken, too."""
+
+
+class StreamedResponse(Response):
+    """What is answered in parts. Whoever gets one has to send it.
+
+    Args:
+        status: the HTTP status.
+        parts: made as they are taken.
+        headers: pairs of a name in lower case and a value.
+
+    Attributes:
+        sent: called when it was sent, with the status: 499 if the caller had gone, 500 if a part could not be made.
+    """
+
+    __slots__ = ("parts", "sent")
+
+    def __init__(self, status: int, parts: Parts, headers: list[tuple[str, str]]) -> None:
+        super().__init__(status, b"", headers)
+        self.parts = parts
+        self.sent: Callable[[int], None] | None = None
+
+    async def send(self, write: Callable[[bytes], Awaitable[Any]], request: Request) -> bool:
+        """Send all parts; return whether they were all sent.
+
+        Args:
+            write: sends one part; it raises `ConnectionError` when nobody takes it any more.
+            request: what is answered.
+
+        Raises:
+            Exception: what making a part raised.
+        """
+        status = 500
+        try:
+            try:
+                async for part in self.parts:
+                    await write(part)
+                status = self.status
+            finally:
+                await self.parts.aclose()
+        except ConnectionError:
+            status = 499
+        except asyncio.CancelledError:
+            status = 499
+            if request.ended is None:
+                raise
+        finally:
+            if self.sent is not None:
+                self.sent(status)
+        return status == self.status
 
 
 def broken_off() -> RequestError:

@@ -8,7 +8,7 @@ from typing import Any
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # public, and without an __all__
 
 from tiffin_serve._application import Application
-from tiffin_serve._requests import Request, broken_off
+from tiffin_serve._requests import Request, StreamedResponse, broken_off
 from tiffin_serve._watching import Watch
 
 
@@ -60,6 +60,21 @@ class RsgiApplication:
         task = self._watch.enter(request)
         try:
             response = await self._application.answer(request)
+            if isinstance(response, StreamedResponse):
+                await _send(response, protocol, request)
+                return
         finally:
             self._watch.leave(task)
         protocol.response_bytes(response.status, response.headers, response.body)
+
+
+async def _send(response: StreamedResponse, protocol: Any, request: Request) -> None:
+    transport = protocol.response_stream(response.status, response.headers)
+
+    async def write(part: bytes) -> None:
+        try:
+            await transport.send_bytes(part)
+        except ProtocolClosed as error:
+            raise ConnectionResetError from error
+
+    await response.send(write, request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from tiffin import Runner
 from tiffin.exceptions import RemoteError, RunnerError, TiffinError
 from tiffin.runners import RunnableMethod
 from tiffin.signatures import plain_spec
+from tiffin_serve._streams import Stream
 from tiffin_serve._taking import ArrayTaker, Taker, make_taker
 
 
@@ -58,12 +59,15 @@ class Method:
         taker: makes its arguments of what a request brings.
         output_spec: what it returns; `None` where that is not known.
         by_name: whether its arguments are given by their names.
+        streams: whether it yields items, in place of one answer: then `stream` is what calls it.
     """
 
     def __init__(self, name: str, handle: Any, about: RunnableMethod, seconds: float | None = None) -> None:
         self.name = name
         self.about = about
-        self.call = (handle if seconds is None else handle.options(timeout=seconds)).async_run
+        limited = handle if seconds is None else handle.options(timeout=seconds)
+        self.streams = about.kind in ("stream", "async_stream")
+        self.call = limited.async_stream if self.streams else limited.async_run
         spec = None if about.input_spec is None else plain_spec(about.input_spec)
         self.by_name = spec is not None and spec["type"] == "arguments"
         self.taker: Taker = make_taker(spec)
@@ -73,6 +77,19 @@ class Method:
 
     async def _run_by_name(self, argument: Any) -> Any:
         return await self.call(**argument)
+
+    def stream(self, argument: Any) -> AsyncIterator[Any]:
+        """Return the items that it yields for what its taker made. Closing it ends the method."""
+        items: AsyncIterator[Any] = self.call(**argument) if self.by_name else self.call(argument)
+        return items
+
+    async def try_out(self, argument: Any) -> None:
+        """Have it answer a call, or make its first item. Raises what it raises."""
+        if not self.streams:
+            await self.run(argument)
+            return
+        stream = await Stream(self.stream(argument), lambda item: b"").begin()
+        await stream.aclose()
 
     def example(self) -> Any:
         """Return an argument that its spec allows, one row of zeros; `None` where the spec does not say enough."""
@@ -86,7 +103,7 @@ class Method:
 
 
 def methods_of(runner: Runner, seconds: float | None = None) -> dict[str, Method]:
-    """Return a runner's methods that answer once.
+    """Return a runner's methods.
 
     Args:
         runner: the runner; it need not be started.
@@ -95,7 +112,6 @@ def methods_of(runner: Runner, seconds: float | None = None) -> dict[str, Method
     return {
         name: Method(name, runner.methods[name], about, seconds)
         for name, about in runner.runnable.runnable_methods.items()
-        if about.kind in ("call", "async")
     }
 
 
@@ -113,7 +129,7 @@ async def start_and_call(runner: Runner, methods: Iterable[Method]) -> None:
         if example is None:
             continue
         try:
-            await method.run(example)
+            await method.try_out(example)
         except RemoteError:
             pass  # the method's own error, at zeros: it was called, and answered
         except RunnerError:

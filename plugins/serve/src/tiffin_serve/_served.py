@@ -22,7 +22,7 @@ class Served:
 
     Attributes:
         names: what it is called: its full tag, and the tag as asked for.
-        methods: those that can be called with one request and answered with one response.
+        methods: its methods by their names; those that stream answer in parts.
         default: the method that is meant where none is named; empty where there are several, and none is called predict.
         answered: whether its runner has answered a call.
     """
@@ -33,11 +33,6 @@ class Served:
         self.names = list(dict.fromkeys([str(model.tag), str(asked)]))
         self.runner: Runner = model.to_runner(name=str(model.tag), **options)
         self.methods = methods_of(self.runner, seconds)
-        if not self.methods:
-            raise ServeError(
-                f"Model '{model.tag}' has no method that answers once",
-                why=f"Its methods stream: {', '.join(self.runner.methods)}",
-            )
         names = list(self.methods)
         preferred = [name for name in ("predict", "__call__") if name in names]
         self.default = names[0] if len(names) == 1 else next(iter(preferred), "")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import re
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar, overload
 
 from tiffin import Runner
@@ -15,16 +13,17 @@ from tiffin_serve._application import Application, Handler, json_response
 from tiffin_serve._asgi import AsgiApplication
 from tiffin_serve._description import API_ERRORS, answer_of, document
 from tiffin_serve._errors import ServeError
+from tiffin_serve._flows import Streamed
 from tiffin_serve._health import add_health
-from tiffin_serve._requests import Limits, Request, Response
+from tiffin_serve._requests import Limits, Request, Response, StreamedResponse
 from tiffin_serve._running import methods_of, start_and_call, stop_runner
+from tiffin_serve._streams import UNSTORED, Stream
+from tiffin_serve._threads import ThreadItems, Threads
 from tiffin_serve.io import Descriptor, descriptors_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _ROUTE = re.compile(r"/[\w.~:@-]+(?:/[\w.~:@-]+)*", re.ASCII)
-THREADS = 32
-"""Ordinary functions that run at one time; more wait."""
 
 
 class Api(NamedTuple):
@@ -64,7 +63,7 @@ class Service:
         self.draining = False
         self._answered: dict[str, bool] = {runner.name: False for runner in self.runners}
         self._started: list[Runner] = []
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads = Threads(name)
 
     @overload
     def api(self, function: F, /) -> F: ...
@@ -93,7 +92,7 @@ class Service:
 
         Args:
             function: with one argument or none, when used without parentheses. A coroutine function runs on the event loop,
-                any other in a thread.
+                any other in a thread. What a generator yields is sent at once.
             input: what it takes; by default its annotation says that.
             output: what it returns; by default its annotation says that.
             route: its path; "/" and its name by default.
@@ -140,25 +139,27 @@ class Service:
         return AsgiApplication(self.application(limits))
 
     def _handler(self, api: Api) -> Handler:
-        coroutine = inspect.iscoroutinefunction(api.function)
-        headers = [("content-type", api.returned.media_type)]
+        function, returned = api.function, api.returned
+        headers = [("content-type", returned.media_type)]
+        # Calling what yields begins nothing yet.
+        at_once = inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
+        coroutine = inspect.iscoroutinefunction(function)
 
         async def handle(request: Request) -> Response:
             arguments = () if api.given is None else (api.given.read(await request.body()),)
-            if coroutine:
-                result = await api.function(*arguments)
+            if at_once:
+                result = function(*arguments)
+            elif coroutine:
+                result = await function(*arguments)
             else:
-                run = contextvars.copy_context().run
-                loop = asyncio.get_running_loop()
-                result = await loop.run_in_executor(self._pool(), run, api.function, *arguments)
-            return Response(200, api.returned.write(result), headers)
+                result = await self._threads.call(function, *arguments)
+            if not isinstance(returned, Streamed):
+                return Response(200, returned.write(result), headers)
+            items = result if hasattr(result, "__aiter__") else ThreadItems(iter(result), self._threads)
+            stream = await Stream(items, returned.write, returned.last, returned.failed).begin()
+            return StreamedResponse(200, stream, [*headers, *UNSTORED])
 
         return handle
-
-    def _pool(self) -> ThreadPoolExecutor:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=self.name)
-        return self._threads
 
     def description(self) -> dict[str, Any]:
         """Return the OpenAPI document of the service's functions."""
@@ -206,9 +207,7 @@ class Service:
         """
         started, self._started = self._started, []
         await asyncio.gather(*(stop_runner(runner, seconds) for runner in started))
-        if self._threads is not None:
-            self._threads.shutdown(wait=False)
-            self._threads = None
+        self._threads.close()
 
     async def __aenter__(self) -> Service:
         await self.start()
