@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tiffin.signatures import Arguments, ModelSignature
     from tiffin.store import ModelStore
     from tiffin.tags import Tag
-    from tiffin_map import map
 
 __all__ = [
     "AdapterInfo",
@@ -77,7 +76,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if _NAMES.get(name, "").startswith("tiffin_"):
-        from tiffin.hints import part_of
+        from tiffin.plugins import part_of
 
         return part_of(_NAMES[name], name)
     if name in _NAMES:

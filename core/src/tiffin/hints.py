@@ -6,7 +6,7 @@ What was typed, and what a stranger's record says, is looked up in that file, an
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 Kind = Literal["adapters", "commands", "drivers", "modules", "plugins", "records", "remotes"]
 """What can be missing. Adapters, plugins and modules go by their names, commands by their words ("models sign"), drivers and
@@ -30,29 +30,6 @@ def install_hint(name: str, kind: Kind = "adapters") -> str:
 def known(kind: Kind) -> frozenset[str]:
     """Return the names for which there is a hint."""
     return frozenset(_packages()[kind])
-
-
-def part_of(module: str, name: str) -> Any:
-    """Return what a public name stands for that a package of its own brings.
-
-    Args:
-        module: that package's module, one of those in the file of packages.
-        name: the name in it.
-
-    Raises:
-        PluginError: the package is not installed.
-    """
-    from importlib import import_module
-
-    from tiffin.exceptions import PluginError
-
-    try:
-        return getattr(import_module(module), name)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        what = f"{name!r} is in a package of its own, which is not installed"
-        raise PluginError(what, fix=install_hint(module, "modules"), plugin=module) from None
 
 
 @cache

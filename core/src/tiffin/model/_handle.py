@@ -481,7 +481,7 @@ class Model:
             PluginError: the package is not installed.
             MapError: there is no such method.
         """
-        from tiffin.hints import part_of
+        from tiffin.plugins import part_of
 
         return part_of("tiffin_map", "as_udf")(self, method, **options)
 

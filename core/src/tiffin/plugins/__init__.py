@@ -10,6 +10,7 @@ from tiffin.plugins._foreign_description import ForeignDescription
 from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
 from tiffin.plugins._foreign_tool import ForeignTool
 from tiffin.plugins._manager import hookimpl
+from tiffin.plugins._own_packages import part_of
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, check_plugin_name, register, registry, unregister
 from tiffin.plugins._saved import NotMine, Saved
@@ -40,6 +41,7 @@ __all__ = [
     "hookimpl",
     "install_hint",
     "known_kinds",
+    "part_of",
     "proves",
     "register",
     "registry",

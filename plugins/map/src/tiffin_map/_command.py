@@ -111,9 +111,9 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
 def map_command(
     target: str, source: str, destination: str, form: str | None, written: str, output: str, **options: Any
 ) -> None:
-    """Score the rows of INPUT with a stored model, and write the answers to the folder OUTPUT, in the same order.
+    """Score the rows of files with a stored model.
 
-    INPUT is a file, a folder or a pattern with *, as a path or URL: parquet, CSV, JSON lines, Arrow IPC or numpy files.
+    The answers are written to the folder OUTPUT, in the order of the input. INPUT is a file, a folder or a pattern with *, as a path or URL: parquet, CSV, JSON lines, Arrow IPC or numpy files.
 
     A run that was ended goes on where it was when it is started again. Rows that cannot be scored are written to
     _bad_rows.jsonl in the output, with their numbers and errors.
