@@ -469,7 +469,7 @@ class Model:
         return Runner(runnable, *misplaced, name=name or self.name, models=[self], **options)
 
     def as_udf(self, method: str = "", **options: Any) -> Any:
-        """Return a method as a function of batches, for engines of data: Ray Data, Spark, Dask, Daft, polars.
+        """Return a method as a function of batches, for engines of data.
 
         It pickles to the tag and the digest, never to the weights. The package tiffin-map brings it.
 

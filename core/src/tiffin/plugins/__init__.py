@@ -10,8 +10,8 @@ from tiffin.plugins._foreign_description import ForeignDescription
 from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
 from tiffin.plugins._foreign_tool import ForeignTool
 from tiffin.plugins._manager import hookimpl
-from tiffin.plugins._own_packages import part_of
 from tiffin.plugins._own_format import OwnClasses, read_parameters, write_parameters
+from tiffin.plugins._own_packages import part_of
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, check_plugin_name, register, registry, unregister
 from tiffin.plugins._saved import NotMine, Saved

@@ -113,7 +113,8 @@ def map_command(
 ) -> None:
     """Score the rows of files with a stored model.
 
-    The answers are written to the folder OUTPUT, in the order of the input. INPUT is a file, a folder or a pattern with *, as a path or URL: parquet, CSV, JSON lines, Arrow IPC or numpy files.
+    INPUT is a file, a folder or a pattern with *, as a path or URL: parquet, CSV, JSON lines, Arrow IPC or numpy files. The
+    answers are written to the folder OUTPUT, in the order of the input.
 
     A run that was ended goes on where it was when it is started again. Rows that cannot be scored are written to
     _bad_rows.jsonl in the output, with their numbers and errors.
