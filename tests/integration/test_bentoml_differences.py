@@ -412,3 +412,21 @@ def test_pytorchs_module_is_that_of_its_adapter() -> None:
     assert model.info.signatures["__call__"].batchable
     with pytest.raises(SignatureError, match="device_id"):
         tiffin.pytorch.load_model("a", device_id="cpu")
+
+
+@pytest.mark.slow
+@differs("bentoml.transformers.load_model", "bentoml.transformers.save_model")
+def test_a_pipeline_of_transformers_knows_its_task() -> None:
+    """There is no name for it; a device and a type of elements are options, and code in a folder runs for nobody unasked."""
+    assert "tiffin-transformers" in install_hint("transformers")
+    pytest.importorskip("transformers")
+    from tiffin_transformers.conformance import classification, tokenizer
+
+    model = tiffin.transformers.save_model("a", classification())
+    assert model.info.options["task"] == "text-classification"
+    assert not model.info.options["trust_remote_code"]
+    assert str(tiffin.transformers.load_model("a", dtype="float16", device="cpu").dtype) == "torch.float16"
+    for argument in ("pipeline", "task_name", "task_definition"):
+        with pytest.raises(SignatureError, match=argument):
+            tiffin.transformers.save_model("b", classification(), **{argument: "x"})
+    assert type(tiffin.transformers.save_model("b", tokenizer()).load()) is type(tokenizer())

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -26,6 +26,7 @@ from tiffin.exceptions import (
     VersionMismatchWarning,
 )
 from tiffin.files import unreadable
+from tiffin.model._custom_objects import CustomObjects
 from tiffin.model._path_of import path_of
 from tiffin.tags import Tag
 
@@ -353,7 +354,7 @@ class Model:
         Loading can run code, and is refused where the model is not trusted, as `load` does it.
         """
         if self._objects is None:
-            self._objects = CustomObjects(self)
+            self._objects = CustomObjects(self, self._load_object)
         return self._objects
 
     def _load_object(self, name: str) -> Any:
@@ -484,33 +485,6 @@ class Model:
         from tiffin.plugins import part_of
 
         return part_of("tiffin_map", "as_udf")(self, method, **options)
-
-
-class CustomObjects(Mapping[str, Any]):
-    """A model's custom objects by name; each is loaded when it is first asked for, and then kept."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._loaded: dict[str, Any] = {}
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._model.info.custom_objects:
-            raise KeyError(name)
-        if name not in self._loaded:
-            self._loaded[name] = self._model._load_object(name)
-        return self._loaded[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._model.info.custom_objects  # not by loading it, as mappings do by default
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._model.info.custom_objects)
-
-    def __len__(self) -> int:
-        return len(self._model.info.custom_objects)
-
-    def __repr__(self) -> str:
-        return f"<custom objects of {self._model.tag}: {', '.join(self) or 'none'}>"
 
 
 def _rebuild(source: ModelSource, name: str, version: str, options: Mapping[str, Any] | None) -> Model:
