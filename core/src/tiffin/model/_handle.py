@@ -476,7 +476,7 @@ class Model:
 
         Args:
             method: which method; by default the only one, `predict` or `__call__`.
-            options: as for `tiffin_map.as_udf`: columns, keep, output, as_, remote.
+            options: as for `tiffin_map.as_udf`: columns, keep, output, remote, `as_`.
 
         Raises:
             PluginError: the package is not installed.

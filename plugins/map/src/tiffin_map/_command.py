@@ -55,8 +55,8 @@ class _Drawn:
             click.echo(f"\r\x1b[K{self._rows:,} rows, {rate:,.0f} a second", nl=False, err=True)
 
     def end(self) -> None:
-        """Clear the line."""
-        if self._shown:
+        """Clear the line, if one was drawn."""
+        if self._drawn > self._began:
             click.echo("\r\x1b[K", nl=False, err=True)
 
 
