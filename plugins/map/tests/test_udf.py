@@ -151,7 +151,7 @@ def test_another_content_under_the_same_tag_is_refused(
     udf = tiffin.get("sums:1").as_udf(remote=(tmp_path / "remote").as_uri())
     other = mapped_models.Sums()
     other.other = True
-    tiffin.save("sums:1", other, signatures={"predict": {"batchable": True}}, force=True)
+    tiffin.save("sums:1", other, signatures={"predict": {"batchable": True}}, overwrite=True)
     url = elsewhere()
     with pytest.raises(MapError, match="is not what it was when this job was made"):
         udf({"x": np.ones(2)})

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import Any
 
 import click
 
-from tiffin.cli import complete_tag, output_option, say, show_data
+from tiffin.cli import complete_tag, output_option, progress_bar, say, show_data
 from tiffin_map._feeding import FORMS
 from tiffin_map._mapping import BATCH_ROWS, PART_ROWS, ROW_NUMBER, map
 from tiffin_map._parts import BAD_ROWS, WRITERS
@@ -31,33 +29,6 @@ class _Share(click.ParamType[float]):
         if number < 0 or (number > 1 and number != int(number)) or (text.endswith("%") and number >= 1):
             self.fail(f"{text!r} is neither a number of rows nor a share below all", param, ctx)
         return number
-
-
-class _Drawn:
-    """Progress as people see it: rows, their rate, and how long it has taken; on a terminal only."""
-
-    def __init__(self) -> None:
-        self._rows = 0
-        self._began = self._drawn = time.monotonic()
-        self._shown = sys.stderr.isatty()
-
-    def start(self, what: str, total: int | None) -> None:
-        """Begin to count."""
-        self._began = self._drawn = time.monotonic()
-
-    def advance(self, count: int) -> None:
-        """Count, and draw twice a second."""
-        self._rows += count
-        now = time.monotonic()
-        if self._shown and now - self._drawn >= 0.5:
-            self._drawn = now
-            rate = self._rows / (now - self._began)
-            click.echo(f"\r\x1b[K{self._rows:,} rows, {rate:,.0f} a second", nl=False, err=True)
-
-    def end(self) -> None:
-        """Clear the line, if one was drawn."""
-        if self._drawn > self._began:
-            click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -121,11 +92,8 @@ def map_command(
     """
     tag, method = _split(target)
     options["columns"] = options["columns"] or None
-    drawn = _Drawn()
-    try:
-        summary = map(tag, source, destination, method=method, as_=form, format=written, progress=drawn, **options)
-    finally:
-        drawn.end()
+    with progress_bar("rows") as progress:
+        summary = map(tag, source, destination, method=method, as_=form, format=written, progress=progress, **options)
     if output != "text":
         import attrs
 

@@ -85,7 +85,7 @@ def map(
         overwrite: whether the output of another run is removed first.
         params: options of the source's driver.
         output_params: options of the output's driver.
-        progress: told of rows: `start("rows", None)`, then `advance(rows)`.
+        progress: told of rows: `start("Scoring", rows)`, `None` where their number is not known, then `advance(rows)`.
 
     Returns:
         what was done. Where the output is whole already, nothing is.
@@ -132,6 +132,7 @@ def map(
         with runner:
             scorer = Scorer(runner.methods[name].run, feeder, keep, most, row_number)
             pieces = reader.read(done * part_rows, batch_rows)
+            run.progress.start("Scoring", None if (rows := reader.count()) is None else rows - done * part_rows)
             run.all(batches(pieces, done * part_rows, batch_rows), scorer.score, 2 * copies)
         if changed := files.changed():
             raise MapError(
@@ -266,7 +267,6 @@ class _Run:
         self.rows = self.parts * self.part_rows
         if self.parts:
             self._schema = self.output.schema_of(0)
-        self.progress.start("rows", None)
         waiting: deque[Future[Scored]] = deque()
         with ThreadPoolExecutor(ahead, thread_name_prefix="tiffin-map") as pool:
             try:

@@ -134,6 +134,21 @@ class Reader:
                 why = str(error).partition("\n")[0]
                 raise MapError(f"The file {file.name!r} is no readable {file.format} file", why=why) from error
 
+    def count(self) -> int | None:
+        """Return the number of all rows; `None` where the files do not say it."""
+        total = 0
+        for file in self.source.files:
+            if file.format not in ("parquet", "npy"):
+                return None
+            with self._opened(file) as opened:
+                if file.format == "npy":
+                    total += _array_header(opened, file)[0][0]
+                    continue
+                from pyarrow import parquet
+
+                total += parquet.ParquetFile(opened).metadata.num_rows
+        return total
+
     def read(self, start: int, size: int) -> Iterator[Piece]:
         """Give the rows from number `start` on, in pieces of at most `size` rows."""
         first = 0
