@@ -9,7 +9,7 @@ import click
 
 from tiffin import models as api
 from tiffin.cli._completion import complete_tag
-from tiffin.cli._progress import progress_bar
+from tiffin.cli._progress_bar import progress_bar
 from tiffin.cli._trust import hint
 
 
