@@ -68,7 +68,9 @@ def _same(one: Any, other: Any) -> bool:
     import numpy
 
     arrays = [numpy.asarray(images[0] if isinstance(images, list) else images) for images in (one, other)]
-    return type(one) is type(other) and len(one) == len(other) and bool(numpy.allclose(*arrays, 1e-4, 1e-4))
+    return (
+        type(one) is type(other) and len(one) == len(other) and bool(numpy.allclose(arrays[0], arrays[1], 1e-4, 1e-4))
+    )
 
 
 def quiet(pipeline: Any) -> Any:
