@@ -45,4 +45,6 @@ def embeddings() -> Any:
 def _same(one: Any, other: Any) -> bool:
     import numpy
 
-    return type(one) is type(other) and one.dtype == other.dtype and bool(numpy.allclose(one, other, 1e-5, 1e-6))
+    if type(one) is not type(other) or isinstance(one, list):
+        return bool(one == other)
+    return one.dtype == other.dtype and bool(numpy.allclose(one, other, 1e-5, 1e-6))
