@@ -11,7 +11,7 @@ from typing import Any
 import diffusers
 import transformers
 from diffusers import pipelines
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from tiffin.exceptions import StoreError, TiffinError
 from tiffin_torch.running import device_of, dtype_of, placed
@@ -71,6 +71,8 @@ def read(path: Path, options: Mapping[str, Any]) -> Any:
         kind = getattr(diffusers, index["_class_name"])
         named = {} if dtype is None else {"torch_dtype": dtype}
         made = kind.from_pretrained(str(path), local_files_only=True, use_safetensors=True, **named)
+        for name, component in made.components.items():
+            _check_weights(path / name, component)
     except TiffinError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, SafetensorError) as error:
@@ -78,6 +80,19 @@ def read(path: Path, options: Mapping[str, Any]) -> Any:
     for component in made.components.values():
         placed(component, {**options, "dtype": ""})
     return made
+
+
+def _check_weights(folder: Path, component: Any) -> None:
+    """Refuse a component whose weights are not all there: the library would go on with others."""
+    if not isinstance(component, diffusers.ModelMixin):
+        return
+    found: set[str] = set()
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, framework="pt") as weights:
+            found.update(weights.keys())
+    missing = sorted(set(component.state_dict()) - found)
+    if missing:
+        raise _unreadable(folder, f"{len(missing)} weights are missing, {missing[0]!r} among them")
 
 
 def _unreadable(path: Path, what: str) -> StoreError:
