@@ -27,7 +27,7 @@ def unconditional() -> Any:
         sample_size=8, block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4,
         down_block_types=("DownBlock2D", "AttnDownBlock2D"), up_block_types=("AttnUpBlock2D", "UpBlock2D"),
     )  # fmt: skip
-    return quiet(diffusers.DDIMPipeline(unet=net.eval(), scheduler=diffusers.DDIMScheduler(num_train_timesteps=10)))
+    return quiet(diffusers.DDIMPipeline(unet=net.eval(), scheduler=diffusers.DDIMScheduler(num_train_timesteps=50)))
 
 
 def text_to_image() -> Any:
@@ -58,7 +58,7 @@ def text_to_image() -> Any:
     return quiet(
         diffusers.StableDiffusionPipeline(
             vae=coder.eval(), text_encoder=transformers.CLIPTextModel(config).eval(), tokenizer=tokenizer, unet=net.eval(),
-            scheduler=diffusers.DDIMScheduler(num_train_timesteps=10), safety_checker=None, feature_extractor=None,
+            scheduler=diffusers.DDIMScheduler(num_train_timesteps=50), safety_checker=None, feature_extractor=None,
             requires_safety_checker=False,
         )
     )  # fmt: skip
