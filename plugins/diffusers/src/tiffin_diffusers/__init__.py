@@ -21,7 +21,7 @@ def context_info() -> AdapterInfo:
         paths=True,
         distributions=["diffusers", "transformers", "torch"],
         signatures={"__call__": {}},
-        options={"device": "", "dtype": "", "seed": None},
+        options={"device": "", "dtype": "", "seed": -1},
         code_files=["*.py"],
         code_readers={},
         resources=["nvidia.com/gpu", "cpu"],

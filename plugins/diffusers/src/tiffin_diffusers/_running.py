@@ -39,11 +39,11 @@ class Running:
 
         Args:
             *args: what the pipeline takes: a prompt, or a list of prompts, …
-            seed: the same seed makes the same images; `None` stands for the option `seed`, and without that for any.
+            seed: the same seed makes the same images; `None` stands for the option `seed`, and -1 for any.
             **kwargs: what the pipeline takes by name: num_inference_steps, guidance_scale, output_type, …
         """
         seed = self._seed if seed is None else seed
-        if seed is not None:
+        if seed != -1:
             # Numbers of the CPU's generator are the same on every device.
             kwargs["generator"] = torch.Generator("cpu").manual_seed(seed)
         with self._lock, torch.no_grad():
