@@ -19,11 +19,14 @@ _NAMES = {
     "AsgiApplication": "_asgi",
     "Limits": "_requests",
     "Place": "_served",
+    "Request": "_requests",
     "RequestError": "_errors",
     "ServeError": "_errors",
     "Service": "_service",
     "Served": "_served",
     "Shelf": "_served",
+    "Watch": "_watching",
+    "fill": "_making",
     "make_application": "_making",
 }
 

@@ -27,6 +27,7 @@ class Application:
         unknown: beginnings of paths → what is raised for one below that is not there.
         traffic: what was answered so far.
         watch: the requests that are open.
+        count: returns what was counted, in Prometheus' text format; `None` for what this process has counted.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -35,6 +36,7 @@ class Application:
         self.unknown: dict[str, Callable[[str], RequestError]] = {}
         self.traffic = Traffic()
         self.watch = Watch(self.limits)
+        self.count: Callable[[], Awaitable[str]] | None = None
 
     def route(self, method: str, path: str, handler: Handler) -> None:
         """Answer a method of a path by a handler, and HEAD like GET."""

@@ -26,9 +26,9 @@ def add_calls(application: Application, shelf: Shelf) -> None:
     for name, one in shelf.by_name.items():
         application.route("GET", PREFIX + name, _describer(shelf, one))
         for method in one.methods.values():
-            application.route("POST", f"{PREFIX}{name}/{method.name}", make_handler(one, method))
+            application.route("POST", f"{PREFIX}{name}/{method.name}", shelf.handler(name, method, make_handler))
         if one.default:
-            application.route("POST", PREFIX + name, make_handler(one, one.methods[one.default]))
+            application.route("POST", PREFIX + name, shelf.handler(name, one.methods[one.default], make_handler))
 
     def missing(rest: str) -> RequestError:
         name, _, method = rest.partition("/")
@@ -52,9 +52,10 @@ def make_handler(one: Served, method: Method) -> Any:
     """
     tag = [("tiffin-model", str(one.tag))]
     headers = [*JSON, *tag]
-    taker = method.taker
+    taker, within = method.taker, method.latency is not None
 
     async def call(request: Request) -> Response:
+        method.check_open()
         text = await request.body()
         value = read_json(text)
         named = type(value) is dict and "inputs" in value
@@ -65,7 +66,8 @@ def make_handler(one: Served, method: Method) -> Any:
             value = value["inputs"]
         if method.streams:
             return await answer_events(method.stream(taker.from_json(value, text)), tag)
-        result = await method.run(taker.from_json(value, text))
+        argument = taker.from_json(value, text)
+        result = await (method.run_within(argument, request.since) if within else method.run(argument))
         return Response(200, write_json({"outputs": result} if named else result), headers)
 
     return call

@@ -48,10 +48,11 @@ class Request:
         query: the query, as it came.
         headers: by their names in lower case.
         reading: whether the body is being read.
+        since: when its head came, at the latest, as `time.monotonic()`.
         ended: why nobody works at it any more, where that is so.
     """
 
-    __slots__ = ("ended", "headers", "limits", "method", "path", "query", "reading")
+    __slots__ = ("ended", "headers", "limits", "method", "path", "query", "reading", "since")
 
     def __init__(self, method: str, path: str, query: str, headers: Headers, limits: Limits) -> None:
         self.method = method
@@ -60,6 +61,7 @@ class Request:
         self.headers = headers
         self.limits = limits
         self.reading = False
+        self.since = 0.0
         self.ended: RequestError | None = None
 
     async def body(self) -> bytes:
