@@ -10,6 +10,7 @@ from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._adapter_info import AdapterInfo, CodeReader
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._own_format import OwnClasses, read_parameters, write_parameters
+from tiffin.plugins._own_packages import part_of
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, check_plugin_name, register, registry, unregister
 from tiffin.plugins._saved import NotMine, Saved
@@ -47,6 +48,7 @@ __all__ = [
     "hookimpl",
     "install_hint",
     "known_kinds",
+    "part_of",
     "proves",
     "read_parameters",
     "register",
