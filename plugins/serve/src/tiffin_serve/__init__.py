@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 _NAMES = {
     "Application": "_application",
     "AsgiApplication": "_asgi",
+    "Context": "_context",
     "Limits": "_requests",
     "RequestError": "_errors",
     "ServeError": "_errors",
     "Service": "_service",
     "Served": "_served",
     "Shelf": "_served",
+    "current_context": "_context",
     "make_application": "_making",
 }
 

@@ -14,6 +14,8 @@ from tiffin_serve._served import Served, Shelf
 from tiffin_serve._streams import answer_events
 
 PREFIX = "/models/"
+EXPLAIN = "tiffin-explain"
+"""A request with this header is answered with it: why the call waited, and with what it was batched."""
 
 
 def add_calls(application: Application, shelf: Shelf) -> None:
@@ -63,10 +65,17 @@ def make_handler(one: Served, method: Method) -> Any:
                 unknown = ", ".join(repr(key[:80]) for key in value if key != "inputs")
                 raise RequestError(422, f"Beside 'inputs' there is {unknown[:300]}", fix='Send {"inputs": …} alone')
             value = value["inputs"]
-        if method.streams:
-            return await answer_events(method.stream(taker.from_json(value, text)), tag)
-        result = await method.run(taker.from_json(value, text))
-        return Response(200, write_json({"outputs": result} if named else result), headers)
+        argument = taker.from_json(value, text)
+        explain = request.headers.get(EXPLAIN) is not None
+        asked = method.of(request, explain=explain)
+        if asked.streams:
+            return await answer_events(asked.stream(argument), tag)
+        result = await asked.run(argument)
+        added = headers
+        if explain:
+            added = [*headers, (EXPLAIN, write_json(result.explanation.as_dict()).decode())]
+            result = result.result
+        return Response(200, write_json({"outputs": result} if named else result), added)
 
     return call
 

@@ -14,6 +14,7 @@ from tiffin.cli import complete_tag, say
 from tiffin_serve._calling import PREFIX
 from tiffin_serve._doors import reserve
 from tiffin_serve._finding import find_service
+from tiffin_serve._gate import Gate, gate_options
 from tiffin_serve._making import make_application
 from tiffin_serve._process import DOORS, serve
 from tiffin_serve._requests import MIB, Limits
@@ -59,6 +60,7 @@ _SECONDS = click.FloatRange(min=0)
 @click.option(
     "--drain", default=30.0, show_default=True, type=_SECONDS, help="Seconds that open requests have after that."
 )
+@gate_options
 @click.pass_context
 def serve_command(
     context: click.Context,
@@ -75,6 +77,7 @@ def serve_command(
     server: str,
     grace: float,
     drain: float,
+    gate: Gate,
 ) -> None:
     """Serve stored models, or a service of your own, over HTTP.
 
@@ -88,6 +91,7 @@ def serve_command(
     if max_batch_size is not None:
         options["max_batch_size"] = max_batch_size
     limits = Limits(body=max_body * MIB)
+    tls = gate.tls
     with reserve(host, port) as held:
         services = [service for service in map(find_service, targets) if service is not None]
         offer: Offer
@@ -101,13 +105,15 @@ def serve_command(
             application = make_application(offer, limits, oip_root=oip_root)
             lines = _lines(offer)
 
+        gate.close_in(application)
+
         def announce() -> None:
             shown = f"[{host}]" if ":" in host else host
-            for line in (f"Serving on http://{shown}:{held.getsockname()[1]}", *lines):
+            for line in (f"Serving on http{'s' if tls else ''}://{shown}:{held.getsockname()[1]}", *lines):
                 say(line)
             sys.stdout.flush()
 
-        running = serve(application, offer, held, server=server, grace=grace, drain=drain, opened=announce)
+        running = serve(application, offer, held, server=server, tls=tls, grace=grace, drain=drain, opened=announce)
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(running)
 

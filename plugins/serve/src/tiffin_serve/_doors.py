@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 from tiffin_serve._application import Application
 from tiffin_serve._errors import ServeError
 
 BACKLOG = 1024
+Tls = tuple[Path, Path] | None
+"""The files of a certificate and its key."""
 _PATIENCE = 10.0
 """Seconds in which a server has to take a connection once it is started."""
 
@@ -57,7 +60,7 @@ def reserve(host: str, port: int) -> socket.socket:
 class GranianDoor:
     """Granian's embedded server, by RSGI."""
 
-    def __init__(self, application: Application, held: socket.socket) -> None:
+    def __init__(self, application: Application, held: socket.socket, tls: Tls = None) -> None:
         from granian.constants import Interfaces
         from granian.http import HTTP1Settings
         from granian.server.embed import Server
@@ -76,6 +79,8 @@ class GranianDoor:
             backlog=BACKLOG,
             backpressure=limits.connections,
             http1_settings=HTTP1Settings(header_read_timeout=int(limits.head_seconds * 1000)),
+            ssl_cert=None if tls is None else tls[0],
+            ssl_key=None if tls is None else tls[1],
             log_enabled=False,
         )
         self._task: asyncio.Task[Any] | None = None
@@ -95,7 +100,7 @@ class GranianDoor:
 class UvicornDoor:
     """Uvicorn, by ASGI."""
 
-    def __init__(self, application: Application, held: socket.socket) -> None:
+    def __init__(self, application: Application, held: socket.socket, tls: Tls = None) -> None:
         try:
             import uvicorn
         except ImportError as error:
@@ -119,6 +124,8 @@ class UvicornDoor:
             backlog=BACKLOG,
             limit_concurrency=application.limits.connections,
             server_header=False,
+            ssl_certfile=None if tls is None else tls[0],
+            ssl_keyfile=None if tls is None else tls[1],
         )
         self._server = Server(config)
         self._task: asyncio.Task[Any] | None = None

@@ -9,10 +9,10 @@ import socket
 from collections.abc import Callable
 
 from tiffin_serve._application import Application
-from tiffin_serve._doors import Door, GranianDoor, UvicornDoor
+from tiffin_serve._doors import Door, GranianDoor, Tls, UvicornDoor
 from tiffin_serve._running import Offer
 
-DOORS: dict[str, Callable[[Application, socket.socket], Door]] = {"granian": GranianDoor, "uvicorn": UvicornDoor}
+DOORS: dict[str, Callable[[Application, socket.socket, Tls], Door]] = {"granian": GranianDoor, "uvicorn": UvicornDoor}
 """The servers by their names."""
 
 
@@ -22,6 +22,7 @@ async def serve(
     held: socket.socket,
     *,
     server: str = "granian",
+    tls: Tls = None,
     grace: float = 0.0,
     drain: float = 30.0,
     opened: Callable[[], None] = lambda: None,
@@ -33,6 +34,7 @@ async def serve(
         offer: what it serves; started and stopped here.
         held: holds the address.
         server: "granian" or "uvicorn".
+        tls: the files of a certificate and its key; `None` for plain HTTP.
         grace: seconds between the signal and the end of new connections, in which /readyz says no.
         drain: seconds that open requests have after that.
         opened: called when connections are taken.
@@ -41,7 +43,7 @@ async def serve(
         TiffinError: a model cannot be loaded, or the server not be started.
         Exception: what loading raised.
     """
-    door = DOORS[server](application, held)
+    door = DOORS[server](application, held, tls)
     # Until all is loaded a signal ends the process as it ends any other: nobody waits for an answer yet.
     signals: asyncio.Queue[int] = asyncio.Queue()
     again: asyncio.Task[int] | None = None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from tiffin import Runner
+from tiffin.calls import CallFacts
 from tiffin.exceptions import RemoteError, RunnerError, TiffinError
 from tiffin.runners import RunnableMethod
 from tiffin.signatures import plain_spec
+from tiffin_serve._requests import Request
 from tiffin_serve._streams import Stream
 from tiffin_serve._taking import ArrayTaker, Taker, make_taker
 
@@ -65,15 +68,35 @@ class Method:
     def __init__(self, name: str, handle: Any, about: RunnableMethod, seconds: float | None = None) -> None:
         self.name = name
         self.about = about
-        limited = handle if seconds is None else handle.options(timeout=seconds)
         self.streams = about.kind in ("stream", "async_stream")
-        self.call = limited.async_stream if self.streams else limited.async_run
+        self._handle, self._seconds = handle, seconds
         spec = None if about.input_spec is None else plain_spec(about.input_spec)
         self.by_name = spec is not None and spec["type"] == "arguments"
         self.taker: Taker = make_taker(spec)
+        self._take(handle if seconds is None else handle.options(timeout=seconds))
+        self.output_spec = None if about.output_spec is None else plain_spec(about.output_spec)
+
+    def of(self, request: Request, *, explain: bool = False) -> Method:
+        """Return the method for one request: what it says of itself goes with the call. Itself, where it says nothing.
+
+        Args:
+            request: with the caller's id and trace parent, if there are any.
+            explain: whether to answer with `Explained`; not for streams.
+        """
+        said, trace = request.said_id, request.trace_parent
+        if not (explain or said or trace):
+            return self
+        facts: CallFacts = {"explain": explain and not self.streams, "request_id": said, "trace_parent": trace}
+        if self._seconds is not None:
+            facts["timeout"] = self._seconds
+        made = copy.copy(self)
+        made._take(self._handle.options(**facts))
+        return made
+
+    def _take(self, handle: Any) -> None:
+        self.call = handle.async_stream if self.streams else handle.async_run
         # Not a coroutine around a coroutine: each call would pay for it.
         self.run: Callable[[Any], Awaitable[Any]] = self._run_by_name if self.by_name else self.call
-        self.output_spec = None if about.output_spec is None else plain_spec(about.output_spec)
 
     async def _run_by_name(self, argument: Any) -> Any:
         return await self.call(**argument)
