@@ -126,10 +126,10 @@ def test_descriptors_check_dtypes_shapes_and_columns() -> None:
 
 
 def test_what_cannot_be_an_api_is_refused_when_it_is_made() -> None:
-    """Several arguments, a route that is none or taken, an unknown annotation, a dtype of no column."""
+    """Arguments without names, a route that is none or taken, an unknown annotation, a dtype of no column."""
     service = Service("wrong")
 
-    def two(a: Any, b: Any) -> Any: ...
+    def two(*a: Any) -> Any: ...
     def unknown(a: Any) -> Any: ...
 
     unknown.__annotations__["a"] = "NotThere"

@@ -19,6 +19,7 @@ _NAMES = {
     "AsgiApplication": "_asgi",
     "Context": "_context",
     "Limits": "_requests",
+    "Place": "_served",
     "RequestError": "_errors",
     "ServeError": "_errors",
     "Service": "_service",

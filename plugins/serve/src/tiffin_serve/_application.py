@@ -10,6 +10,7 @@ from tiffin_serve._errors import RequestError, as_request_error
 from tiffin_serve._json_forms import JSON, write_json
 from tiffin_serve._requests import Limits, Request, Response, StreamedResponse
 from tiffin_serve._traffic import Traffic
+from tiffin_serve._watching import Watch
 
 Handler = Callable[[Request], Awaitable[Response]]
 """Answers a request; what it raises is answered as an error."""
@@ -27,6 +28,7 @@ class Application:
         traffic: what was answered so far.
         mounted: beginnings of paths → what answers all below that no route is for, whatever the method.
         entry: what servers call: `answer`, and what was put before it.
+        watch: the requests that are open.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -36,6 +38,7 @@ class Application:
         self.traffic = Traffic()
         self.mounted: dict[str, Handler] = {}
         self.entry: Handler = self.answer
+        self.watch = Watch(self.limits)
 
     def route(self, method: str, path: str, handler: Handler) -> None:
         """Answer a method of a path by a handler, and HEAD like GET."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial, wraps
 from pathlib import Path
@@ -17,7 +17,7 @@ from tiffin_serve._errors import ServeError
 from tiffin_serve._layers import with_log, with_origins, with_tokens
 
 F = TypeVar("F", bound=Callable[..., Any])
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, resolve_path=True)
 PAGES = ("/", "/docs")
 """Pages for people; they need no token, and ask for one."""
 
@@ -35,11 +35,11 @@ class Gate:
         trace: whether OpenTelemetry gets a span for each request.
     """
 
-    token_file: Path | None = None
-    cors: tuple[str, ...] = ()
+    token_file: str | None = None
+    cors: Sequence[str] = ()
     access_log: str | None = None
-    certificate: Path | None = None
-    key: Path | None = None
+    certificate: str | None = None
+    key: str | None = None
     trace: bool = False
 
     @property
@@ -57,9 +57,17 @@ class Gate:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key, password="")
         except (OSError, ValueError) as error:
             raise ServeError(
-                f"{str(self.certificate)!r} and {str(self.key)!r} are no certificate with its key", why=str(error)
+                f"{self.certificate!r} and {self.key!r} are no certificate with its key", why=str(error)
             ) from error
-        return self.certificate, self.key
+        return Path(self.certificate), Path(self.key)
+
+    def check(self) -> None:
+        """Refuse what could not be closed in, before there is anything.
+
+        Raises:
+            ServeError: as `close_in` and `tls`.
+        """
+        self.close_in(Application())
 
     def close_in(self, application: Application) -> None:
         """Put before an application what is asked for.
@@ -68,7 +76,7 @@ class Gate:
             ServeError: a file cannot be read or written, or what traces need is not installed.
         """
         if self.token_file is not None:
-            application.wrap(partial(with_tokens, tokens=_tokens(self.token_file), pages=PAGES))
+            application.wrap(partial(with_tokens, tokens=_tokens(Path(self.token_file)), pages=PAGES))
         if self.cors:
             application.wrap(partial(with_origins, origins=self.cors))
         if self.trace:
