@@ -104,7 +104,7 @@ class Api:
         old = [one for one in shelf.versions.values() if one not in found.values()]
         shelf.show(found, [Place(place["asked"], place["tag"]) for place in places])
         self._application.routes.clear()
-        fill(self._application, shelf, plan.oip_root)
+        fill(self._application, shelf, plan.oip_root, openai=plan.openai)
         # A request that came before may not have called its model yet.
         await self._application.watch.settled(plan.drain)
         await asyncio.gather(*(one.stop(plan.drain) for one in old))

@@ -65,6 +65,7 @@ class Serve(click.Command):
 @click.option("--timeout", type=_MORE, help="Seconds in which a model has to answer.")
 @click.option("--max-body", default=64, show_default=True, type=_COUNT, help="MiB of a request's body at most.")
 @click.option("--oip-root", default="/v2", show_default=True, help="Where the Open Inference Protocol is.")
+@click.option("--openai", is_flag=True, help="Answer clients of OpenAI, too, at /v1: chat, completions, embeddings.")
 @click.option("--server", default="granian", show_default=True, type=click.Choice(SERVERS), help="The HTTP server.")
 @click.option("--check/--no-check", default=True, help="Whether a model's examples are replayed before it is served.")
 @click.option("--follow", default=1.0, show_default=True, type=_MORE, help="Seconds between two looks at aliases.")
@@ -133,7 +134,7 @@ def _plan(targets: tuple[str, ...], service: bool, gate: Gate, given: dict[str, 
     hosts = not service and (given["workers"] > 1 if given["hosts"] is None else given["hosts"])
     if given["spares"] and not hosts and given["backend"] != "local":
         options["spares"] = given["spares"]
-    taken = ("server", "workers", "oip_root", "check", "follow", "grace", "drain", "reload")
+    taken = ("server", "workers", "oip_root", "openai", "check", "follow", "grace", "drain", "reload")
     return Plan(
         targets=targets,
         service=service,
@@ -157,6 +158,7 @@ _OF_MODELS = (
         "max_latency_ms",
         "timeout",
         "oip_root",
+        "openai",
         "check",
         "follow",
     ),

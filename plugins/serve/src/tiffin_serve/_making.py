@@ -11,23 +11,30 @@ from tiffin_serve._requests import Limits
 from tiffin_serve._served import Shelf
 
 
-def make_application(shelf: Shelf, limits: Limits | None = None, *, oip_root: str = "/v2") -> Application:
+def make_application(
+    shelf: Shelf, limits: Limits | None = None, *, oip_root: str = "/v2", openai: bool = False
+) -> Application:
     """Return an application with every endpoint of what is served.
 
     Args:
         shelf: what is served.
         limits: what a request may take up.
         oip_root: where the paths of the Open Inference Protocol begin; empty or "/" for the root itself.
+        openai: whether language models answer clients of OpenAI, too.
     """
     application = Application(limits)
-    fill(application, shelf, oip_root)
+    fill(application, shelf, oip_root, openai=openai)
     return application
 
 
-def fill(application: Application, shelf: Shelf, oip_root: str = "/v2") -> None:
+def fill(application: Application, shelf: Shelf, oip_root: str = "/v2", *, openai: bool = False) -> None:
     """Give an application without endpoints those of what is served now; see `make_application`."""
     add_health(application, shelf)
     add_calls(application, shelf)
     root = oip_root.strip("/")
     add_protocol(application, shelf, f"/{root}" if root else "")
+    if openai:
+        from tiffin_serve._openai import add_openai
+
+        add_openai(application, shelf)
     add_description(application, shelf)

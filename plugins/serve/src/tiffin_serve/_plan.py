@@ -23,6 +23,7 @@ class Plan:
         limits: what a request may take up, as for `Limits`.
         gate: what stands before all that is answered, as for `Gate`.
         oip_root: where the Open Inference Protocol is.
+        openai: whether language models answer clients of OpenAI, too.
         check: whether a model's examples are replayed before it is served.
         follow: seconds between two looks at what aliases mean.
         grace: seconds after SIGTERM in which connections are still taken.
@@ -41,6 +42,7 @@ class Plan:
     limits: Mapping[str, Any] = field(default_factory=dict)
     gate: Mapping[str, Any] = field(default_factory=dict)
     oip_root: str = "/v2"
+    openai: bool = False
     check: bool = True
     follow: float = 1.0
     grace: float = 0.0

@@ -22,7 +22,7 @@ def with_spans(handler: Handler, provider: Any = None) -> Handler:
         provider: makes tracers; `None` for the program's own, or one that OpenTelemetry's variables describe.
 
     Raises:
-        ServeError: OpenTelemetry is not installed, or what its variables name is not.
+        ServeError: a package that this needs is not installed, or what its variables name is not.
     """
     try:
         from opentelemetry import trace
