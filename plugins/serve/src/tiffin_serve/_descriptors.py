@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tiffin_serve._description import example_of
 from tiffin_serve._errors import RequestError
 from tiffin_serve._json_forms import read_json, write_json
 from tiffin_serve._structures import schema_of_hint, structured
@@ -17,11 +18,13 @@ class Descriptor:
         media_type: what its bodies are.
         schema: what they hold, as JSON Schema; empty for anything.
         several: whether `read` returns a dict of arguments.
+        kind: what its answers are to a `Client`: json, text, array, frame, series, bytes, texts or events.
     """
 
     media_type = "application/json"
     schema: Mapping[str, Any] = {}
     several = False
+    kind = "json"
 
     def read(self, body: bytes) -> Any:
         """Return the value that a request's body stands for.
@@ -61,6 +64,10 @@ class Descriptor:
         """
         return write_json(value)
 
+    def example(self) -> Any:
+        """Return a value for people to begin with."""
+        return example_of(self.schema)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
@@ -86,6 +93,7 @@ class Text(Descriptor):
     """Text in UTF-8."""
 
     media_type = "text/plain; charset=utf-8"
+    kind = "text"
     schema: Mapping[str, Any] = {"type": "string"}
 
     def read(self, body: bytes) -> str:

@@ -25,6 +25,7 @@ class File(Descriptor):
     """
 
     schema = _BINARY
+    kind = "bytes"
 
     def __init__(self, media_type: str = "application/octet-stream", *, as_bytes: bool = False) -> None:
         self.media_type = media_type
@@ -53,6 +54,7 @@ class Image(Descriptor):
     """
 
     schema = _BINARY
+    kind = "bytes"
 
     def __init__(
         self,

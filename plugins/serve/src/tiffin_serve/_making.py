@@ -6,6 +6,7 @@ from tiffin_serve._application import Application
 from tiffin_serve._calling import add_calls
 from tiffin_serve._description import add_description
 from tiffin_serve._health import add_health
+from tiffin_serve._pages import add_pages
 from tiffin_serve._protocol import add_protocol
 from tiffin_serve._requests import Limits
 from tiffin_serve._served import Shelf
@@ -38,3 +39,4 @@ def fill(application: Application, shelf: Shelf, oip_root: str = "/v2", *, opena
 
         add_openai(application, shelf)
     add_description(application, shelf)
+    add_pages(application)

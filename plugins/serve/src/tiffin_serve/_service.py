@@ -13,12 +13,13 @@ from tiffin_serve._annotations import describe
 from tiffin_serve._application import Application, Handler, json_response
 from tiffin_serve._asgi import AsgiApplication
 from tiffin_serve._context import Context, present
-from tiffin_serve._description import API_ERRORS, answer_of, document
+from tiffin_serve._description import API_ERRORS, EXTENSION, answer_of, document
 from tiffin_serve._descriptors import Descriptor
 from tiffin_serve._errors import ServeError
 from tiffin_serve._flows import Streamed
 from tiffin_serve._health import add_health
 from tiffin_serve._mounting import Asgi, Mounted
+from tiffin_serve._pages import add_pages
 from tiffin_serve._requests import Limits, Request, Response, StreamedResponse
 from tiffin_serve._running import call_once, make_methods, start_runner, stop_runner
 from tiffin_serve._streams import UNSTORED, Stream
@@ -166,7 +167,7 @@ class Service:
 
         for path, mounted in self._mounted.items():
             application.mounted[path] = mounted.answer
-        application.route("GET", "/docs", describe)
+        add_pages(application, first="" not in self._mounted and "/" not in self._mounted)
         application.route("GET", "/openapi.json", describe)
         return application
 
@@ -225,8 +226,15 @@ class Service:
                 },
             }
             if api.given is not None:
-                content = {api.given.media_type: {"schema": dict(api.given.schema)}}
+                content = {api.given.media_type: {"schema": dict(api.given.schema), "example": api.given.example()}}
                 told["requestBody"] = {"required": True, "content": content}
+            told[EXTENSION] = {
+                "group": self.name,
+                "names": [self.name],
+                "streams": isinstance(api.returned, Streamed),
+                "paths": [api.route],
+                "gives": api.returned.kind,
+            }
             paths[api.route] = {"post": told}
         return document(self.name, paths)
 
@@ -296,5 +304,5 @@ def _numbered(request: Request) -> list[tuple[str, str]]:
     return [("x-request-id", request.id)]
 
 
-RESERVED = frozenset({"/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
+RESERVED = frozenset({"/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
 """Paths that every service has."""

@@ -24,6 +24,8 @@ class NumpyNdarray(Descriptor):
         shape: lengths of the axes; -1 or `None` for any. `None` in its place: any shape.
     """
 
+    kind = "array"
+
     def __init__(self, dtype: Any = None, shape: Sequence[int | None] | None = None) -> None:
         given: dict[str, Any] = {"type": "array"}
         if dtype is not None:
@@ -56,6 +58,8 @@ class PandasDataFrame(Descriptor):
         columns: the names of its columns, in order; `None` for those that come.
         dtype: column → dtype, of those that are checked and cast.
     """
+
+    kind = "frame"
 
     def __init__(self, columns: Sequence[str] | None = None, dtype: Mapping[str, Any] | None = None) -> None:
         dtypes = dict(dtype or {})
@@ -90,6 +94,8 @@ class PandasSeries(Descriptor):
         dtype: its dtype; `None` for whatever comes.
         name: its name.
     """
+
+    kind = "series"
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         spec: dict[str, Any] = {"type": "array", "shape": [None], **({} if dtype is None else {"dtype": dtype})}
