@@ -338,6 +338,32 @@ def test_parameters_of_xgboosts_estimators_are_kept() -> None:
     assert model.load().get_params()["n_estimators"] == 2
 
 
+@differs("bentoml.lightgbm.save_model")
+def test_lightgbms_estimators_stay_estimators() -> None:
+    """With their parameters; and `predict` is batchable unasked."""
+    assert "tiffin-lightgbm" in install_hint("lightgbm")
+    lightgbm = pytest.importorskip("lightgbm")
+    pytest.importorskip("tiffin_lightgbm")
+    rows = np.arange(80.0).reshape(40, 2)
+    model = tiffin.lightgbm.save_model("a", lightgbm.LGBMRegressor(n_estimators=2, verbose=-1).fit(rows, rows[:, 0]))
+    assert model.info.signatures["predict"].batchable
+    assert model.load().get_params()["n_estimators"] == 2
+
+
+@pytest.mark.slow
+@differs("bentoml.catboost.save_model")
+def test_catboosts_parameters_are_kept_as_they_were_given() -> None:
+    """And `predict` is batchable unasked."""
+    assert "tiffin-catboost" in install_hint("catboost")
+    catboost = pytest.importorskip("catboost")
+    pytest.importorskip("tiffin_catboost")
+    given = {"iterations": 2, "verbose": False, "allow_writing_files": False}
+    rows = np.arange(80.0).reshape(40, 2)
+    model = tiffin.catboost.save_model("a", catboost.CatBoost(given).fit(rows, rows[:, 0]))
+    assert model.info.signatures["predict"].batchable
+    assert model.load().get_params() == given
+
+
 @differs("bentoml.picklable_model.save_model")
 def test_what_cannot_be_called_has_no_signatures() -> None:
     """It is kept as data."""

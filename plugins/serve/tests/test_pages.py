@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import browser
 import pytest
 
+import browser
 import tiffin
 
 pytestmark = [
@@ -93,9 +93,10 @@ def test_a_page_asks_for_the_token(page: browser.Browser, serving: Callable[...,
     tokens.chmod(0o600)
     one = serving("sums:prod", "--token-file", str(tokens))
     page.show(one.url)
-    for given, wanted in (("wrong", "label"), ("secret", "h3")):
-        page.wait("document.getElementById('token')")
+    asked = "document.querySelector('main label')?.textContent.includes('Another')"
+    for given, wanted in (("wrong", asked), ("secret", "document.querySelector('h3') !== null")):
+        page.wait("document.getElementById('token') !== null")
         page.run(f"document.getElementById('token').value = '{given}'")
         page.run("document.querySelector('form').requestSubmit()")
-        page.wait(f"document.querySelector('main {wanted}')")
+        page.wait(wanted)
     assert fill_and_call(page, "/models/sums/predict", None) == "[0.0]"

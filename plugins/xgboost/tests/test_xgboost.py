@@ -153,9 +153,9 @@ def test_a_strangers_parameters_reach_no_other_attributes(given: dict[str, Any],
     with models.create("raw") as new:
         new.path_of("model.ubj").write_bytes(saved.path_of("model.ubj").read_bytes())
         new.path_of("parameters.json").write_text(json.dumps(given), encoding="utf-8")
-    from tiffin_xgboost import XGBoostOptions, load
+    from tiffin_xgboost import load
 
-    loaded = load(new.path, XGBoostOptions(model_class="XGBRegressor"))
+    loaded = load(new.path, {"model_class": "XGBRegressor"})
     assert callable(loaded.predict)
     np.testing.assert_array_equal(loaded.predict(ROWS), saved.load().predict(ROWS))
     store = models.ModelStore(tmp_path / "store")
@@ -166,11 +166,11 @@ def test_a_strangers_parameters_reach_no_other_attributes(given: dict[str, Any],
 
 def test_a_damaged_file_is_an_error(booster: Any, tmp_path: Path) -> None:
     """XGBoost says so, and the process goes on."""
-    from tiffin_xgboost import XGBoostOptions, load
+    from tiffin_xgboost import load
 
     (tmp_path / "model.ubj").write_bytes(b"{L\x00\x00")
     with pytest.raises(xgboost.core.XGBoostError):
-        load(tmp_path, XGBoostOptions(model_class="Booster"))
+        load(tmp_path, {"model_class": "Booster"})
 
 
 def test_what_bentoml_wrote_answers_as_it_did_there() -> None:

@@ -10,6 +10,7 @@ from tiffin.plugins._foreign_description import ForeignDescription
 from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
 from tiffin.plugins._foreign_tool import ForeignTool
 from tiffin.plugins._manager import hookimpl
+from tiffin.plugins._own_format import OwnClasses, read_parameters, write_parameters
 from tiffin.plugins._protocols import StoredModel
 from tiffin.plugins._registry import PluginDescription, Registry, check_plugin_name, register, registry, unregister
 from tiffin.plugins._saved import NotMine, Saved
@@ -25,6 +26,7 @@ __all__ = [
     "ForeignReading",
     "ForeignTool",
     "NotMine",
+    "OwnClasses",
     "PluginDescription",
     "Registry",
     "Saved",
@@ -41,9 +43,11 @@ __all__ = [
     "install_hint",
     "known_kinds",
     "proves",
+    "read_parameters",
     "register",
     "registry",
     "restore",
     "unregister",
     "waiting_packages",
+    "write_parameters",
 ]

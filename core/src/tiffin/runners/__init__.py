@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         available_processors,
         circumstances,
         device_for,
+        given_threads,
         share_processors,
         share_resources,
     )
@@ -70,6 +71,7 @@ __all__ = [
     "available_processors",
     "circumstances",
     "device_for",
+    "given_threads",
     "make_runnable",
     "metrics_text",
     "register_backend",
@@ -106,6 +108,7 @@ _MODULES = {
     "circumstances": "tiffin.runners._resources",
     "available_processors": "tiffin.runners._resources",
     "device_for": "tiffin.runners._resources",
+    "given_threads": "tiffin.runners._resources",
     "make_runnable": "tiffin.runners._stored",
     "metrics_text": "tiffin.runners._metrics_text",
     "register_backend": "tiffin.runners._backends",

@@ -119,6 +119,15 @@ def available_processors() -> int:
     return count
 
 
+def given_threads() -> int | None:
+    """Return how many threads this process was given, as a worker is; `None` where nobody said.
+
+    For adapters whose framework does not look at OMP_NUM_THREADS by itself.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) else None
+
+
 def circumstances() -> dict[str, str]:
     """Return what may change an answer by some ulps: the machine's kind, how many processors and threads there may be."""
     import platform

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
+from tiffin import AdapterInfo, hookimpl
+from tiffin.plugins import ForeignModel, ForeignReading, NotMine, OwnClasses, Saved, read_parameters, write_parameters
 
-from tiffin import AdapterInfo, ModelOptions, hookimpl
-from tiffin.plugins import ForeignModel, ForeignReading, Saved
-
-_FILE = "model.ubj"
-
-
-@attrs.frozen(kw_only=True)
-class XGBoostOptions(ModelOptions):
-    """Options of the adapter.
-
-    Attributes:
-        model_class: the class of XGBoost's that the file becomes; "", given at save, stands for that of the model.
-    """
-
-    model_class: str = ""
+_CLASSES = OwnClasses(
+    "xgboost", ("Booster", "XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor")
+)
+_FILE, _PARAMETERS = "model.ubj", "parameters.json"
 
 
 @hookimpl
@@ -31,7 +22,7 @@ def context_info() -> AdapterInfo:
         types=["xgboost.Booster", "xgboost.XGBModel"],
         distributions=[["xgboost", "xgboost-cpu"]],
         signatures={"predict": {"batchable": True}},
-        options=XGBoostOptions,
+        options={"model_class": ""},
         code_files=(),
         cpu_multi_threading=True,
         holds_gil=False,
@@ -39,25 +30,28 @@ def context_info() -> AdapterInfo:
 
 
 @hookimpl
-def save(model: Any, path: Path, options: XGBoostOptions) -> Saved:
-    """Write the trees by XGBoost, and an estimator's parameters beside them."""
-    from . import _estimators
-
-    name = _estimators.class_name(model)
-    lost = [] if name == "Booster" else _estimators.write_parameters(model, path)
+def save(model: Any, path: Path, options: Mapping[str, Any]) -> Saved:
+    """Write the trees by XGBoost, and an estimator's parameters beside them, few of which XGBoost's file keeps."""
+    name, lost = _CLASSES.name_of(model), []
+    if name != "Booster":
+        if not model.__sklearn_is_fitted__():
+            raise NotMine("It is not fitted, and XGBoost writes only what is")
+        lost = write_parameters(model.get_params(), path / _PARAMETERS)
+        if getattr(model, "evals_result_", None):
+            lost.append("evals_result_, the history of its fit")
     model.save_model(path / _FILE)
-    return Saved(options=options.with_options(model_class=options.model_class or name), lost=lost)
+    return Saved(options={"model_class": options["model_class"] or name}, lost=lost)
 
 
 @hookimpl
-def load(path: Path, options: XGBoostOptions) -> Any:
+def load(path: Path, options: Mapping[str, Any]) -> Any:
     """Read the trees into an object of the class that the options name."""
-    from . import _estimators
-
-    model = _estimators.make(options.model_class or "Booster")
+    cls = _CLASSES.get(options["model_class"] or "Booster")
+    values = {} if options["model_class"] == "Booster" else read_parameters(path / _PARAMETERS, cls)
+    model = cls(**values)
     model.load_model(path / _FILE)
-    if options.model_class != "Booster":
-        _estimators.read_parameters(model, path)
+    # What the file says of parameters stands for others, or for none.
+    vars(model).update((name, value) for name, value in values.items() if name in vars(model))
     return model
 
 

@@ -27,6 +27,7 @@ def subjects() -> list[Subject]:
             framework="xgboost",
             name=name,
             make=lambda name=name: fitted(name),  # type: ignore[misc]
+            parameters=None if name == "Booster" else lambda model: model.get_params(),
             inputs={
                 "predict": rows[:5],
                 **({"predict_proba": rows[:5]} if name.endswith("Classifier") else {}),

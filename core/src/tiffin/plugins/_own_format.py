@@ -1,0 +1,111 @@
+"""What adapters share whose framework has a file format of its own: a list of classes, and parameters beside the file."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tiffin.exceptions import MetadataError, SignatureError, StoreError
+from tiffin.info import plain
+from tiffin.plugins._saved import NotMine
+from tiffin.showing import shown
+
+
+@attrs.frozen
+class OwnClasses:
+    """The classes of a framework's own that its file can become. A record may name no other: it comes from strangers, too.
+
+    Args:
+        module: the dotted name of the module that has them; imported when a class is asked for.
+        names: the names of the classes there.
+    """
+
+    module: str
+    names: Sequence[str]
+
+    def name_of(self, model: Any) -> str:
+        """Return the name of a model's class.
+
+        Raises:
+            NotMine: it is none of these classes exactly: what derives from one would not come back as what it was.
+        """
+        name = type(model).__name__
+        if name not in self.names or type(model) is not getattr(import_module(self.module), name):
+            raise NotMine(f"A file in the own format of {self.module} would make a {name} into what it derives from")
+        return name
+
+    def get(self, name: str) -> Any:
+        """Return the class of a name, for the option `model_class`.
+
+        Raises:
+            SignatureError: there is no such class.
+        """
+        if name not in self.names:
+            raise SignatureError(
+                f"The option model_class={name!r} names no class of models",
+                why=f"Those of {self.module} are " + ", ".join(self.names),
+                method="",
+            )
+        return getattr(import_module(self.module), name)
+
+
+def write_parameters(values: Mapping[str, Any], file: Path) -> list[str]:
+    """Write parameters as JSON, those that are plain values; tuples become lists.
+
+    Args:
+        values: what an estimator was made with, by name.
+        file: where to.
+
+    Returns:
+        What is lost, a phrase for each of the others: objectives of one's own, generators of random numbers.
+    """
+    kept, lost = {}, []
+    for name, value in values.items():
+        try:
+            text = json.dumps(plain(value, name))
+        except (MetadataError, TypeError):
+            lost.append(f"the parameter {name!r}, {shown(repr(value))}, which is used when it is fitted")
+        else:
+            kept[name] = json.loads(text)
+    file.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    return lost
+
+
+def read_parameters(file: Path, cls: Any = None) -> dict[str, Any]:
+    """Return the parameters of a file, which may be a stranger's; none where there is no file, as in what other tools wrote.
+
+    Args:
+        file: what `write_parameters` wrote.
+        cls: the class that takes them: names that it has otherwise than as a parameter, and private ones, are left out, so
+            that no method and no state can be replaced. `None` returns all.
+
+    Raises:
+        StoreError: the file holds something else.
+    """
+    if not file.exists():
+        return {}
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        values = error
+    if not isinstance(values, dict):
+        raise StoreError(
+            f"The file '{file}' holds no parameters: {shown(repr(values))}",
+            why="It should be a dict, as JSON",
+            fix="Compare the model's digests (tiffin models verify), or save it again",
+            path=str(file),
+        )
+    if cls is None:
+        return values
+    taken = inspect.signature(cls).parameters
+    return {
+        name: value
+        for name, value in values.items()
+        if name in taken or not (name.startswith("_") or hasattr(cls, name))
+    }
