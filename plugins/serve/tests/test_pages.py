@@ -74,7 +74,7 @@ def test_a_page_fits_a_desk_and_a_telephone_by_day_and_night(
     one = serving("sums:prod", "words", "matcher")
     page.show(one.url + path, width=width, dark=dark)
     page.wait("document.querySelectorAll('h3').length >= 5")
-    page.run("document.querySelector('.call details, section > details').open = true")
+    page.run("document.querySelector('.call details, section > details:last-of-type').open = true")
     page.run("document.querySelector('form').requestSubmit()")
     page.wait("/^\\d{3}, /.test(document.querySelector('form [role=status]').textContent)")
     assert page.run("document.documentElement.scrollWidth <= innerWidth")

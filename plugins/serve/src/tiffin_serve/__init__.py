@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _NAMES = {
     "Application": "_application",
     "AsgiApplication": "_asgi",
+    "AsyncClient": "_client",
+    "Client": "_client",
     "Context": "_context",
     "Limits": "_requests",
     "Place": "_served",

@@ -128,6 +128,7 @@ def _operation(shelf: Shelf, one: Served, method: Method) -> dict[str, Any]:
             "runner": str(one.tag),
             "method": method.name,
             "paths": _paths(one, names, method),
+            "several": method.by_name,
             "gives": "events" if method.streams else _GIVES.get((method.output_spec or {}).get("type", ""), "json"),
         },
     }

@@ -233,6 +233,7 @@ class Service:
                 "names": [self.name],
                 "streams": isinstance(api.returned, Streamed),
                 "paths": [api.route],
+                "several": api.given is not None and api.given.several,
                 "gives": api.returned.kind,
             }
             paths[api.route] = {"post": told}

@@ -11,9 +11,8 @@ function content(told) {
 
 function section(one) {
   const { path, method, described } = one;
-  const rows = Object.entries(described.responses ?? {}).map(([status, told]) =>
-    make("tr", {}, make("td", {}, status), make("td", {}, told.description ?? "", ...(status.startsWith("2") ? content(told) : []))),
-  );
+  const answers = Object.entries(described.responses ?? {});
+  const rows = answers.map(([status, told]) => make("tr", {}, make("td", {}, status), make("td", {}, told.description ?? "")));
   return make(
     "section",
     { id: `${method} ${path}` },
@@ -21,7 +20,8 @@ function section(one) {
     described.summary ? make("p", {}, described.summary) : null,
     described.description ? make("p", { class: "soft" }, described.description) : null,
     described.requestBody ? make("div", {}, make("p", { class: "soft" }, "Takes"), ...content(described.requestBody)) : null,
-    make("table", {}, make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Status"), make("th", { scope: "col" }, "Means"))), make("tbody", {}, ...rows)),
+    make("div", {}, make("p", { class: "soft" }, "Answers"), ...content(described.responses?.["200"])),
+    make("details", {}, make("summary", {}, "What each status means"), make("table", {}, make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Status"), make("th", { scope: "col" }, "Means"))), make("tbody", {}, ...rows))),
     make("details", {}, make("summary", {}, "Try it"), trial(one)),
   );
 }
