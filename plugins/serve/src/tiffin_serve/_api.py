@@ -49,7 +49,13 @@ class Api:
             lines, see = _lines(self._offer), "/models, /docs, /readyz, /metrics"
         gate = Gate(**plan.gate)
         gate.close_in(self._application)
-        self._door = DOORS[plan.server](self._application, self._held, gate.tls)
+        if plan.server == "grpc":
+            from tiffin_serve._grpc import GrpcDoor
+
+            assert plan.grpc_port is not None
+            self._door = GrpcDoor(self._application, self._held.getsockname()[0], plan.grpc_port, gate.tls)
+        else:
+            self._door = DOORS[plan.server](self._application, self._held, gate.tls)
         # What was loaded stays: the collector need not look at it again with each request's garbage.
         gc.collect()
         gc.freeze()

@@ -26,6 +26,7 @@ class Application:
         routes: path → method → handler.
         unknown: beginnings of paths → what is raised for one below that is not there.
         traffic: what was answered so far.
+        oip_root: where the paths of the Open Inference Protocol begin.
         mounted: beginnings of paths → what answers all below that no route is for, whatever the method.
         entry: what servers call: `answer`, and what was put before it.
         watch: the requests that are open.
@@ -36,6 +37,7 @@ class Application:
         self.routes: dict[str, dict[str, Handler]] = {}
         self.unknown: dict[str, Callable[[str], RequestError]] = {}
         self.traffic = Traffic()
+        self.oip_root = "/v2"
         self.mounted: dict[str, Handler] = {}
         self.entry: Handler = self.answer
         self.watch = Watch(self.limits)

@@ -66,6 +66,11 @@ class Serve(click.Command):
 @click.option("--max-body", default=64, show_default=True, type=_COUNT, help="MiB of a request's body at most.")
 @click.option("--oip-root", default="/v2", show_default=True, help="Where the Open Inference Protocol is.")
 @click.option("--openai", is_flag=True, help="Answer clients of OpenAI, too, at /v1: chat, completions, embeddings.")
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(1, 65535),
+    help="Have the Open Inference Protocol by gRPC, too, on this port; models have hosts then.",
+)
 @click.option("--server", default="granian", show_default=True, type=click.Choice(SERVERS), help="The HTTP server.")
 @click.option("--check/--no-check", default=True, help="Whether a model's examples are replayed before it is served.")
 @click.option("--follow", default=1.0, show_default=True, type=_MORE, help="Seconds between two looks at aliases.")
@@ -131,10 +136,11 @@ def _plan(targets: tuple[str, ...], service: bool, gate: Gate, given: dict[str, 
     options["workers"] = given["copies"]
     if given["max_batch_size"] is not None:
         options["max_batch_size"] = given["max_batch_size"]
-    hosts = not service and (given["workers"] > 1 if given["hosts"] is None else given["hosts"])
+    several = given["workers"] > 1 or given["grpc_port"] is not None
+    hosts = not service and (several if given["hosts"] is None else given["hosts"])
     if given["spares"] and not hosts and given["backend"] != "local":
         options["spares"] = given["spares"]
-    taken = ("server", "workers", "oip_root", "openai", "check", "follow", "grace", "drain", "reload")
+    taken = ("server", "workers", "oip_root", "openai", "grpc_port", "check", "follow", "grace", "drain", "reload")
     return Plan(
         targets=targets,
         service=service,
@@ -159,6 +165,7 @@ _OF_MODELS = (
         "timeout",
         "oip_root",
         "openai",
+        "grpc_port",
         "check",
         "follow",
     ),

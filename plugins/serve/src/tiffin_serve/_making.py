@@ -33,7 +33,8 @@ def fill(application: Application, shelf: Shelf, oip_root: str = "/v2", *, opena
     add_health(application, shelf)
     add_calls(application, shelf)
     root = oip_root.strip("/")
-    add_protocol(application, shelf, f"/{root}" if root else "")
+    application.oip_root = f"/{root}" if root else ""
+    add_protocol(application, shelf, application.oip_root)
     if openai:
         from tiffin_serve._openai import add_openai
 
