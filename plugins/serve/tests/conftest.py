@@ -20,7 +20,7 @@ import pytest
 
 import tiffin
 from tiffin.plugins import registry
-from tiffin_serve import Application, AsgiApplication, Limits, Place, Served, Shelf, make_application
+from tiffin_serve import Application, AsgiApplication, Limits, Place, Served, Shelf, fill, make_application
 
 MODELS = """
 import os
@@ -46,6 +46,23 @@ class Sums:
 
     def both(self, rows):
         return {"low": rows.min(axis=1), "high": rows.max(axis=1)}
+
+
+class Drifting(Sums):
+    "Answers otherwise where somebody has set DRIFT."
+
+    def predict(self, rows):
+        return rows.sum(axis=1) + float(os.environ.get("DRIFT", 0))
+
+
+class Plus(Sums):
+    "Adds one to every sum but 0, and breaks at 99."
+
+    def predict(self, rows):
+        if (rows == 99).any():
+            raise RuntimeError("99")
+        found = rows.sum(axis=1)
+        return found + (found != 0)
 
 
 class Words:
@@ -126,7 +143,8 @@ from tiffin import hookimpl
 
 @hookimpl
 def context_info():
-    return {"types": [f"served_models.{name}" for name in ("Sums", "Words", "Matcher", "Slow", "Teller", "Writer", "Open")]}
+    names = "Drifting", "Plus", "Sums", "Words", "Matcher", "Slow", "Teller", "Writer", "Open"
+    return {"types": [f"served_models.{name}" for name in names]}
 
 
 @hookimpl
@@ -211,6 +229,11 @@ class Client:
 
         found: httpx.Response = self._call(ask())
         return found
+
+    def refill(self) -> None:
+        """Have the application serve what is on the shelf now."""
+        self.application.routes.clear()
+        fill(self.application, self.shelf)
 
     def get(self, path: str) -> httpx.Response:
         """Send a GET."""
@@ -344,13 +367,13 @@ def serving(store: None, models_folder: Path) -> Iterator[Callable[..., Server]]
     """Return a function that starts `tiffin serve` with these arguments, and returns it when it serves."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> Server:
+    def start(*arguments: str, log: Any = None) -> Server:
         command = [sys.executable, "-m", "tiffin", "serve", "--port", "0", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(models_folder), "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if log is None else log,
             text=True,
             env=environment,
             start_new_session=True,

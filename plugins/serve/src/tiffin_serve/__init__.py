@@ -22,12 +22,15 @@ _NAMES = {
     "Context": "_context",
     "Limits": "_requests",
     "Place": "_served",
+    "Request": "_requests",
     "RequestError": "_errors",
     "ServeError": "_errors",
     "Service": "_service",
     "Served": "_served",
     "Shelf": "_served",
     "current_context": "_context",
+    "Watch": "_watching",
+    "fill": "_making",
     "make_application": "_making",
 }
 

@@ -47,6 +47,8 @@ class Api:
             self._offer, self._application = Shelf(), Application(limits)
             await self._show(facts["versions"], facts["places"])
             lines, see = _lines(self._offer), "/models, /docs, /readyz, /metrics"
+        if plan.workers > 1:
+            self._application.count = self._count
         gate = Gate(**plan.gate)
         gate.close_in(self._application)
         if plan.server == "grpc":
@@ -68,6 +70,8 @@ class Api:
             await self._door.open()
         elif do == "show":
             await self._show(question["versions"], question["places"])
+        elif do == "count":
+            return {"text": self._application.traffic.text() + self._offer.counts()}
         elif do == "up":
             for tag, up in question["hosts"].items():
                 if isinstance(self._offer, Shelf) and (one := self._offer.versions.get(tag)) is not None:
@@ -85,6 +89,10 @@ class Api:
         else:
             raise ServeError(f"{do!r} is not known here")
         return None
+
+    async def _count(self) -> str:
+        """Return what all API processes have counted."""
+        return str((await self._line.ask("count"))["text"])
 
     async def _show(self, versions: Mapping[str, str], places: list[dict[str, Any]]) -> None:
         """Serve these versions at these places, and end those that are not served any more.
@@ -108,7 +116,7 @@ class Api:
             raise
         found = {tag: made.get(tag) or shelf.versions[tag] for tag in versions}
         old = [one for one in shelf.versions.values() if one not in found.values()]
-        shelf.show(found, [Place(place["asked"], place["tag"]) for place in places])
+        shelf.show(found, [Place(**place) for place in places])
         self._application.routes.clear()
         fill(self._application, shelf, plan.oip_root, openai=plan.openai)
         # A request that came before may not have called its model yet.

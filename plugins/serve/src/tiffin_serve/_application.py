@@ -30,6 +30,7 @@ class Application:
         mounted: beginnings of paths → what answers all below that no route is for, whatever the method.
         entry: what servers call: `answer`, and what was put before it.
         watch: the requests that are open.
+        count: returns what was counted, in Prometheus' text format; `None` for what this process has counted.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -41,6 +42,7 @@ class Application:
         self.mounted: dict[str, Handler] = {}
         self.entry: Handler = self.answer
         self.watch = Watch(self.limits)
+        self.count: Callable[[], Awaitable[str]] | None = None
 
     def route(self, method: str, path: str, handler: Handler) -> None:
         """Answer a method of a path by a handler, and HEAD like GET."""

@@ -28,9 +28,9 @@ def add_calls(application: Application, shelf: Shelf) -> None:
     for name, one in shelf.by_name.items():
         application.route("GET", PREFIX + name, _describer(shelf, one))
         for method in one.methods.values():
-            application.route("POST", f"{PREFIX}{name}/{method.name}", make_handler(one, method))
+            application.route("POST", f"{PREFIX}{name}/{method.name}", shelf.handler(name, method, make_handler))
         if one.default:
-            application.route("POST", PREFIX + name, make_handler(one, one.methods[one.default]))
+            application.route("POST", PREFIX + name, shelf.handler(name, one.methods[one.default], make_handler))
 
     def missing(rest: str) -> RequestError:
         name, _, method = rest.partition("/")
@@ -54,9 +54,10 @@ def make_handler(one: Served, method: Method) -> Any:
     """
     tag = [("tiffin-model", str(one.tag))]
     headers = [*JSON, *tag]
-    taker = method.taker
+    taker, within = method.taker, method.latency is not None
 
     async def call(request: Request) -> Response:
+        method.check_open()
         text = await request.body()
         value = read_json(text)
         named = type(value) is dict and "inputs" in value
@@ -70,7 +71,8 @@ def make_handler(one: Served, method: Method) -> Any:
         asked = method.of(request, explain=explain)
         if asked.streams:
             return await answer_events(asked.stream(argument), tag)
-        result = await asked.run(argument)
+        at_once = asked.run_within(argument, request.since) if within and asked is method else asked.run(argument)
+        result = await at_once
         added = headers
         if explain:
             added = [*headers, (EXPLAIN, write_json(result.explanation.as_dict()).decode())]

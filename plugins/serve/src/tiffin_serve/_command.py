@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from dataclasses import asdict
@@ -64,6 +65,15 @@ class Serve(click.Command):
 @click.option("--max-latency-ms", type=_MORE, help="Refuse calls that cannot be answered in this time.")
 @click.option("--timeout", type=_MORE, help="Seconds in which a model has to answer.")
 @click.option("--max-body", default=64, show_default=True, type=_COUNT, help="MiB of a request's body at most.")
+@click.option(
+    "--head-timeout", default=10.0, show_default=True, type=_MORE, help="Seconds that a head may take to come."
+)
+@click.option(
+    "--body-timeout", default=30.0, show_default=True, type=_MORE, help="Seconds that a body may take to come."
+)
+@click.option(
+    "--max-connections", default=4096, show_default=True, type=_COUNT, help="Connections at a time in each process."
+)
 @click.option("--oip-root", default="/v2", show_default=True, help="Where the Open Inference Protocol is.")
 @click.option("--openai", is_flag=True, help="Answer clients of OpenAI, too, at /v1: chat, completions, embeddings.")
 @click.option(
@@ -73,6 +83,14 @@ class Serve(click.Command):
 )
 @click.option("--server", default="granian", show_default=True, type=click.Choice(SERVERS), help="The HTTP server.")
 @click.option("--check/--no-check", default=True, help="Whether a model's examples are replayed before it is served.")
+@click.option("--shadow", "shadows", multiple=True, metavar="TAG", help="Try TAG: it gets copies of calls of its name.")
+@click.option(
+    "--canary",
+    "canaries",
+    multiple=True,
+    metavar="TAG=N%",
+    help="Try TAG: it answers N percent of the calls of its name.",
+)
 @click.option("--follow", default=1.0, show_default=True, type=_MORE, help="Seconds between two looks at aliases.")
 @click.option(
     "--grace",
@@ -115,12 +133,15 @@ def serve_command(
 
         def opened(lines: list[str]) -> None:
             shown = f"[{host}]" if ":" in host else host
-            for line in (f"Serving on {scheme}://{shown}:{port}", *lines):
-                say(line)
-            sys.stdout.flush()
+            with contextlib.suppress(OSError):
+                for line in (f"Serving on {scheme}://{shown}:{port}", *lines):
+                    say(line)
+                sys.stdout.flush()
 
         def log(line: str) -> None:
-            say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}", err=True)
+            # The disk that the log is on may be full, or whoever read it may have gone: that is no reason not to serve.
+            with contextlib.suppress(OSError):
+                say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}", err=True)
 
         async def run() -> None:
             supervisor = Supervisor(_plan(targets, service, gate, given), held, sockets, opened=opened, log=log)
@@ -143,15 +164,33 @@ def _plan(targets: tuple[str, ...], service: bool, gate: Gate, given: dict[str, 
     taken = ("server", "workers", "oip_root", "openai", "grpc_port", "check", "follow", "grace", "drain", "reload")
     return Plan(
         targets=targets,
+        tried=[*((tag, 0.0) for tag in given["shadows"]), *map(_share, given["canaries"])],
         service=service,
         hosts=hosts,
         spares=given["spares"] if hosts else 0,
         options=options,
         seconds=given["timeout"],
-        limits={"body": given["max_body"] * MIB},
         gate=asdict(gate),
+        limits={
+            "body": given["max_body"] * MIB,
+            "head_seconds": given["head_timeout"],
+            "body_seconds": given["body_timeout"],
+            "connections": given["max_connections"],
+        },
         **{name: given[name] for name in taken},
     )
+
+
+def _share(text: str) -> tuple[str, float]:
+    """Return the tag and the part in `iris:next=5%`."""
+    tag, _, percent = text.partition("=")
+    try:
+        share = float(percent.removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise click.BadParameter(f"{text!r} is not like iris:next=5%, from above 0 to 100", param_hint="--canary")
+    return tag, share
 
 
 _OF_MODELS = (
@@ -178,7 +217,7 @@ def _refuse_beside_a_service(context: click.Context, targets: tuple[str, ...]) -
         raise click.UsageError("A service is served alone: give it the runners of further models", context)
     for name in _OF_MODELS:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            option = f"--{name.replace('_', '-')}"
+            option = {"shadows": "--shadow", "canaries": "--canary"}.get(name, f"--{name.replace('_', '-')}")
             raise click.UsageError(f"{option} is for models: a service says that of its runners itself", context)
 
 
@@ -200,9 +239,13 @@ def _status(host: str, port: int, as_json: bool) -> None:
         say(json.dumps(told))
         return
     for target in told["targets"]:
-        say(f"{target['asked']}  serves {target['serves']}{', follows' if target.get('follows') else ''}")
+        share = target.get("share")
+        what = "serves" if not target.get("beside") else f"is canary ({share:.1%})," if share else "is shadow,"
+        say(f"{target['asked']}  {what} {target['serves']}{', follows' if target.get('follows') else ''}")
         if trouble := target.get("trouble"):
             say(f"  does not move: {trouble}")
+    for line in told["tried"]:
+        say(f"  {line}")
     for child in told["processes"]:
         say(f"{child['title']}  {child['state']}, process {child['pid']}, for {child['seconds']:.0f} s")
     say(f"{told['restarts']} restarts{'; it is ending' if told['draining'] else ''}")

@@ -5,6 +5,7 @@ So what is checked, counted and refused there is so here. Needs the extra `tiffi
 
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -64,6 +65,10 @@ class GrpcRequest(Request):
     async def parts(self) -> AsyncIterator[bytes]:
         """Yield the body."""
         yield self._body
+
+    async def gone(self) -> None:
+        """Return never: gRPC itself cancels the call whose caller has gone."""
+        await asyncio.get_running_loop().create_future()
 
 
 class GrpcDoor:
@@ -175,7 +180,12 @@ class GrpcDoor:
             context.peer(),
             self._application.limits,
         )
-        response = await self._application.entry(request)
+        watch = self._application.watch
+        task = watch.enter(request)
+        try:
+            response = await self._application.entry(request)
+        finally:
+            watch.leave(task)
         if response.status >= 400 and not (path.endswith("/ready") and response.status == 503):
             code = getattr(self._grpc.StatusCode, _CODES.get(response.status, "INTERNAL"))
             await context.abort(code, str(json.loads(response.body)["error"]))

@@ -13,6 +13,8 @@ class Plan:
 
     Attributes:
         targets: tags as they were asked for, or one service.
+        tried: tags that are tried beside a target of the same name, with the part of its calls that they answer; 0 for one
+            that gets copies.
         service: whether the target is a service.
         server: "granian" or "uvicorn".
         workers: processes that read requests.
@@ -33,6 +35,7 @@ class Plan:
     """
 
     targets: Sequence[str]
+    tried: Sequence[tuple[str, float]] = ()
     service: bool = False
     server: str = "granian"
     workers: int = 1

@@ -58,11 +58,24 @@ class Request:
         query: the query, as it came.
         headers: by their names in lower case.
         reading: whether the body is being read.
+        since: when its head came, at the latest, as `time.monotonic()`.
         ended: why nobody works at it any more, where that is so.
         client: the address that it came from; empty where the server does not say.
     """
 
-    __slots__ = ("_id", "_trace_parent", "client", "ended", "headers", "limits", "method", "path", "query", "reading")
+    __slots__ = (
+        "_id",
+        "_trace_parent",
+        "client",
+        "ended",
+        "headers",
+        "limits",
+        "method",
+        "path",
+        "query",
+        "reading",
+        "since",
+    )
 
     def __init__(self, method: str, path: str, query: str, headers: Headers, limits: Limits) -> None:
         self.method = method
@@ -71,6 +84,7 @@ class Request:
         self.headers = headers
         self.limits = limits
         self.reading = False
+        self.since = 0.0
         self.ended: RequestError | None = None
         self.client = ""
         self._id = ""

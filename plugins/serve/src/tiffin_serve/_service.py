@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar, overload
 
 from tiffin import Runner
+from tiffin.runners import metrics_text
 from tiffin_serve._annotations import describe
 from tiffin_serve._application import Application, Handler, json_response
 from tiffin_serve._asgi import AsgiApplication
@@ -246,8 +247,12 @@ class Service:
         return {runner.name: self._answered[runner.name] and runner.ready() for runner in self.runners}
 
     async def metrics(self) -> list[dict[str, Any]]:
-        """Return the counters of its runners, as `Runner.metrics`."""
-        return [runner.metrics() for runner in self.runners]
+        """Return nothing: each process has runners of its own."""
+        return []
+
+    def counts(self) -> str:
+        """Return the counters of its runners, in Prometheus' text format."""
+        return metrics_text(*(runner.metrics() for runner in self.runners))
 
     async def start(self) -> None:
         """Start the runners that are not started yet, and have each answer a call.
