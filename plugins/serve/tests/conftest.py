@@ -95,6 +95,37 @@ class Teller:
                 log.write("closed")
 
 
+class Writer:
+    "Writes the words of a prompt or of the last message, one after the other; embeds texts."
+
+    def stream(self, prompt, max_tokens=100, temperature=1.0):
+        if isinstance(prompt, list):
+            prompt = f"{prompt[-1]['role']} said {prompt[-1]['content']}"
+        try:
+            for number, word in enumerate(prompt.split()):
+                if number == max_tokens:
+                    break
+                if word == "fail":
+                    raise RuntimeError("secret of the house")
+                yield word + " "
+        finally:
+            with open(os.environ.get("TELLER_LOG", os.devnull), "a") as log:
+                log.write("closed")
+
+    def embed(self, texts):
+        return np.array([[len(text), text.count("a")] for text in texts], np.float32)
+
+
+class Open:
+    "Writes what it is called with besides the prompt; takes no number of tokens."
+
+    def stream(self, prompt, **options):
+        if "max_new_tokens" in options or "seed" in options:
+            name = "max_new_tokens" if "max_new_tokens" in options else "seed"
+            raise TypeError(f"stream() got an unexpected keyword argument '{name}'")
+        yield from ("a", "b", "c", str(sorted(options.items())))
+
+
 class Slow:
     "Waits for as long as it is told."
 
@@ -112,7 +143,8 @@ from tiffin import hookimpl
 
 @hookimpl
 def context_info():
-    return {"types": [f"served_models.{name}" for name in ("Drifting", "Plus", "Sums", "Words", "Matcher", "Slow", "Teller")]}
+    names = "Drifting", "Plus", "Sums", "Words", "Matcher", "Slow", "Teller", "Writer", "Open"
+    return {"types": [f"served_models.{name}" for name in names]}
 
 
 @hookimpl
@@ -162,6 +194,8 @@ def store(store_home: Path, models_folder: Path) -> Iterator[None]:
     save("matcher", models.Matcher(), signatures={"match": BY_ROW}, input_example=example)
     save("slow", models.Slow(), signatures={"predict": {"batchable": False}}, input_example=np.zeros((1, 1)))
     save("teller", models.Teller(), signatures={"count": {"stream": True}})
+    save("writer", models.Writer(), signatures={"stream": {"stream": True}, "embed": {"batchable": True}})
+    save("open", models.Open(), signatures={"stream": {"stream": True}})
     tiffin.models.set_alias("sums:1", "prod")
     yield
     if alone:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _NAMES = {
     "Application": "_application",
     "AsgiApplication": "_asgi",
+    "AsyncClient": "_client",
+    "Client": "_client",
+    "Context": "_context",
     "Limits": "_requests",
     "Place": "_served",
     "Request": "_requests",
@@ -25,6 +28,7 @@ _NAMES = {
     "Service": "_service",
     "Served": "_served",
     "Shelf": "_served",
+    "current_context": "_context",
     "Watch": "_watching",
     "fill": "_making",
     "make_application": "_making",

@@ -14,6 +14,7 @@ from tiffin_serve._calling import PREFIX
 from tiffin_serve._doors import DOORS, Door
 from tiffin_serve._errors import ServeError
 from tiffin_serve._finding import load_service
+from tiffin_serve._gate import Gate
 from tiffin_serve._line import Line
 from tiffin_serve._making import fill
 from tiffin_serve._plan import Plan
@@ -48,7 +49,15 @@ class Api:
             lines, see = _lines(self._offer), "/models, /docs, /readyz, /metrics"
         if plan.workers > 1:
             self._application.count = self._count
-        self._door = DOORS[plan.server](self._application, self._held)
+        gate = Gate(**plan.gate)
+        gate.close_in(self._application)
+        if plan.server == "grpc":
+            from tiffin_serve._grpc import GrpcDoor
+
+            assert plan.grpc_port is not None
+            self._door = GrpcDoor(self._application, self._held.getsockname()[0], plan.grpc_port, gate.tls)
+        else:
+            self._door = DOORS[plan.server](self._application, self._held, gate.tls)
         # What was loaded stays: the collector need not look at it again with each request's garbage.
         gc.collect()
         gc.freeze()
@@ -109,7 +118,7 @@ class Api:
         old = [one for one in shelf.versions.values() if one not in found.values()]
         shelf.show(found, [Place(**place) for place in places])
         self._application.routes.clear()
-        fill(self._application, shelf, plan.oip_root)
+        fill(self._application, shelf, plan.oip_root, openai=plan.openai)
         # A request that came before may not have called its model yet.
         await self._application.watch.settled(plan.drain)
         await asyncio.gather(*(one.stop(plan.drain) for one in old))

@@ -14,6 +14,8 @@ from tiffin_serve._served import Served, Shelf
 from tiffin_serve._streams import answer_events
 
 PREFIX = "/models/"
+EXPLAIN = "tiffin-explain"
+"""A request with this header is answered with it: why the call waited, and with what it was batched."""
 
 
 def add_calls(application: Application, shelf: Shelf) -> None:
@@ -64,11 +66,18 @@ def make_handler(one: Served, method: Method) -> Any:
                 unknown = ", ".join(repr(key[:80]) for key in value if key != "inputs")
                 raise RequestError(422, f"Beside 'inputs' there is {unknown[:300]}", fix='Send {"inputs": …} alone')
             value = value["inputs"]
-        if method.streams:
-            return await answer_events(method.stream(taker.from_json(value, text)), tag)
         argument = taker.from_json(value, text)
-        result = await (method.run_within(argument, request.since) if within else method.run(argument))
-        return Response(200, write_json({"outputs": result} if named else result), headers)
+        explain = request.headers.get(EXPLAIN) is not None
+        asked = method.of(request, explain=explain)
+        if asked.streams:
+            return await answer_events(asked.stream(argument), tag)
+        at_once = asked.run_within(argument, request.since) if within and asked is method else asked.run(argument)
+        result = await at_once
+        added = headers
+        if explain:
+            added = [*headers, (EXPLAIN, write_json(result.explanation.as_dict()).decode())]
+            result = result.result
+        return Response(200, write_json({"outputs": result} if named else result), added)
 
     return call
 

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import sys
 import time
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from tiffin.cli import complete_tag, say
 from tiffin_serve._admin import administered, ask_server, sockets_of, sweep
+from tiffin_serve._gate import Gate, gate_options
 from tiffin_serve._plan import Plan
 from tiffin_serve._requests import MIB
 from tiffin_serve._reserving import reserve
@@ -73,6 +75,12 @@ class Serve(click.Command):
     "--max-connections", default=4096, show_default=True, type=_COUNT, help="Connections at a time in each process."
 )
 @click.option("--oip-root", default="/v2", show_default=True, help="Where the Open Inference Protocol is.")
+@click.option("--openai", is_flag=True, help="Answer clients of OpenAI, too, at /v1: chat, completions, embeddings.")
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(1, 65535),
+    help="Have the Open Inference Protocol by gRPC, too, on this port; models have hosts then.",
+)
 @click.option("--server", default="granian", show_default=True, type=click.Choice(SERVERS), help="The HTTP server.")
 @click.option("--check/--no-check", default=True, help="Whether a model's examples are replayed before it is served.")
 @click.option("--shadow", "shadows", multiple=True, metavar="TAG", help="Try TAG: it gets copies of calls of its name.")
@@ -95,8 +103,11 @@ class Serve(click.Command):
     "--drain", default=30.0, show_default=True, type=_SECONDS, help="Seconds that open requests have after that."
 )
 @click.option("--reload", is_flag=True, help="Start a service anew when a file of it changes.")
+@gate_options
 @click.pass_context
-def serve_command(context: click.Context, /, targets: tuple[str, ...], host: str, port: int, **given: Any) -> None:
+def serve_command(
+    context: click.Context, /, targets: tuple[str, ...], host: str, port: int, gate: Gate, **given: Any
+) -> None:
     """Serve stored models, or a service of your own, over HTTP.
 
     Each TARGET is a stored model, such as iris:prod; it is served in plain JSON and by the Open Inference Protocol. Where an
@@ -113,6 +124,8 @@ def serve_command(context: click.Context, /, targets: tuple[str, ...], host: str
         _refuse_beside_a_service(context, targets)
     elif given["reload"]:
         raise click.UsageError("--reload is for services: models are followed by their aliases", context)
+    scheme = "http" if gate.tls is None else "https"
+    gate.check()
     with reserve(host, port) as held:
         address, port = held.getsockname()[:2]
         sockets = sockets_of(address, port)
@@ -121,7 +134,7 @@ def serve_command(context: click.Context, /, targets: tuple[str, ...], host: str
         def opened(lines: list[str]) -> None:
             shown = f"[{host}]" if ":" in host else host
             with contextlib.suppress(OSError):
-                for line in (f"Serving on http://{shown}:{port}", *lines):
+                for line in (f"Serving on {scheme}://{shown}:{port}", *lines):
                     say(line)
                 sys.stdout.flush()
 
@@ -131,7 +144,7 @@ def serve_command(context: click.Context, /, targets: tuple[str, ...], host: str
                 say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}", err=True)
 
         async def run() -> None:
-            supervisor = Supervisor(_plan(targets, service, given), held, sockets, opened=opened, log=log)
+            supervisor = Supervisor(_plan(targets, service, gate, given), held, sockets, opened=opened, log=log)
             async with administered(sockets, supervisor):
                 await supervisor.run()
 
@@ -139,15 +152,16 @@ def serve_command(context: click.Context, /, targets: tuple[str, ...], host: str
         sweep(sockets)
 
 
-def _plan(targets: tuple[str, ...], service: bool, given: dict[str, Any]) -> Plan:
+def _plan(targets: tuple[str, ...], service: bool, gate: Gate, given: dict[str, Any]) -> Plan:
     options: dict[str, Any] = {"max_latency_ms": given["max_latency_ms"], "backend": given["backend"]}
     options["workers"] = given["copies"]
     if given["max_batch_size"] is not None:
         options["max_batch_size"] = given["max_batch_size"]
-    hosts = not service and (given["workers"] > 1 if given["hosts"] is None else given["hosts"])
+    several = given["workers"] > 1 or given["grpc_port"] is not None
+    hosts = not service and (several if given["hosts"] is None else given["hosts"])
     if given["spares"] and not hosts and given["backend"] != "local":
         options["spares"] = given["spares"]
-    taken = ("server", "workers", "oip_root", "check", "follow", "grace", "drain", "reload")
+    taken = ("server", "workers", "oip_root", "openai", "grpc_port", "check", "follow", "grace", "drain", "reload")
     return Plan(
         targets=targets,
         tried=[*((tag, 0.0) for tag in given["shadows"]), *map(_share, given["canaries"])],
@@ -156,6 +170,7 @@ def _plan(targets: tuple[str, ...], service: bool, given: dict[str, Any]) -> Pla
         spares=given["spares"] if hosts else 0,
         options=options,
         seconds=given["timeout"],
+        gate=asdict(gate),
         limits={
             "body": given["max_body"] * MIB,
             "head_seconds": given["head_timeout"],
@@ -188,6 +203,8 @@ _OF_MODELS = (
         "max_latency_ms",
         "timeout",
         "oip_root",
+        "openai",
+        "grpc_port",
         "check",
         "follow",
     ),

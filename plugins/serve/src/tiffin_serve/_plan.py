@@ -23,7 +23,10 @@ class Plan:
         options: of each model's runner, as for `Model.to_runner`.
         seconds: in which a model has to answer; `None` for no limit.
         limits: what a request may take up, as for `Limits`.
+        gate: what stands before all that is answered, as for `Gate`.
         oip_root: where the Open Inference Protocol is.
+        openai: whether language models answer clients of OpenAI, too.
+        grpc_port: where the protocol is by gRPC, in a process of its own; `None` for nowhere.
         check: whether a model's examples are replayed before it is served.
         follow: seconds between two looks at what aliases mean.
         grace: seconds after SIGTERM in which connections are still taken.
@@ -41,7 +44,10 @@ class Plan:
     options: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
+    gate: Mapping[str, Any] = field(default_factory=dict)
     oip_root: str = "/v2"
+    openai: bool = False
+    grpc_port: int | None = None
     check: bool = True
     follow: float = 1.0
     grace: float = 0.0

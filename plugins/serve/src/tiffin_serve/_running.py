@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -10,10 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from tiffin import Runner
+from tiffin.calls import CallFacts
 from tiffin.exceptions import LatencyLimitError, RemoteError, RunnerError, TiffinError
 from tiffin.runners import RunnableMethod
 from tiffin.signatures import plain_spec
 from tiffin_serve._errors import RequestError, as_request_error
+from tiffin_serve._requests import Request
 from tiffin_serve._streams import Stream
 from tiffin_serve._taking import ArrayTaker, Taker, make_taker
 
@@ -84,15 +87,36 @@ class Method:
         self._moment, self._by = -1, handle
         self._closed_until, self._refusal = 0.0, RequestError(503, "")
         self.about = about
-        limited = handle if seconds is None else handle.options(timeout=seconds)
         self.streams = about.kind in ("stream", "async_stream")
-        self.call = limited.async_stream if self.streams else limited.async_run
         spec = None if about.input_spec is None else plain_spec(about.input_spec)
         self.by_name = spec is not None and spec["type"] == "arguments"
         self.taker: Taker = make_taker(spec)
+        self._take(handle if seconds is None else handle.options(timeout=seconds))
+        self.output_spec = None if about.output_spec is None else plain_spec(about.output_spec)
+
+    def of(self, request: Request, *, explain: bool = False) -> Method:
+        """Return the method for one request: what it says of itself goes with the call. Itself, where it says nothing.
+
+        Args:
+            request: with the caller's id and trace parent, if there are any.
+            explain: whether to answer with `Explained`; not for streams.
+        """
+        said, trace = request.said_id, request.trace_parent
+        if not (explain or said or trace):
+            return self
+        facts: CallFacts = {"explain": explain and not self.streams, "request_id": said, "trace_parent": trace}
+        if self._seconds is not None:
+            facts["timeout"] = self._seconds
+        if self.latency is not None:
+            facts["deadline"] = request.since + self.latency
+        made = copy.copy(self)
+        made._take(self._handle.options(**facts))
+        return made
+
+    def _take(self, handle: Any) -> None:
+        self.call = handle.async_stream if self.streams else handle.async_run
         # Not a coroutine around a coroutine: each call would pay for it.
         self.run: Callable[[Any], Awaitable[Any]] = self._run_by_name if self.by_name else self.call
-        self.output_spec = None if about.output_spec is None else plain_spec(about.output_spec)
 
     def check_open(self) -> None:
         """Refuse a call that would be turned away whatever it brings: before its body is read, which costs the most.

@@ -60,7 +60,7 @@ class Served:
         await call_once(self.methods.values())
         if check:
             await check_answers(
-                self.model, self.runner, [method.name for method in self.methods.values() if not method.streams]
+                self.model, self.runner, [name for name, one in self.methods.items() if not one.streams]
             )
         self.answered = True
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -188,12 +189,16 @@ class Supervisor:
     async def _start(self) -> None:
         if self.plan.hosts:
             await asyncio.gather(*(self._open_version(tag) for tag in self._tags()))
-        self._apis = [self._new_api(number) for number in range(self.plan.workers)]
-        told = await asyncio.gather(*(child.start(self._facts(), self._held) for child in self._apis))
+        self._apis = [self._new_api(number) for number in range(self._doors)]
+        told = await asyncio.gather(
+            *(child.start(self._facts(number), self._held) for number, child in enumerate(self._apis))
+        )
         self._lines = told[0]["lines"]
+        if self.plan.grpc_port is not None:
+            self._lines.insert(-1, f"    gRPC on port {self.plan.grpc_port}: the Open Inference Protocol")
         self._held.listen(BACKLOG)
         await asyncio.gather(*(self._open(child) for child in self._apis))
-        for number in range(self.plan.workers):
+        for number in range(self._doors):
             self._keep(self._keep_api(number))
         if any(target.follows for target in self.targets):
             self._keep(self._follow())
@@ -212,11 +217,17 @@ class Supervisor:
 
     # API processes
 
-    def _new_api(self, number: int) -> Child:
-        return Child("api", f"api {number}", self._answer)
+    @property
+    def _doors(self) -> int:
+        """How many processes take calls: those of HTTP, and one of gRPC behind them."""
+        return self.plan.workers + (self.plan.grpc_port is not None)
 
-    def _facts(self) -> dict[str, Any]:
-        return {"plan": self.plan.plain(), **self._shown()}
+    def _new_api(self, number: int) -> Child:
+        return Child("api", f"api {number}" if number < self.plan.workers else "grpc", self._answer)
+
+    def _facts(self, number: int) -> dict[str, Any]:
+        plan = self.plan if number < self.plan.workers else replace(self.plan, server="grpc")
+        return {"plan": plan.plain(), **self._shown()}
 
     def _shown(self) -> dict[str, Any]:
         """Return what is to be served, as API processes are told."""
@@ -257,7 +268,7 @@ class Supervisor:
             async with self._moving:
                 self._apis[number] = child = self._new_api(number)
                 try:
-                    await child.start(self._facts(), self._held)
+                    await child.start(self._facts(number), self._held)
                     await self._open(child)
                 except ServeError as error:
                     self.log(f"{child.title} does not start: {error}")
