@@ -134,6 +134,7 @@ def map(
             pieces = reader.read(done * part_rows, batch_rows)
             run.progress.start("Scoring", None if (rows := reader.count()) is None else rows - done * part_rows)
             run.all(batches(pieces, done * part_rows, batch_rows), scorer.score, 2 * copies)
+        run.end(reader.end)
         if changed := files.changed():
             raise MapError(
                 f"The input changed while it was read: {', '.join(changed[:3])}",
@@ -281,6 +282,10 @@ class _Run:
                     one.cancel()
         if self._filled:
             self._publish()
+
+    def end(self, rows: int) -> None:
+        """Note the number of all rows, those before this run included, and judge the bad ones."""
+        self.rows = rows  # where a run before came to the end, its last part may have fewer rows than a part has
         self._judge(final=True)
 
     def _take(self, scored: Scored) -> None:
