@@ -20,7 +20,7 @@ from tiffin.runners import RunnableMethod, available_processors
 from tiffin.showing import close_names
 from tiffin.signatures import plain_spec
 from tiffin_map._errors import MapError, TooManyBadRowsError
-from tiffin_map._feeding import FORMS, Feeder
+from tiffin_map._feeding import FORMS, Feeder, columns_of
 from tiffin_map._files import Source, open_source
 from tiffin_map._job import Summary, begin
 from tiffin_map._parts import SUMMARY, Output
@@ -108,7 +108,7 @@ def map(
     spec = None if about.input_spec is None else plain_spec(about.input_spec)
     target = Output(os.fspath(output), output_params, format)
     with open_source(source, params) as files:
-        given = columns if columns is not None else _columns_of(spec)
+        given = columns if columns is not None else columns_of(spec)
         reader, feeder = _prepare(files, given, keep, types or {}, spec, as_, row_number)
         job = {
             "format": format,
@@ -216,12 +216,6 @@ def find_method(model: Model, declared: Mapping[str, RunnableMethod], asked: str
             fix=f"Save it with signatures={{{chosen!r}: {{'batchable': True}}}} if each row is answered by itself",
         )
     return chosen, about
-
-
-def _columns_of(spec: Mapping[str, Any] | None) -> list[str] | None:
-    if spec is None or spec.get("type") != "frame" or "columns" not in spec:
-        return None
-    return [str(column["name"]) for column in spec["columns"]]
 
 
 def _prepare(
