@@ -234,6 +234,10 @@ class AdapterNotFoundError(PluginError, LookupError, AttributeError):
     """
 
 
+class PackageNotInstalledError(PluginError, AttributeError):
+    """A public name is brought by a package of its own, one of Tiffin's, which is not installed. Attribute: `plugin`, its module."""
+
+
 class BrokenPluginError(PluginError, ImportError):
     """A plugin is installed but cannot be used; the cause is chained."""
 
