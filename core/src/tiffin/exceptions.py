@@ -235,7 +235,7 @@ class AdapterNotFoundError(PluginError, LookupError, AttributeError):
 
 
 class PackageNotInstalledError(PluginError, AttributeError):
-    """A public name is brought by a package of its own, one of Tiffin's, which is not installed. Attribute: `plugin`, its module."""
+    """What brings a public name is a package of its own, which is not installed. Attribute: `plugin`, its module."""
 
 
 class BrokenPluginError(PluginError, ImportError):
