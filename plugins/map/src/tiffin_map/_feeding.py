@@ -192,7 +192,7 @@ def inputs_of(rows: Any, index: int, columns: Sequence[str]) -> Any:
     """Return one row as plain values, for people: a dict, or for an array a list."""
     if isinstance(rows, np.ndarray):
         return rows[index].tolist()
-    return rows.select(list(columns)).slice(index, 1).to_pylist()[0]
+    return {name: rows.column(name)[index].as_py() for name in columns}
 
 
 def as_columns(answer: Any, count: int) -> pa.Table:

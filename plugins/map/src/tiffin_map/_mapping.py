@@ -130,7 +130,8 @@ def map(
         most = None if max_bad < 1 and max_bad else max(0, int(max_bad) - before)
         run = _Run(target, part_rows, done, before, max_bad, progress or Silent())
         with runner:
-            scorer = Scorer(runner.methods[name].run, feeder, keep, most, row_number)
+            call = runner.methods[name].run
+            scorer = Scorer(call, feeder, keep, most, row_number, apart=backend != "local")
             pieces = reader.read(done * part_rows, batch_rows)
             run.progress.start("Scoring", None if (rows := reader.count()) is None else rows - done * part_rows)
             run.all(batches(pieces, done * part_rows, batch_rows), scorer.score, 2 * copies)
