@@ -7,7 +7,7 @@ from tiffin.plugins._adapter import Adapter
 from tiffin.plugins._adapter_info import AdapterInfo, CodeReader
 from tiffin.plugins._foreign import find_reader, foreign_tools
 from tiffin.plugins._foreign_description import ForeignDescription
-from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
+from tiffin.plugins._foreign_model import ForeignModel, ForeignReading, reading_of_file
 from tiffin.plugins._foreign_tool import ForeignTool
 from tiffin.plugins._manager import hookimpl
 from tiffin.plugins._own_format import OwnClasses, read_parameters, write_parameters
@@ -44,6 +44,7 @@ __all__ = [
     "known_kinds",
     "proves",
     "read_parameters",
+    "reading_of_file",
     "register",
     "registry",
     "restore",
