@@ -2,9 +2,8 @@
 
 Run: python tools/adapter_lines.py
 
-An adapter is what an entry point of the group `tiffin` names: a package, or a module beside others. A package counts with all of
-its modules but those that are other adapters, and `conformance`, which is tests. Modules that only one of several adapters in
-a package uses are the package's.
+An adapter is what an entry point of the group `tiffin` names: a package, or a module beside others. A package counts with all
+of its modules but those that are other adapters, and `conformance`, which is tests.
 """
 
 from __future__ import annotations
