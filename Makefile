@@ -50,7 +50,7 @@ lock: setup  ## resolve locks/ anew, keeping pins that still fit (UPGRADE=--upgr
 build: setup  ## wheels and sdists of every package, into dist/
 	@for project in core plugins/*/; do $(BIN)/python -m build --no-isolation --outdir dist $$project || exit 1; done
 
-compat: setup  ## every adapter's kit against the oldest and newest release it declares; writes docs/reference/compatibility.md
+compat: setup  ## every adapter's kit against the oldest and newest release it declares; writes the page and the reports that ship
 	$(BIN)/python tools/compat.py
 
 bench: setup  ## the store's benchmarks, against their limits

@@ -92,7 +92,8 @@ def beside(need: str, page: Path, folder: Path) -> Iterator[Path]:
         copy = folder / page.name
         text = page.read_text(encoding="utf-8").replace(NEEDS[need], host)
         if need == "port":
-            text = text.replace("$ tiffin serve ", f"$ tiffin serve --port {host.rpartition(':')[2]} ")
+            command = r"\$ tiffin serve(?: (?:status|rollout|stop)\b)?"
+            text = re.sub(command, rf"\g<0> --port {host.rpartition(':')[2]}", text)
         copy.write_text(text, encoding="utf-8")
         yield copy
 

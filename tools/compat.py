@@ -1,8 +1,9 @@
-"""Run every adapter's conformance kit against the oldest and the newest release that it declares, and write the page of that.
+"""Run every adapter's conformance kit against the oldest and the newest release that it declares; write the page and reports.
 
 Usage: python tools/compat.py [NAME …]; each NAME is a package, by the name of its folder, and the default is all that bring
-subjects (a module `conformance`). With names, only their rows are made anew. Needs a package index, and uv, which alone can
-choose the oldest versions. Not part of CI: what an index has changes from day to day.
+subjects (a module `conformance`). With names, only their rows are made anew. What the kit says of the newest release is the
+report that the package ships. Needs a package index, and uv, which alone can choose the oldest versions. Not part of CI: what
+an index has changes from day to day.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from environment import uv, uv_settings
-from workspace import ROOT, Package, normalized, packages, third_party
+from workspace import ROOT, Package, groups, normalized, packages, third_party
 
 PAGE = ROOT / "docs" / "reference" / "compatibility.md"
 FACTS = ROOT / "docs" / "reference" / "compatibility.json"
@@ -33,7 +34,7 @@ HEAD = """\
 
 Each adapter's [conformance kit](../how-to/check-an-adapter.md) was run in an environment of its own with the oldest releases
 that its package and core declare, and in one with the newest that the index had. Of the other packages below them it is the
-newest that fits in both.
+newest that fits in both. `tiffin plugins list --compliance` shows the same of the adapters that you have installed.
 
 """
 VERSIONS = """
@@ -51,6 +52,24 @@ class Outcome(NamedTuple):
     versions: dict[str, str]
     counts: dict[str, int]
     failed: list[str]
+
+
+def adapters_of(package: Package) -> list[str]:
+    """Return the names of a package's adapters, without those that are second names of one."""
+    points = package.pyproject["project"].get("entry-points", {}).get("tiffin", {})
+    return list({module: name for name, module in reversed(points.items())}.values())[::-1]
+
+
+def report_of(package: Package, adapter: str) -> Path:
+    """Return where a package ships the report of one of its adapters."""
+    name = "conformance.json" if len(adapters_of(package)) == 1 else f"conformance-{adapter}.json"
+    return package.folder / "src" / package.module / name
+
+
+def declared(package: Package) -> list[str]:
+    """Return what a package depends on; a framework of several builds, of which users have one, is what its tests need."""
+    own = [line for line in package.dependencies if not line.startswith("tiffin")]
+    return own + groups().get(f"{package.folder.name}-test", [])
 
 
 def with_subjects() -> list[Package]:
@@ -71,8 +90,8 @@ def below(package: Package) -> list[Package]:
     return list(found.values())
 
 
-def try_end(package: Package, options: Sequence[str], folder: Path) -> Outcome:
-    """Make an environment, run the kit in it, and return what came of it."""
+def try_end(package: Package, end: str, folder: Path) -> dict[str, Outcome]:
+    """Make an environment, run the kit of each of the package's adapters in it, and return what came of them."""
     program = uv()
     if program is None:
         raise SystemExit("tools/compat.py: only uv can choose the oldest versions, and it cannot be had here")
@@ -81,13 +100,18 @@ def try_end(package: Package, options: Sequence[str], folder: Path) -> Outcome:
     together = below(package)
     install: list[str | Path] = [program, "pip", "install", "--quiet", f"--python={python}"]
     for arguments in (
-        ["--only-binary=:all:", *options, *third_party(together)],
+        ["--only-binary=:all:", *ENDS[end], *third_party(together), *declared(package)],
         ["--no-deps", *(str(one.folder) for one in together)],
     ):
         done = subprocess.run([*install, *arguments], env=uv_settings(), capture_output=True, text=True, check=False)
         if done.returncode:
-            return Outcome({}, {}, ["it cannot be installed: " + " ".join(done.stderr.split())[:300]])
-    adapter = package.folder.name
+            said = "it cannot be installed: " + " ".join(done.stderr.split())[:300]
+            return dict.fromkeys(adapters_of(package), Outcome({}, {}, [said]))
+    return {adapter: check(package, adapter, python, folder, ship=end == "newest") for adapter in adapters_of(package)}
+
+
+def check(package: Package, adapter: str, python: Path, folder: Path, *, ship: bool) -> Outcome:
+    """Run the kit of one adapter in an environment; what it says is the report that is shipped, where that is wanted."""
     env = {**os.environ, "TIFFIN_HOME": str(folder / "home")}
     env.pop("PYTHONPATH", None)
 
@@ -104,6 +128,8 @@ def try_end(package: Package, options: Sequence[str], folder: Path) -> Outcome:
         return Outcome(
             {}, {}, ["the kit does not run: " + " ".join((checked.stderr or versions.stderr).split())[-300:]]
         )
+    if ship:
+        report_of(package, adapter).write_text(checked.stdout, encoding="utf-8")
     counts: dict[str, int] = {}
     for verdict in verdicts:
         counts[verdict["state"]] = counts.get(verdict["state"], 0) + 1
@@ -122,14 +148,15 @@ def try_all(chosen: Sequence[str]) -> dict[str, Any]:
     unknown = set(chosen) - present.keys()
     if unknown:
         raise SystemExit(f"tools/compat.py: these bring no subjects: {', '.join(sorted(unknown))}")
-    kept = {name: facts[name] for name in present if name in facts}
+    known = {adapter for package in present.values() for adapter in adapters_of(package)}
+    kept = {name: fact for name, fact in facts.items() if name in known}
     for name in chosen or present:
-        kept[name] = {"python": platform.python_version()}
-        for end, options in ENDS.items():
+        for end in ENDS:
             with tempfile.TemporaryDirectory(prefix="tiffin-compat-", ignore_cleanup_errors=True) as folder:
-                outcome = try_end(present[name], options, Path(folder))
-            kept[name][end] = outcome._asdict()
-            print(name, end, outcome.versions, outcome.counts or outcome.failed, flush=True)
+                for adapter, outcome in try_end(present[name], end, Path(folder)).items():
+                    kept.setdefault(adapter, {})["python"] = platform.python_version()
+                    kept[adapter][end] = outcome._asdict()
+                    print(adapter, end, outcome.versions, outcome.counts or outcome.failed, flush=True)
     return dict(sorted(kept.items()))
 
 
@@ -138,13 +165,11 @@ def page_of(facts: dict[str, Any]) -> str:
     lines = [HEAD + "| adapter | declares | Python | oldest | newest |\n|---|---|---|---|---|"]
     notes: list[str] = []
     for package in with_subjects():
-        name = package.folder.name
-        if name not in facts:
-            continue
-        declared = ", ".join(f"`{line}`" for line in package.dependencies if not line.startswith("tiffin")) or "-"
-        cells = [cell_of(facts[name][end]) for end in ENDS]
-        lines.append(f"| `{name}` | {declared} | {facts[name]['python']} | {' | '.join(cells)} |")
-        notes += [f"- `{name}`, {end}: {text}" for end in ENDS for text in facts[name][end]["failed"]]
+        needs = ", ".join(f"`{line}`" for line in declared(package)) or "-"
+        for name in filter(facts.__contains__, adapters_of(package)):
+            cells = [cell_of(facts[name][end]) for end in ENDS]
+            lines.append(f"| `{name}` | {needs} | {facts[name]['python']} | {' | '.join(cells)} |")
+            notes += [f"- `{name}`, {end}: {text}" for end in ENDS for text in facts[name][end]["failed"]]
     silent = ", ".join(f"`{name}`" for name in without_subjects())
     lines.append(f"\nAdapters whose packages bring no subjects, and so no row: {silent or 'none'}.")
     if notes:

@@ -255,7 +255,9 @@ def test_names_of_targets(model: Model, store: ModelStore, tmp_path: Path, monke
         ("there", "zip", "there/iris-v1.zip"),
         ("there", "folder", "there/iris-v1"),
         ("x.tgz", None, "x.tgz"),
-        ("x.dat", None, "x.dat"),
+        ("x", None, "x"),
+        ("iris-1.0", None, "iris-1.0"),
+        (".hidden", None, ".hidden"),
         ("x.dat", ".tar.gz", "x.dat"),
         ("memory://bucket/deep/", None, "memory://bucket/deep/iris-v1.tiffin"),
     ]
@@ -268,7 +270,10 @@ def test_names_of_targets(model: Model, store: ModelStore, tmp_path: Path, monke
     )
     assert models.import_model("bucket", protocol="memory", subpath="a/x.tar", name="b", store=store).version == "v1"
     for path, kind, why in (
-        ("x.tar.bz2", None, "not written"),
+        ("x.tar.bz2", None, "no format that is written"),
+        ("x.tarr", None, r"ends in '\.tarr', which is no format.*Did you mean '\.tar'\?"),
+        ("memory://x.tiffn?y", None, r"ends in '\.tiffn'.*Did you mean '\.tiffin'\?"),
+        ("x.dat", None, "output_format="),
         ("x", "rar", "not a format"),
         ("memory://x", "folder", "push"),
     ):

@@ -77,6 +77,9 @@ def test_du_shows_own_and_shared_bytes(store_home: Any, run: Any, read: Any) -> 
     assert [line.split() for line in shown[:2]] == [["TAG", "OWN", "SHARED"], ["a:1", "500", "B", "2.0", "KiB"]]
     assert shown[-1] == "2.4 KiB on disk; sharing saves 2.0 KiB."
     assert [row["tag"] for row in read("models", "du", "b")["versions"]] == ["b:1"]
+    unknown = run("models", "du", "bb")
+    assert (unknown.exit_code, unknown.stdout) == (3, "")
+    assert "'bb' was not found" in unknown.stderr
 
 
 def test_env_shows_versions_and_places(store_home: Any, run: Any, read: Any) -> None:

@@ -56,7 +56,6 @@ def test_list_can_be_narrowed(store: Any, read: Any) -> None:
     assert found("-l", "stage", "-l", "team=a") == ["raw:2"]
     assert found("--label", "stage=") == []
     assert found("-f", "sklearn") == []
-    assert found("nothing") == []
 
 
 def test_an_empty_list_says_so_on_standard_error(store_home: Any, run: Any) -> None:
@@ -64,9 +63,16 @@ def test_an_empty_list_says_so_on_standard_error(store_home: Any, run: Any) -> N
     shown = run("models", "list")
     assert (shown.exit_code, shown.stdout) == (0, "")
     assert shown.stderr == f"No models in {store_home / 'store'}.\n"
-    assert run("models", "list", "x").stderr == "No models fit.\n"
+    assert run("models", "list", "-l", "stage=dev").stderr == "No models fit.\n"
     assert run("models", "list", "-o", "json").stdout == "[]\n"
     assert not store_home.exists()
+
+
+def test_a_list_of_a_name_that_is_not_there_is_not_found(store: Any, run: Any) -> None:
+    """With what is like it, and the exit code for that."""
+    result = run("models", "list", "row", "-o", "json")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "Did you mean 'raw'?" in result.stderr
 
 
 def test_get_shows_the_record(store: Any, run: Any, read: Any) -> None:

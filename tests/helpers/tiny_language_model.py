@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-WORDS = "the a model reads writes small words and stops here hello world user assistant system yes no . ? ! :".split()
+WORDS = [
+    *("the", "a", "model", "reads", "writes", "small", "words", "and", "stops", "here", "hello", "world", "user"),
+    *("assistant", "system", "yes", "no", ".", "?", "!", ":"),
+]
 """The words that the tokenizer knows; all others are one word, `<unk>`."""
 CHAT_TEMPLATE = (
     "{% for message in messages %}<s> {{ message['role'] }} : {{ message['content'] }} {% endfor %}"

@@ -250,6 +250,19 @@ class WorksElsewhere(ScaleAdapter):
             shutil.copy(Path(folder, "scale.json"), path)
 
 
+class WritesMoreAtFirst(ScaleAdapter):
+    """Keeps all promises, and writes some files once in each process."""
+
+    first = True
+
+    def write(self, model: Any, path: Path, options: Any) -> Any:
+        for name in ("cache-a", "cache-b", "cache-c") if self.first else ():
+            (path / name).write_text("", encoding="utf-8")
+            (path / name).unlink()
+        self.first = False
+        super().write(model, path, options)
+
+
 class KnowsItsProcess(ScaleAdapter):
     here = True
 

@@ -99,12 +99,12 @@ def test_what_is_imported_is_from_elsewhere(tmp_path: Path) -> None:
 
 @differs("bentoml.models.list")
 def test_lists_begin_with_the_newest() -> None:
-    """None of a name that is not there; a version that is not there is an error."""
+    """A name that is not there is an error, as there; so is a version, which there is none."""
     first, second = make("a"), make("a")
     assert models.list("a") == [second, first]
-    assert models.list("b") == []
-    with pytest.raises(ModelNotFoundError):
-        models.list("a:1")
+    for tag in ("b", "a:1"):
+        with pytest.raises(ModelNotFoundError):
+            models.list(tag)
 
 
 @differs("bentoml.models.push", "bentoml.models.pull")
@@ -412,3 +412,21 @@ def test_pytorchs_module_is_that_of_its_adapter() -> None:
     assert model.info.signatures["__call__"].batchable
     with pytest.raises(SignatureError, match="device_id"):
         tiffin.pytorch.load_model("a", device_id="cpu")
+
+
+@pytest.mark.slow
+@differs("bentoml.transformers.load_model", "bentoml.transformers.save_model")
+def test_a_pipeline_of_transformers_knows_its_task() -> None:
+    """There is no name for it; a device and a type of elements are options, and code in a folder runs for nobody unasked."""
+    assert "tiffin-transformers" in install_hint("transformers")
+    pytest.importorskip("transformers")
+    from tiffin_transformers.conformance import classification, tokenizer
+
+    model = tiffin.transformers.save_model("a", classification())
+    assert model.info.options["task"] == "text-classification"
+    assert not model.info.options["trust_remote_code"]
+    assert str(tiffin.transformers.load_model("a", dtype="float16", device="cpu").dtype) == "torch.float16"
+    for argument in ("pipeline", "task_name", "task_definition"):
+        with pytest.raises(SignatureError, match=argument):
+            tiffin.transformers.save_model("b", classification(), **{argument: "x"})
+    assert type(tiffin.transformers.save_model("b", tokenizer()).load()) is type(tokenizer())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -49,13 +50,31 @@ def test_what_is_not_there_says_what_is(table: Any) -> None:
 
 
 def test_lists_are_by_name_and_newest_first(table: Any) -> None:
-    """With and without a name; a name that is not there has none."""
+    """With and without a name."""
     for tag in ("b:1", "a:1", "b:2", "a:2"):
         tiffin.save(tag, table)
     assert tags(models.list()) == ["a:2", "a:1", "b:2", "b:1"]
     assert tags(models.list("b")) == ["b:2", "b:1"]
     assert tags(models.list("b:1")) == ["b:1"]
-    assert models.list("c") == []
+
+
+@pytest.mark.parametrize("ask", [models.list, models.usage, models.aliases, models.history, models.verify])
+def test_what_is_asked_of_a_name_that_is_not_there_is_an_error(ask: Callable[[str], Any], table: Any) -> None:
+    """As for a version that is not there: a misspelled name is told, with those that are like it."""
+    tiffin.save("iris:1", table)
+    with pytest.raises(ModelNotFoundError, match=r"'irsi' was not found.*Did you mean 'iris'\?"):
+        ask("irsi")
+
+
+def test_a_list_of_what_is_not_there_is_an_error_with_and_without_a_version(table: Any) -> None:
+    """Labels and queries that none of a name's versions fits are none; so are those of a store that is empty."""
+    assert models.list() == []
+    tiffin.save("iris:1", table)
+    for tag in ("iris:2", "rose", "rose:1"):
+        with pytest.raises(ModelNotFoundError, match=f"'{tag}' was not found"):
+            models.list(tag)
+    assert models.list("iris", labels={"stage": "prod"}) == []
+    assert models.aliases("iris") == {}
 
 
 def test_labels_are_searched_by(table: Any) -> None:

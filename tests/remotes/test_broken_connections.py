@@ -121,7 +121,8 @@ def test_what_was_kept_and_is_damaged_comes_again(
     with pytest.raises(RemoteUnreachableError):
         models.pull(one.tag, Faulty(folder, after=MIB, opens=2), store=other)
     [kept] = (other.path / "partial").iterdir()
-    kept.write_bytes(b"!" + kept.read_bytes()[1:])
+    data = kept.read_bytes()
+    kept.write_bytes(bytes([data[0] ^ 1]) + data[1:])  # another byte, whatever the random one is
     remote = Faulty(folder, after=100 * MIB)
     assert models.pull(one.tag, remote, store=other).info.files == one.info.files
     assert remote.offsets == [2 * MIB, 0]

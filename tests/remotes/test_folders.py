@@ -22,6 +22,7 @@ from tiffin.exceptions import (
     TransferError,
     UntrustedModelError,
 )
+from tiffin.remotes import FolderRemote
 from tiffin.store import ModelStore
 
 
@@ -43,6 +44,27 @@ def test_a_remote_has_the_layout_of_a_store(folder: str, model: Model, store: Mo
     assert below(folder) == sorted([*contents, "aliases/iris/prod", "format", "models/iris/v1/model.yaml"])
     assert Path(folder, "models/iris/v1/model.yaml").read_bytes() == (model.path / "model.yaml").read_bytes()
     assert Path(folder, "aliases/iris/prod").read_text() == "v1\n"
+
+
+def test_options_that_nobody_reads_are_refused(folder: str, model: Model, store: ModelStore) -> None:
+    """A folder of this machine has no driver, and a remote that is made has its own; the value may be a secret."""
+    for place in (folder, f"file://{folder}", FolderRemote(folder)):
+        for ask in (
+            lambda place=place: models.push(model, place, params={"key": "s3cret"}, store=store),
+            lambda place=place: models.list_remote(place, params={"key": "s3cret"}),
+        ):
+            with pytest.raises(TransferError, match="has no option 'key'") as caught:
+                ask()
+            assert "s3cret" not in str(caught.value)
+    assert not Path(folder).exists()
+
+
+def test_a_list_of_a_name_that_is_not_on_a_remote_is_an_error(folder: str, model: Model, store: ModelStore) -> None:
+    """As of a version that is not there."""
+    models.push(model, folder, store=store)
+    for tag in ("irsi", "iris:v2"):
+        with pytest.raises(ModelNotFoundError, match=f"'{tag}' was not found"):
+            models.list_remote(folder, tag)
 
 
 def test_a_group_that_may_write_to_a_remote_may_write_everywhere_in_it(
@@ -112,7 +134,7 @@ def test_a_damaged_content_here_is_not_used(
     data = (large.path / "part0").read_bytes()
     here = make(other, {"x": data}, "here:v1")
     (here.path / "x").chmod(0o644)
-    (here.path / "x").write_bytes(b"!" + data[1:])
+    (here.path / "x").write_bytes(bytes([data[0] ^ 1]) + data[1:])  # another byte, whatever the random one is
     pulled = models.pull(large.tag, folder, store=other)
     assert (pulled.path / "part0").read_bytes() == data
     assert [problem.tag for problem in models.verify(store=other) if problem.tag] == ["here:v1"]

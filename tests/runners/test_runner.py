@@ -681,12 +681,28 @@ def test_metrics_count_calls_rows_batches_and_times() -> None:
         ({"workers_per_resource": 2}, "Write workers="),
         ({"scheduling_strategy": object}, "resources="),
         ({"max_batchsize": 3}, "Did you mean 'max_batch_size'"),
+        ({"resources": {"cpu": 2}}, r"resources={'cpu': 2}.*workers=…"),
+        ({"resources": lambda *_: None}, "answers worker 0 with None"),
+        ({"resources": lambda *_: {"OMP_NUM_THREADS": 2}}, "Return a dict of texts"),
+        ({"method_configs": ["predict"]}, "Write method_configs="),
+        ({"method_configs": {"predict": 5}}, "Write method_configs="),
+        ({"warm_up": {"predict": 5}}, "Write warm_up="),
+        ({"max_queue_rows": "all"}, "max_queue_rows='all'"),
+        ({"runnable_init_params": 5}, "Write runnable_init_params="),
+        ({"clock": 5}, "a function that returns seconds"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
     """When the runner is made, with the value."""
     with pytest.raises(RunnerOptionError, match=message):
         Runner(Model, **options)
+
+
+@pytest.mark.parametrize("backend", [5, LocalBackend])
+def test_what_is_no_back_end_is_refused(backend: Any) -> None:
+    """A class in place of an object of it, say."""
+    with pytest.raises(RunnerError, match=r"is no back end.*Known here: auto, local"):
+        Runner(Model, backend=backend)
 
 
 def test_options_without_a_name_are_refused_with_what_to_write() -> None:

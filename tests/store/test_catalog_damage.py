@@ -12,6 +12,7 @@ import pytest
 from store_states import save, snapshot
 
 from inside.store import VERSION, _scan
+from tiffin.exceptions import ModelNotFoundError
 from tiffin.store import ModelStore
 from tiffin.store.verifying import verify
 
@@ -187,7 +188,8 @@ def test_a_model_that_was_deleted_before_it_was_ever_listed_is_not_listed(store:
     store.delete("x:1")
     assert store.list() == []
     assert store.names() == []
-    assert store.list("x") == []
+    with pytest.raises(ModelNotFoundError):
+        store.list("x")
 
 
 def test_what_is_noted_late_is_not_taken_for_what_is_there(store: ModelStore) -> None:

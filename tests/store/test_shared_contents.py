@@ -10,6 +10,7 @@ import numpy
 import pytest
 from store_states import assert_tidy, mark_of, problems, save, snapshot
 
+from tiffin.exceptions import ModelNotFoundError
 from tiffin.store import ModelStore
 from tiffin.store.gc import gc
 from tiffin.store.usage import usage
@@ -47,6 +48,17 @@ def test_three_versions_that_share_an_array_take_its_bytes_once(store: ModelStor
         assert before - bytes_on_disk(store) == own
     assert bytes_on_disk(store) == 0
     assert list(Path(store.layout.blobs).glob("*/*")) == []
+
+
+def test_usage_of_a_name_is_told_while_its_versions_are_in_the_trash(store: ModelStore) -> None:
+    """They take room until they are freed; then the name is not known any more."""
+    save(store, "x:1", 1)
+    store.delete("x:1")
+    used = usage(store, "x")
+    assert (used.versions, used.total, used.trash > 0) == ([], 0, True)
+    gc(store, trash=True)
+    with pytest.raises(ModelNotFoundError, match="'x' was not found"):
+        usage(store, "x")
 
 
 def test_usage_of_one_name_counts_what_other_names_share(store: ModelStore) -> None:

@@ -21,7 +21,7 @@ from tiffin.cli import cli
 from tiffin.exceptions import ConformanceError
 from tiffin.plugins import Registry
 from tiffin.testing import LEVEL, Subject, check_adapter, checks
-from toy_adapters import WRONG, NamesWhatIsNotThere, ScaleAdapter
+from toy_adapters import WRONG, NamesWhatIsNotThere, ScaleAdapter, WritesMoreAtFirst
 from toyframe import Rows, Scale
 
 ROWS = numpy.array([1.0, 2.0, 4.0])
@@ -58,6 +58,23 @@ def test_a_wrong_adapter_is_caught_by_its_check_and_no_other(name: str, folder: 
     """Each check sees a fault that the others pass over."""
     tiffin.register(WRONG[name](), "scale")
     assert list(failed(SUBJECT)) == [name]
+
+
+def test_a_model_that_is_not_fitted_is_to_refuse_alike_everywhere(folder: Path) -> None:
+    """What it raises is compared, from a worker process too; a stream refuses when it is read."""
+    tiffin.register(ScaleAdapter(), "scale")
+    unfitted = attrs.evolve(SUBJECT, make=partial(Scale, None), partial_kwargs={}, refuses=True)
+    asked = {**SUBJECT.inputs, "centre": None}
+    assert failed(attrs.evolve(unfitted, inputs=asked)) == {}
+    found = failed(attrs.evolve(unfitted, inputs={**asked, "centre": ROWS}))
+    assert "load_gives_equal_answers" in found
+    assert "the subject says that it refuses" in found["load_gives_equal_answers"]
+
+
+def test_what_a_first_save_alone_writes_is_not_taken_for_what_every_save_does(folder: Path) -> None:
+    """Compiled modules, an adapter's own cache: no later save reaches the step at which the last one would be killed."""
+    tiffin.register(WritesMoreAtFirst(), "scale")
+    assert failed(SUBJECT) == {}
 
 
 def test_every_check_has_a_wrong_adapter() -> None:

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from inside.wire import _shared_memory
 from tiffin.exceptions import FrameError, PluginError, UnsendableError
 from tiffin.values import ValueKind, register_kind, registry
 from tiffin.wire import Agreement, decode_call, decode_value, encode_call, encode_value
@@ -400,3 +401,56 @@ class TestPandas:
             encode_value(peer=ends()[0], value=pd.DataFrame({"p": pd.period_range("2020", periods=2, freq="D")}))
         with pytest.raises(UnsendableError, match="reset_index"):
             encode_value(peer=ends()[0], value=pd.DataFrame([1], index=pd.MultiIndex.from_tuples([(1, 2)])))
+
+
+@pytest.mark.parametrize("size", [8, 200])
+def test_arrays_of_one_dtype_and_shape_arrive_equal_whatever_their_layout(size):
+    """A header is written once for arrays that are alike; large ones in the order of Fortran get their own, and keep it."""
+    array = np.arange(size * size, dtype=np.float64).reshape(size, size)
+    strided = np.repeat(array, 2, axis=1)[:, ::2]
+    assert strided.flags.c_contiguous is strided.flags.f_contiguous is False
+    for value in (array, array, np.asfortranarray(array), strided, array.T, array.T.copy()) * 2:
+        assert same(through(value), value)
+        header, buffers = encode_call("predict", (value,), {})
+        method, (arrived,), kwargs, extra = decode_call(header, own(buffers))
+        assert (method, kwargs, extra) == ("predict", {}, None)
+        assert same(arrived, value)
+        if size == 200:
+            assert arrived.flags.f_contiguous is value.flags.f_contiguous
+
+
+def test_a_header_that_was_read_before_is_held_against_its_buffers_again():
+    """A peer gains nothing by sending a good frame first: too few bytes, or too many buffers, are refused all the same."""
+    call, [buffer] = encode_call("predict", (np.ones((3, 4)),), {})
+    value, _ = encode_value(np.ones((3, 4)))
+    for header, decode in ((call, decode_call), (value, decode_value)):
+        for _ in range(3):
+            decode(header, own([buffer]))
+        for wrong in ([], [buffer[:-8]], [buffer + bytes(8)], [buffer, buffer]):
+            with pytest.raises(FrameError):
+                decode(header, own(wrong))
+
+
+def test_what_is_read_as_a_call_and_as_a_value_is_kept_apart():
+    """A header that is good in a frame of one sort is refused in one of the other, however often it was read."""
+    call, [buffer] = encode_call("predict", (np.ones(3),), {})
+    value, _ = encode_value(np.ones(3))
+    for _ in range(2):
+        decode_call(call, own([buffer]))
+        decode_value(value, own([buffer]))
+        with pytest.raises(FrameError):
+            decode_value(call, own([buffer]))
+        with pytest.raises(FrameError):
+            decode_call(value, own([buffer]))
+
+
+def test_a_header_that_was_read_before_brings_no_integers_in_memory_that_their_sender_may_change():
+    """A peer that is not believed sends an array through the socket first, and the like through shared memory then."""
+    array = np.arange(4)
+    lent = np.zeros(array.nbytes, np.uint8).view(_shared_memory.Lent)
+    call, [buffer] = encode_call("predict", (array,), {})
+    value, _ = encode_value(array)
+    for header, decode in ((call, decode_call), (value, decode_value)):
+        decode(header, own([buffer]))
+        with pytest.raises(FrameError, match="its sender may change"):
+            decode(header, [lent])

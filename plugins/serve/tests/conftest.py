@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,8 @@ import httpx
 import pytest
 
 import tiffin
-from tiffin import Tag
 from tiffin.plugins import registry
-from tiffin_serve import Application, AsgiApplication, Limits, Served, Shelf, make_application
+from tiffin_serve import Application, AsgiApplication, Limits, Place, Served, Shelf, make_application
 
 MODELS = """
 import os
@@ -151,6 +151,17 @@ def store(store_home: Path, models_folder: Path) -> Iterator[None]:
         tiffin.unregister("served")
 
 
+def shelf_of(tags: Iterable[str], *, seconds: float | None = None, **options: Any) -> Shelf:
+    """Return a shelf that serves these tags, by these names; not started."""
+    versions: dict[str, Served] = {}
+    places = [Place(tag, str(tiffin.get(tag).tag)) for tag in tags]
+    for place in places:
+        versions.setdefault(place.tag, Served(tiffin.get(place.tag), options, seconds=seconds))
+    shelf = Shelf()
+    shelf.show(versions, places)
+    return shelf
+
+
 class Client:
     """Calls an application in this process, from a test that is no coroutine."""
 
@@ -197,12 +208,36 @@ def client(store: None, loop: Callable[..., Any]) -> Iterator[Callable[..., Clie
     with contextlib.ExitStack() as stack:
 
         def serve(*tags: str, limits: Limits | None = None, seconds: float | None = None, **options: Any) -> Client:
-            shelf = Shelf([Served(tiffin.get(tag), Tag.parse(tag), seconds, options) for tag in tags])
+            shelf = shelf_of(tags, seconds=seconds, **options)
             stack.callback(lambda: loop(shelf.stop(5.0)))
             loop(shelf.start())
             return Client(make_application(shelf, limits), shelf, loop)
 
         yield serve
+
+
+class Calls:
+    """What became of calls: how many were sent, how many found their connection closed, and the statuses of the others."""
+
+    def __init__(self) -> None:
+        self.sent = self.lost = 0
+        self.statuses: dict[int, int] = {}
+
+    @property
+    def answered(self) -> int:
+        """How many were answered with 200."""
+        return self.statuses.get(200, 0)
+
+    @property
+    def refused(self) -> int:
+        """How many were answered with 503."""
+        return self.statuses.get(503, 0)
+
+    def further(self, count: int) -> None:
+        """Return when so many more calls have been answered with 200."""
+        least = self.answered + count
+        while self.answered < least:
+            time.sleep(0.01)  # gives the callers' threads their turn
 
 
 class Server:
@@ -213,6 +248,56 @@ class Server:
         self.said = said
         self.url = said[0].split()[-1]
         self.port = int(self.url.rpartition(":")[2])
+
+    def tree(self) -> dict[str, int]:
+        """Return the processes below the supervisor that serve, by their titles, and the model's worker as "worker"."""
+        found = {child["title"]: child["pid"] for child in self.status()["processes"] if child["state"] != "starting"}
+        for title, pid in tuple(found.items()):
+            for thread in Path(f"/proc/{pid}/task").iterdir() if title.startswith("host") else ():
+                for child in (thread / "children").read_text().split():
+                    found["worker"] = int(child)
+        return found
+
+    def ended(self) -> str:
+        """End the server in order, and return what it said meanwhile."""
+        self.process.terminate()
+        self.process.wait(60)
+        assert self.process.stdout is not None
+        return self.process.stdout.read()
+
+    def status(self) -> dict[str, Any]:
+        """Return what the server says of itself to whoever may ask."""
+        command = [sys.executable, "-m", "tiffin", "serve", "status", "--json", "--port", str(self.port)]
+        told: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+        return told
+
+    @contextlib.contextmanager
+    def called(self, path: str, body: str, callers: int = 4) -> Iterator[Calls]:
+        """Have it called without a pause by so many connections, for the block."""
+        calls = Calls()
+        over = threading.Event()
+
+        def call() -> None:
+            with httpx.Client(base_url=self.url, timeout=60) as client:
+                while not over.is_set():
+                    calls.sent += 1
+                    try:
+                        status = client.post(path, content=body).status_code
+                    except httpx.TransportError:
+                        calls.lost += 1
+                    else:
+                        calls.statuses[status] = calls.statuses.get(status, 0) + 1
+
+        threads = [threading.Thread(target=call) for _ in range(callers)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield calls
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        print(f"{calls.sent} sent, {calls.answered} answered, {calls.refused} refused, {calls.lost} lost")
 
     def talk(self, sent: bytes, seconds: float = 10.0) -> bytes:
         """Send bytes as they are, and return all that comes back until the other side closes."""
@@ -227,7 +312,7 @@ def serving(store: None, models_folder: Path) -> Iterator[Callable[..., Server]]
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> Server:
-        command = [sys.executable, "-m", "tiffin", "serve", *arguments, "--port", "0"]
+        command = [sys.executable, "-m", "tiffin", "serve", "--port", "0", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(models_folder), "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
             command,

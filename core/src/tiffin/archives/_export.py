@@ -14,7 +14,7 @@ from typing import Any
 
 from tiffin.archives._attested import attestation_members
 from tiffin.archives._exemplified import example_members
-from tiffin.archives._formats import FORMATS, NOT_WRITTEN, check_format, format_of_name
+from tiffin.archives._formats import FORMATS, SUFFIXES, check_format, format_of_name, unknown_ending
 from tiffin.archives._writer import Member, write_archive
 from tiffin.exceptions import ArchiveError
 from tiffin.files import unreadable
@@ -33,6 +33,7 @@ from tiffin.places import (
     told,
 )
 from tiffin.places import parents as made_parents
+from tiffin.showing import close_names
 from tiffin.store import ModelStore
 from tiffin.tags import Tag
 
@@ -61,7 +62,7 @@ def export_model(
         tag: which version.
         path: a file, an existing folder, or a URL that fsspec opens. In a folder, or under a path or URL that ends in
             "/", the archive is called `<name>-<version>.tiffin`.
-        output_format: one of FORMATS; default: by the path's ending, else "tiffin".
+        output_format: one of FORMATS; default: by the path's ending, "tiffin" where it has none.
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system.
         force: whether a file that exists is replaced.
@@ -75,7 +76,7 @@ def export_model(
     Raises:
         ModelNotFoundError: there is no such version.
         RecordError: its record was edited by hand and is not accepted.
-        ArchiveError: it cannot be written; or a file of the model is not what was saved.
+        ArchiveError: it cannot be written, its ending is no format's; or a file of the model is not what was saved.
     """
     model = tag if isinstance(tag, Model) else store.get(tag)
     info = accepted_info(model, "Whoever imports the archive would refuse it")
@@ -101,18 +102,13 @@ def _target(path: str, output_format: str | None, model: Model) -> tuple[str, st
         suffix = "" if kind == "folder" else f".{kind or 'tiffin'}"
         return f"{path.rstrip('/')}/{model.name}-{model.version}{suffix}", kind or "tiffin"
     named = format_of_name(path)
-    if kind is None and named == "tar.bz2":
+    if kind is None and (ending := unknown_ending(path)):
+        close = close_names(ending, [known for known, named in SUFFIXES.items() if named in FORMATS], 1)
         raise ArchiveError(
-            f"{redact(path)} ends in .tar.bz2, which is read but not written",
-            fix="Choose .tar.xz, which packs better, or .tiffin",
-            path=path,
-            member="",
-        )
-    if kind is None and named is None and path.lower().endswith(NOT_WRITTEN):
-        raise ArchiveError(
-            f"{redact(path)} ends as a format that is not written",
+            f"{redact(path)} ends in {ending!r}, which is no format that is written",
             why="Formats are " + ", ".join(FORMATS),
-            fix="Choose another ending, or name the format: output_format=… (--format)",
+            fix=(f"Did you mean {close[0]!r}? " if close else "")
+            + "Choose another ending, or name the format: output_format=… (--format)",
             path=path,
             member="",
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tiffin.exceptions import ArchiveError
 from tiffin.showing import close_names
 
@@ -28,8 +30,8 @@ ONLY_READ = ("tar.bz2", "bentomodel")
 _SHORT = {"tgz": "tar.gz", "gz": "tar.gz", "txz": "tar.xz", "xz": "tar.xz", "zst": "tar.zst", "bz2": "tar.bz2"}
 """Shorter names of formats."""
 
-NOT_WRITTEN = (".bentomodel", ".7z", ".rar", ".bz2", ".tbz2", ".lz4", ".gz", ".xz", ".zst")
-"""Endings that promise another format than would be written."""
+_ENDING = re.compile(r"[^/]\.([a-z][a-z0-9]{0,15}|7z)$")
+"""What says at the end of a name which format a file has; "iris-1.0" ends in a version."""
 
 COMPRESSION = {
     "tiffin": "zst",
@@ -48,6 +50,12 @@ def format_of_name(path: str) -> str | None:
     """Return the format that a path's or URL's end means, `None` where it means none."""
     name = path.lower().split("?", 1)[0]
     return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None)
+
+
+def unknown_ending(path: str) -> str:
+    """Return the ending of a path or URL that stands for a format which is not written; empty where it has none."""
+    found = None if format_of_name(path) in FORMATS else _ENDING.search(path.lower().split("?", 1)[0])
+    return f".{found[1]}" if found else ""
 
 
 def check_format(name: str, *, read: bool = False) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -165,9 +164,10 @@ class Layout:
         received = None
         if kind is not None:
             result = kind.settle(result)
-            # No such axis, or values with different numbers of rows side by side: told as what is no batch.
-            with contextlib.suppress(ValueError):
+            try:
                 received = kind.count(result, self.output_axis)
+            except ValueError:
+                received = None  # no such axis, or values with different numbers of rows: told as what is no batch
         if kind is None or received != rows:
             wrong = self._rows_error(result, rows, received)
             if len(counts) > 1 and any(slot.kind.table for slot in self.slots):

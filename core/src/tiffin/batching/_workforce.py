@@ -22,12 +22,21 @@ class Station:
 
     Args:
         threads: how many of their batches can be computed at one time.
+
+    Attributes:
+        busy: how many of them run something.
     """
 
-    __slots__ = ("threads",)
+    __slots__ = ("busy", "threads")
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        self.busy = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether a further batch would have to wait."""
+        return self.busy >= self.threads
 
 
 class Workforce:
@@ -66,7 +75,10 @@ class Workforce:
     def park(self, worker: Hashable) -> None:
         """Put a worker that has nothing to do where it belongs."""
         station = self._stations.get(worker)
-        if station is None or self._count(station, self.idle) + self._count(station, self.busy) < station.threads:
+        if (
+            station is None
+            or sum(self._stations.get(other) is station for other in self.idle) + station.busy < station.threads
+        ):
             self.idle.append(worker)
         else:
             self.ahead.append(worker)
@@ -74,13 +86,14 @@ class Workforce:
     def only_ahead(self, worker: Hashable) -> bool:
         """Return whether a worker that has nothing to do may take only a full batch."""
         station = self._stations.get(worker)
-        return station is not None and self._count(station, self.busy) >= station.threads
+        return station is not None and station.full
 
     def begin(self, worker: Hashable, batch: Batch) -> None:
         """Note that a worker runs a batch."""
         station = self._stations.get(worker)
         if station is not None:
-            batch.ahead = self._count(station, self.busy) >= station.threads
+            batch.ahead = station.full
+            station.busy += worker not in self.busy
         self.busy[worker] = batch
 
     def release(self, batch: Batch, now: float, *, promote: bool = True) -> None:
@@ -92,9 +105,11 @@ class Workforce:
             promote: whether the next batch of its station can be computed now; not if all of them end.
         """
         worker = batch.worker
+        station = self._stations.get(worker)
         if self.busy.get(worker) is batch:
             del self.busy[worker]
-        station = self._stations.get(worker)
+            if station is not None:
+                station.busy -= 1
         if station is not None and promote and not batch.ahead:
             for other, following in self.busy.items():
                 if following.ahead and self._stations.get(other) is station:
@@ -119,6 +134,3 @@ class Workforce:
             ),
             default=0.0,
         )
-
-    def _count(self, station: Station, workers: list[Hashable] | dict[Hashable, Batch]) -> int:
-        return sum(self._stations.get(worker) is station for worker in workers)

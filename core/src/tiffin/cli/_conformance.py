@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiffin.cli._output import count, say, show_data, show_table
+from tiffin.cli._output import count, say, show_table
 from tiffin.exceptions import ConformanceError
 
 if TYPE_CHECKING:
@@ -24,11 +24,12 @@ def check(name: str, subjects: str | None, level: str | None, as_json: bool) -> 
     """Check that an adapter keeps what adapters promise.
 
     The adapter's package says with which models: the function `subjects` of its module `conformance`. Runs its code. What
-    --json prints can be shipped as conformance.json in the package, for `tiffin plugins list --compliance`.
+    --json prints can be shipped as conformance.json in the package (of several adapters in one: conformance-NAME.json), for
+    `tiffin plugins list --compliance`.
     """
     from tiffin.plugins import registry
     from tiffin.testing import LEVEL, check_adapter
-    from tiffin.testing.compliance import report
+    from tiffin.testing.compliance import report, text_of
 
     adapter = registry().adapter(name)
     plugin = adapter.plugin
@@ -38,7 +39,7 @@ def check(name: str, subjects: str | None, level: str | None, as_json: bool) -> 
     verdicts = check_adapter(found, level=level or LEVEL)
     failed = [verdict for verdict in verdicts if verdict.state == "failed"]
     if as_json:
-        show_data(report(name, verdicts, level or LEVEL), "json")
+        click.echo(text_of(report(adapter.name, verdicts, level or LEVEL)))
     else:
         show_table(
             ["CHECK", "SUBJECT", "STATE", "WHY"],

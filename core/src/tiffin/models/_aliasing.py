@@ -28,5 +28,13 @@ def remove_alias(name: str, alias: str, *, store: ModelStore | None = None) -> N
 
 
 def aliases(name: str, *, store: ModelStore | None = None) -> dict[str, str]:
-    """Return alias → version of a name."""
-    return (store or default_store()).aliases(name)
+    """Return alias → version of a name.
+
+    Raises:
+        ModelNotFoundError: there is no model of the name.
+    """
+    place = store or default_store()
+    found = place.aliases(name)
+    if not found:
+        place.list(name)
+    return found

@@ -171,6 +171,7 @@ def list(
         store: another store than the default one.
 
     Raises:
+        ModelNotFoundError: there is no model of the name, or no such version.
         QueryError: the query, or a field to sort by, cannot be read.
 
     Warns:

@@ -44,7 +44,7 @@ def export_model(
         path: a file, an existing folder, or a URL that fsspec opens. In a folder, or under a path or URL that ends in
             "/", the archive is called `<name>-<version>.tiffin`.
         output_format: "tiffin" (tar and zstd), "tar", "tar.zst", "tar.gz", "tar.xz", "zip" or "folder"; default: by the
-            path's ending, else "tiffin".
+            path's ending, "tiffin" where it has none.
         subpath, protocol, user, passwd: parts of a URL, where `path` is not one.
         params: options of the fsspec file system of a URL.
         force: whether a file that exists is replaced.
@@ -58,7 +58,7 @@ def export_model(
     Raises:
         ModelNotFoundError: there is no such version.
         RecordError: its record was edited by hand and is not accepted.
-        ArchiveError: it cannot be written; or a file of the model is not what was saved.
+        ArchiveError: it cannot be written, its ending is no format's; or a file of the model is not what was saved.
     """
     from tiffin.archives import export_model
 
@@ -294,7 +294,7 @@ def list_remote(
         params: options of the remote's driver, beside those of config.toml.
 
     Raises:
-        ModelNotFoundError: `tag` names a version that is not there.
+        ModelNotFoundError: the name, or the version, that `tag` means is not there.
         TransferError: the remote refuses, cannot be reached, or cannot list all its names.
         ConfigError: there is no remote of the name, or no default.
     """

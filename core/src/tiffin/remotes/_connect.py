@@ -10,6 +10,7 @@ from tiffin.config import config_path
 from tiffin.exceptions import ConfigError, HookError, TransferError
 from tiffin.hints import install_hint
 from tiffin.places import is_url, redact
+from tiffin.remotes._errors import unused_options
 from tiffin.remotes._folder import FolderRemote
 from tiffin.remotes._interface import Connector, Remote
 from tiffin.remotes._settings import check_place, default_remote, named_remotes, unknown_remote
@@ -26,9 +27,11 @@ def connected(remote: str | Remote | None, options: Mapping[str, Any] | None = N
 
     Raises:
         ConfigError: there is no remote of the name, or no default.
-        TransferError: nothing serves such URLs, or the driver is missing.
+        TransferError: nothing serves such URLs, the driver is missing, or there are options that nobody reads.
     """
     if remote is not None and not isinstance(remote, str):
+        if options:
+            raise unused_options(remote.url, options, "The remote is made already, with options of its own")
         yield remote
         return
     url, given = locate(remote)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tiffin.exceptions import ArchiveError, RemoteDeniedError, RemoteUnreachableError, TransferError
-from tiffin.places import lacks_credentials, told
+from tiffin.places import lacks_credentials, redact, told
 
 _FINAL = (
     ImportError,
@@ -17,6 +17,22 @@ _FINAL = (
     TypeError,
     ValueError,
 )
+
+
+def unused_options(url: str, options: Iterable[str], why: str) -> TransferError:
+    """Return the error for options of a remote that nobody would read.
+
+    Args:
+        url: the remote's.
+        options: their names; values may be secrets.
+        why: why nobody reads them, as a sentence.
+    """
+    return TransferError(
+        f"{redact(url)} has no option {', '.join(map(repr, options))}",
+        why=f"{why}: what is given would be left out, and nobody be told",
+        fix="Leave it out (params=, or the remote's options in config.toml)",
+        url=redact(url),
+    )
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ def list_remote(
         framework: only those that this adapter saved.
 
     Raises:
-        ModelNotFoundError: `tag` names a version that is not there.
+        ModelNotFoundError: the name, or the version, that `tag` means is not there.
         TransferError: the remote cannot be reached, or cannot list.
     """
     if tag is not None and ":" in str(tag):
@@ -95,6 +95,8 @@ def list_remote(
     else:
         names = sorted(remote.names()) if tag is None else [check_part(str(tag), "model name")]
         found = [info for name in names for _, info in _infos(remote, name, remote.versions(name))]
+        if tag is not None and not found:
+            raise _not_found(remote, str(tag))
     if framework is not None:
         found = [info for info in found if info.framework == framework]
     for key, value in (labels or {}).items():

@@ -16,7 +16,7 @@ from tiffin.exceptions import ModelExistsError, RemoteDamagedError, RemoteUnreac
 from tiffin.hints import UPGRADE
 from tiffin.info import MAX_EXAMPLES, MAX_RECORD, ModelInfo, max_attestation_size, read_foreign_record
 from tiffin.places import is_url, redact, to_path
-from tiffin.remotes._errors import remote_errors
+from tiffin.remotes._errors import remote_errors, unused_options
 from tiffin.remotes._folder_files import LocalPlace, Place, RemotePlace
 from tiffin.remotes._interface import Content, Opener, RemoteVersion, Source
 from tiffin.tags import LATEST, is_part
@@ -37,12 +37,17 @@ class FolderRemote:
 
     Args:
         url: a folder's path, `file://`, or a URL that fsspec opens.
-        options: options of the fsspec driver.
+        options: options of the fsspec driver; none for a folder of this machine.
+
+    Raises:
+        TransferError: there are options for a folder of this machine, or what opens such URLs is missing.
     """
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         with remote_errors(redact(url), "read"):
             url = to_path(url)
+        if options and not is_url(url):
+            raise unused_options(url, options, "It is a folder of this machine, which no driver opens")
         self._place: Place = RemotePlace(url, options) if is_url(url) else LocalPlace(url)
         self._lock = threading.Lock()
         self._checked = self._writable = False

@@ -39,9 +39,16 @@ def find_backend(backend: str | Backend) -> Backend:
     """Return the back end of this name, or the one that is given.
 
     Raises:
-        RunnerError: there is none of that name.
+        RunnerError: there is none of that name, or it is none.
     """
     if not isinstance(backend, str):
+        if isinstance(backend, type) or not hasattr(backend, "takes_ahead"):
+            raise RunnerError(
+                f"backend={backend!r:.80} is no back end",
+                why=f"Known here: {', '.join(sorted([*backends, 'auto']))}",
+                fix="Give the name of one, or an object of a class such as tiffin.runners.ProcessBackend",
+                runner="",
+            )
         return backend
     make = backends.get(backend)
     if make is None:
@@ -64,7 +71,7 @@ def choose_backend(backend: str | Backend, runnable: type) -> tuple[Backend, str
         RunnerError: there is none of that name.
     """
     if not isinstance(backend, str):
-        return backend, type(backend).__name__
+        return find_backend(backend), type(backend).__name__
     if backend != "auto":
         return find_backend(backend), backend
     holds = getattr(runnable, "HOLDS_GIL", None)

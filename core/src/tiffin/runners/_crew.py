@@ -39,6 +39,7 @@ class Crew:
 
     def __init__(self, engine: Engine, warm_up: Callable[[Any], None], spares: Spares) -> None:
         self._engine = engine
+        self._inline = engine.backend.inline
         self._warm_up = warm_up
         self._spares = spares
         self._armed = math.inf
@@ -48,25 +49,25 @@ class Crew:
 
     def _take_in(self, now: float) -> None:
         """Let the core know what has arrived, and what callers run themselves. Under the lock."""
-        core = self._engine.core
-        if self._engine.backend.inline:
-            for slot in self._engine.slots:
+        engine, core = self._engine, self._engine.core
+        if self._inline:
+            for slot in engine.slots:
                 batch = slot.batch
                 if batch is not None and not batch.known and slot in core.idle:
                     batch.known = True  # from here on it rings when it ends
                     if slot.batch is batch:
                         core.adopt(batch)
-        if self._engine.state == STOPPED or self._engine.sick is not None:
-            self._engine.refuse_arrivals()
-        while self._engine.arrivals:
+        if engine.state == STOPPED or engine.sick is not None:
+            engine.refuse_arrivals()
+        while engine.arrivals:
             try:
-                chunk = self._engine.arrivals.popleft()
+                chunk = engine.arrivals.popleft()
             except IndexError:  # refused meanwhile
                 break
             core.submit(chunk, now)
 
-    def _hand_out(self, now: float) -> None:
-        """Give batches to idle workers, until nothing more has arrived. Under the lock."""
+    def _hand_out(self, now: float, mine: Slot | None = None) -> None:
+        """Give batches to idle workers, until nothing more has arrived; the slot `mine` looks by itself. Under the lock."""
         core = self._engine.core
         while True:
             if core.can_dispatch:
@@ -74,19 +75,20 @@ class Crew:
                     slot: Any = batch.worker
                     if batch.chunks[0].arrived < slot.freed:
                         batch.note_wait()
-                    self._assign(slot, batch)
+                    self._assign(slot, batch, mine)
             if not self._engine.arrivals:
                 break
             self._take_in(now)
         self._engine.answer_drains()
 
-    def _assign(self, slot: Slot, batch: Batch) -> None:
+    def _assign(self, slot: Slot, batch: Batch, mine: Slot | None) -> None:
         slot.pending = batch
-        slot.inbox.put(True)
+        if slot is not mine:
+            slot.inbox.put(True)
         self._watch(batch)
 
     def look_around(self, slot: Slot | None = None) -> None:
-        """Take in what has arrived, and hand out what can run; for a worker that is free, see what has ended."""
+        """Take in what has arrived, and hand out what can run; in the thread of a free slot, see what has ended, too."""
         now = self._engine.clock()
         core = self._engine.core
         with self._engine.lock:
@@ -96,8 +98,8 @@ class Crew:
                 core.workforce.release(running, now)  # an adopted one; whoever ran it counts it
                 following = core.take(slot, now)
                 if following is not None:
-                    self._assign(slot, following)
-            self._hand_out(now)
+                    self._assign(slot, following, slot)
+            self._hand_out(now, slot)
             rejections = core.collect()
         self._tell(rejections)
 
@@ -182,6 +184,7 @@ class Crew:
         with self._engine.lock:
             now = self._engine.clock()
             self._engine.core.put_back(batch, now)
+            self._take_in(now)
             # Another thread may have replaced it since.
             mine = not seat.worker.healthy and self._give_up(seat)
             following = self._next(slot, batch, now)
@@ -215,7 +218,6 @@ class Crew:
 
     def _next(self, slot: Slot, batch: Batch, now: float) -> Batch | None:
         """Return the next batch for a slot whose batch has ended; without one the slot is free. Under the lock."""
-        self._take_in(now)
         following = self._engine.core.take(slot, now) if slot.seat.usable else None
         if following is None:
             slot.leave(batch)

@@ -210,8 +210,10 @@ class MethodHandle:
         Raises:
             CallTimeoutError: its deadline has passed already.
         """
+        if options.deadline is None:
+            return options.timeout
         patience = options.patience(self._engine.clock())
-        if options.deadline is not None and not patience:
+        if not patience:
             raise self.timed_out(options)
         return patience
 

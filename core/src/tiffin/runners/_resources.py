@@ -64,6 +64,25 @@ def share_resources(index: int, workers: int, processors: int, runnable_class: t
     return chosen
 
 
+def environment_of(
+    strategy: ResourceStrategy, index: int, workers: int, processors: int, runnable_class: type
+) -> dict[str, str]:
+    """Return what a strategy says to one worker.
+
+    Raises:
+        RunnerOptionError: it answers with no environment variables.
+    """
+    answer = strategy(index, workers, processors, runnable_class)
+    if not isinstance(answer, Mapping) or not all(isinstance(part, str) for pair in answer.items() for part in pair):
+        raise RunnerOptionError(
+            f"The function that is given as resources answers worker {index} with {answer!r:.80}",
+            why="A worker process is started with what it answers as its environment variables",
+            fix="Return a dict of texts, as {'OMP_NUM_THREADS': '2'}; an empty one changes nothing",
+            runner="",
+        )
+    return dict(answer)
+
+
 def share_processors(workers: int, processors: int, runnable_class: type) -> Mapping[str, str]:
     """Return what `share_resources` says to the first worker; the name that it had before workers had devices of their own.
 

@@ -21,9 +21,9 @@ from tiffin.runners._handles import LoopPorts, MethodHandle
 from tiffin.runners._heirs import Heir
 from tiffin.runners._lanes import Lanes
 from tiffin.runners._ports import Life, ThreadPort
-from tiffin.runners._resources import ResourceStrategy, available_processors, share_resources
+from tiffin.runners._resources import ResourceStrategy, available_processors, environment_of, share_resources
 from tiffin.runners._runnable import Runnable, RunnableMethod
-from tiffin.runners._runner_options import DEFAULT_BATCH_SIZE, check_name, refuse_arguments
+from tiffin.runners._runner_options import DEFAULT_BATCH_SIZE, check_forms, check_name, refuse_arguments
 from tiffin.runners._service import RunnerService
 from tiffin.runners._unmerged import UnmergedHandle
 from tiffin.sharing import AttachedRunner, Listener, attach, offer_methods
@@ -96,6 +96,14 @@ class Runner:
             f"embedded=True, and backend={backend!r}",
             "An embedded runner is in this process: leave one of them out, backend='local' is the default",
         )
+        check_forms(
+            method_configs=method_configs or {},
+            runnable_init_params=runnable_init_params or {},
+            warm_up=warm_up or {},
+            max_queue_rows=max_queue_rows,
+            resources=resources,
+            clock=clock,
+        )
         watchers = ask_plugins()
         declared = dict(getattr(runnable, "runnable_methods", {}))
         self.runnable = runnable
@@ -107,7 +115,6 @@ class Runner:
         for option, value in (("workers", workers), ("threads", threads), ("max_concurrency", max_concurrency)):
             _require(isinstance(value, int) and value >= 1, f"{option}={value!r}", "It is a whole number, 1 or more")
         _require(isinstance(spares, int) and spares >= 0, f"spares={spares!r}", "It is a whole number, 0 or more")
-        _require(max_queue_rows >= 1, f"max_queue_rows={max_queue_rows!r}", "It is 1 or more")
         if threads > 1:
             self._check_threads(declared)
         traits = {method: MethodTraits(about.kind, about.thread_affine) for method, about in declared.items()}
@@ -130,7 +137,7 @@ class Runner:
                 threads=threads,
                 extra_slots=max_concurrency if unmerged else 0,
                 ahead=ahead,
-                environment=dict(resources(number, workers, processors, runnable)),
+                environment=environment_of(resources, number, workers, processors, runnable),
             )
             for number in range(workers)
         ]

@@ -33,7 +33,8 @@ def infer_spec(value: Any, *, batch_dim: int | None = None) -> Spec:
     found = None if type(value).__module__ == "builtins" else find_kind(value)
     said = None if found is None else found.spec(value, batch_dim)
     if found is not None and said is not None:
-        return {**said, "kind": found.name}
+        # Of an array the kind says what is made of a request's; what else a kind describes is made by whoever asks.
+        return {**said, "kind": found.name} if said.get("type") == "array" else dict(said)
     if is_frame(value):
         columns = zip(value.columns, value.dtypes, strict=True)
         return {

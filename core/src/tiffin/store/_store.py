@@ -105,12 +105,12 @@ class ModelStore:
         """Return handles on the versions in the store, by name, newest first.
 
         Args:
-            name: only this name's; a name that is not in the store has none. May be a tag: then what it resolves to.
+            name: only this name's. May be a tag: then what it resolves to.
             labels: only those that have all these labels; a value of `None` stands for any value.
             framework: only those that this adapter saved.
 
         Raises:
-            ModelNotFoundError: `name` is a tag with a version that is not there.
+            ModelNotFoundError: there is no model of the name, or no such version.
 
         Warns:
             StoreWarning: something in the store is not a model; it is passed over.
@@ -120,6 +120,8 @@ class ModelStore:
         else:
             rows = self.finder.rows(None if name is None else str(name))
             found = [Model(self, row.name, row.version, row=row) for row in rows]
+            if name is not None and not found:
+                raise self.finder.not_found(Tag(str(name)))
         if framework is not None:
             found = [model for model in found if model.framework == framework]
         if labels:

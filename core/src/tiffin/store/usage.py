@@ -10,7 +10,7 @@ import attrs
 from tiffin.model import Model
 from tiffin.store._deleted import bytes_of, entries
 from tiffin.store._store import ModelStore
-from tiffin.tags import check_part
+from tiffin.tags import Tag, check_part
 
 
 @attrs.frozen
@@ -56,6 +56,7 @@ def usage(store: ModelStore, name: str | None = None) -> StoreUsage:
 
     Raises:
         InvalidTagError: `name` breaks the naming rules.
+        ModelNotFoundError: there is no model of the name, in the trash neither.
     """
     if name is not None:
         check_part(name, "model name")
@@ -82,7 +83,10 @@ def usage(store: ModelStore, name: str | None = None) -> StoreUsage:
         rows.append(Usage(tag, own, sum(sizes[key] for key in versions[tag]) - own))
     rows.sort(key=lambda row: (-row.own, row.tag))
     contents = set().union(*(versions[tag] for tag in chosen)) if chosen else set()
-    trash = bytes_of(store.layout, [found.path for found in entries(store.layout, name)])
+    deleted = [found.path for found in entries(store.layout, name)]
+    if name is not None and not chosen and not deleted:
+        raise store.finder.not_found(Tag(name))
+    trash = bytes_of(store.layout, deleted)
     return StoreUsage(rows, sum(sizes[key] for key in contents), sum(row.own + row.shared for row in rows), trash)
 
 

@@ -43,8 +43,8 @@ def ask(subject: Subject, adapter: Adapter, saved: Model, folder: Path) -> Mappi
     Returns:
         "imported": packages that came with finding the adapter; "hidden": those that were hidden; "missing": how the load
         ended then (names of classes, and text), `None` where nothing could be hidden; "left": what a save left in the current
-        and the temporary folder; "killed": what killed saves left there; "published": how many versions there are in the end;
-        "unsent": why the subject could not be sent, else empty.
+        and the temporary folder; "killed": what killed saves left there; "published": how many versions these
+        published; "unsent": why the subject could not be sent, else empty.
     """
     for name in ("working", "temporary"):
         (folder / name).mkdir(parents=True)
@@ -222,14 +222,22 @@ def _try_saves(subject: Subject, folder: Path) -> dict[str, Any]:
     killer = _Killer()
     sys.addaudithook(killer.hear)
     Adapter.save = killer.around(Adapter.save)  # type: ignore[method-assign]
+
+    def count() -> int:
+        save()
+        return killer.steps
+
     before = listed()
     save()
-    left, steps = listed() - before, killer.steps
+    left = listed() - before
+    # Not those of the first save, which may write what no other one does: compiled modules, an adapter's own cache.
+    steps = _in_fork(count) or 0
+    published = len(store.list())
     # Where compiled code alone writes there are no steps to be seen: then it is killed once it is done.
     for killer.at in sorted({0, min(1, steps), steps // 2, steps}):
         _in_fork(save)
     return {
         "left": sorted(left),
         "killed": sorted(listed() - before - left),
-        "published": len(store.list()),
+        "published": len(store.list()) - published,
     }

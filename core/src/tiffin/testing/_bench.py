@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from tiffin.exceptions import NotKeptWarning
+from tiffin.exceptions import NotKeptWarning, RemoteError
 from tiffin.info import options_from
 from tiffin.model import Model
 from tiffin.models import save
@@ -143,12 +143,17 @@ class Bench:
 
     def ask(self, function: Callable[..., Any], value: Any, **kwargs: Any) -> Any:
         """Return what a method answers to a copy of a value; of what it streams, all items."""
-        given = copy.deepcopy(value)
+
+        def answer() -> Any:
+            found = function(copy.deepcopy(value), **kwargs)
+            return list(found) if isinstance(found, Iterator) else found
+
         if not self.subject.refuses:
-            answer = function(given, **kwargs)
-            return list(answer) if isinstance(answer, Iterator) else answer
+            return answer()
         try:
-            function(given, **kwargs)
+            answer()
+        except RemoteError as error:  # from a worker process, which names the class and does not send it
+            return Raised(error.type_name.rpartition(".")[2], error.text.partition("\n")[0])
         # A model that is not fitted may refuse in any way; what counts is that it does so alike.
         except Exception as error:  # noqa: BLE001
             return Raised(type(error).__name__, str(error).partition("\n")[0])

@@ -1,7 +1,7 @@
 """Reports of the kit: made by `tiffin plugins check NAME --json`, and shipped by adapters in their packages.
 
-A report is a file `conformance.json` in the package that the adapter's entry point names. It is read where it lies; the
-package is not imported.
+A report is a file `conformance.json` in the package that the adapter's entry point names; of a package of several adapters,
+each has a `conformance-NAME.json`. It is read where it lies; the package is not imported.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from tiffin.testing._promise import LEVEL
 from tiffin.testing._verdicts import FAILED, NOT_APPLICABLE, OFF, PASSED, Verdict
 from tiffin.version import __version__
 
-FILE = "conformance.json"
+FILES = ("conformance-{}.json", "conformance.json")
+"""What a report may be called; {} is the adapter's name."""
 _LARGEST = 1 << 20
 
 
@@ -48,6 +49,17 @@ def report(name: str, verdicts: Sequence[Verdict], level: str = LEVEL) -> dict[s
         "passed": not any(verdict.state == FAILED for verdict in verdicts),
         "verdicts": [attrs.asdict(verdict) for verdict in verdicts],
     }
+
+
+def text_of(said: Mapping[str, Any]) -> str:
+    """Return a report as JSON, each verdict on a line of its own, so that two releases' reports can be compared by line.
+
+    Args:
+        said: what `report` returned.
+    """
+    head = json.dumps({name: value for name, value in said.items() if name != "verdicts"}, indent=1)
+    rows = ",\n".join(f"  {json.dumps(verdict)}" for verdict in said["verdicts"])
+    return head.removesuffix("\n}") + f',\n "verdicts": [\n{rows}\n ]\n}}'
 
 
 @attrs.frozen
@@ -92,8 +104,9 @@ def compliance() -> list[Compliance]:
 def _read(empty: Compliance, package: str) -> Compliance:
     spec = find_spec(package)
     folders = spec.submodule_search_locations if spec is not None else None
-    file = Path(next(iter(folders or [""])), FILE)
-    if not folders or not file.is_file():
+    files = [Path(folder, name.format(empty.name)) for folder in list(folders or ())[:1] for name in FILES]
+    file = next(filter(Path.is_file, files), None)
+    if file is None:
         return attrs.evolve(empty, problem="it brings no report")
     try:
         if file.stat().st_size > _LARGEST:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from tiffin.wire._agreement import Agreement
 from tiffin.wire._alike import is_stackable, joins, stack, unstack
-from tiffin.wire._channel import Channel, ExpiredError, Link
+from tiffin.wire._channel import Channel, ExpiredError, Link, close_in_forks
 from tiffin.wire._codec import decode_call, decode_value, encode_call, encode_value
-from tiffin.wire._forks import close_in_forks
 from tiffin.wire._frames import (
     CALL,
     CALLS,

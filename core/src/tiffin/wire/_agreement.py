@@ -63,7 +63,7 @@ class Agreement:
     @property
     def has_news(self) -> bool:
         """Whether there is something that the peer has not heard yet."""
-        return self._told != self._state()
+        return self._told != (registry.generation, len(self._announced))
 
     def say(self, send: Callable[[dict[str, Any]], None]) -> None:
         """Send what the peer has not heard yet, if there is anything: before the frame that relies on it."""

@@ -12,18 +12,19 @@ import select
 import socket
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tiffin.exceptions import FrameError
 from tiffin.wire._agreement import Agreement
-from tiffin.wire._codec import decides_nothing, decode_value, encode_value
-from tiffin.wire._forks import close_in_forks
+from tiffin.wire._codec import decode_value, encode_value
 from tiffin.wire._frames import (
     CALL,
+    COPIED,
     FORGET,
     HELLO,
     ITEM,
@@ -36,13 +37,17 @@ from tiffin.wire._frames import (
     FrameReader,
     Limits,
     frame_parts,
+    is_one_piece,
     pass_descriptors,
     unsent,
 )
-from tiffin.wire._shared_memory import THRESHOLD, SegmentMap, SegmentPool
+from tiffin.wire._shared_memory import THRESHOLD, SegmentMap, SegmentPool, decides_nothing
 
 _PARTS = 256
 """Parts in one sendmsg at most; the system's limit is 1024."""
+_WITH_VALUES = frozenset({CALL, RESULT, ITEM})
+# As an enumeration of Python it would cost a microsecond at each use.
+_AT_ONCE = int(socket.MSG_DONTWAIT)
 
 
 class ExpiredError(Exception):
@@ -84,10 +89,11 @@ class Link:
 
         The caller closes the descriptors once they are sent. Changes nothing here, unless `shares` says so.
         """
+        if is_one_piece(buffers):
+            return frame_parts(kind, call, header, buffers), []
         parts: list[bytes | memoryview] = []
         descriptors: list[int] = []
-        large = any(type(buffer) is not bytes and buffer.nbytes > 4096 for buffer in buffers)
-        if large or any(len(buffer) >= THRESHOLD for buffer in buffers if type(buffer) is bytes):
+        if any(len(buffer) >= THRESHOLD if type(buffer) is bytes else buffer.nbytes > COPIED for buffer in buffers):
             buffers = [self._place(buffer, parts, descriptors) for buffer in buffers]
         parts += frame_parts(kind, call, header, buffers)
         if len(parts) > 1:
@@ -207,7 +213,7 @@ class Channel:
             ExpiredError: the time `deadline` (of `time.monotonic`) came first; the channel cannot be used any more.
             OSError: the connection is broken.
         """
-        if kind in (CALL, RESULT, ITEM):
+        if kind in _WITH_VALUES and self.agreement.has_news:
             self.agreement.say(lambda news: self.send(HELLO, 1, *encode_value(news), deadline))
         parts, descriptors = self._link.pack(kind, call, header, buffers)
         if self._link.releases:
@@ -270,10 +276,13 @@ class Channel:
         self._sock.close()
 
     def _send(self, parts: list[bytes | memoryview], descriptors: list[int], deadline: float | None) -> None:
-        flags = 0 if deadline is None else socket.MSG_DONTWAIT
+        flags = 0 if deadline is None else _AT_ONCE
         while parts:
             try:
-                sent = self._sock.sendmsg(parts[:_PARTS], pass_descriptors(descriptors), flags)
+                if len(parts) == 1 and not descriptors:
+                    sent = self._sock.send(parts[0], flags)
+                else:
+                    sent = self._sock.sendmsg(parts[:_PARTS], pass_descriptors(descriptors), flags)
             except BlockingIOError:
                 writable = select.poll()
                 writable.register(self._sock, select.POLLOUT)
@@ -308,7 +317,7 @@ class Channel:
     def _send_releases(self) -> bool:
         try:
             # Some bytes, which the system takes whole or not at all.
-            self._sock.send(self._link.pack_releases(), socket.MSG_DONTWAIT)
+            self._sock.send(self._link.pack_releases(), _AT_ONCE)
         except OSError:
             # Broken, and the peer frees everything; or full: then the peer is not reading, has died or will be killed.
             return False
@@ -318,3 +327,26 @@ class Channel:
 def _wait(poller: select.poll, deadline: float | None) -> None:
     if not poller.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000):
         raise ExpiredError
+
+
+class Forkable(Protocol):
+    """Holds descriptors that belong to one process: copies in a forked child would hide this process's end from others."""
+
+    def close_after_fork(self) -> None:
+        """Close this process's copies only; say nothing to the other side. Called in a new child."""
+
+
+_held: weakref.WeakSet[Forkable] = weakref.WeakSet()
+
+
+def close_in_forks(holder: Forkable) -> None:
+    """Let `holder.close_after_fork` be called in every child that is forked from now on."""
+    _held.add(holder)
+
+
+def _close_after_fork() -> None:
+    for holder in list(_held):
+        holder.close_after_fork()
+
+
+os.register_at_fork(after_in_child=_close_after_fork)

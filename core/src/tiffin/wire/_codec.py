@@ -20,8 +20,9 @@ import numpy as np
 from tiffin.exceptions import FrameError, UnsendableError
 from tiffin.values import Unsendable, ValueKind, registry
 from tiffin.values.dtypes import Cache, dtype_from, dtype_spec, shape_from
-from tiffin.wire._frames import LIMITS
-from tiffin.wire._shared_memory import Lent
+from tiffin.wire._frames import COPIED, LIMITS
+from tiffin.wire._plain_headers import PlainHeaders
+from tiffin.wire._shared_memory import Lent, decides_nothing
 
 MAX_DEPTH = 32
 """How deep values may nest."""
@@ -44,10 +45,8 @@ class Peer(Protocol):
 
 
 _NO_KINDS: Mapping[str, ValueKind] = {}
-# Headers of the commonest case, one plain array, so that neither side walks a tree for it.
-_call_headers: Cache[tuple[Any, ...], bytes] = Cache()
-_array_headers: Cache[tuple[Any, ...], bytes] = Cache()
 _parsed: Cache[bytes, Any] = Cache()
+_plain_calls, _plain_values = PlainHeaders(), PlainHeaders()
 
 
 def encode_call(
@@ -65,14 +64,9 @@ def encode_call(
     Raises:
         UnsendableError: something in it has no typed form; `where` is the path to it.
     """
-    if len(args) == 1 and not kwargs and extra is None and type(args[0]) is np.ndarray:
-        value = args[0]
-        key = (method, value.dtype, value.shape)
-        known = _call_headers.get(key)
-        if known is not None and value.nbytes <= 4096:
-            return known, [value.tobytes()]
-    else:
-        key = None
+    plain = len(args) == 1 and not kwargs and extra is None and type(args[0]) is np.ndarray
+    if plain and (known := _plain_calls.write(method, args[0])) is not None:
+        return known
     encoder = Encoder(peer)
     try:
         positional = [encoder.at(f"args[{index}]", value) for index, value in enumerate(args)]
@@ -80,8 +74,8 @@ def encode_call(
         header = encoder.finish([method, positional, named, encoder.at("options", extra)])
     except Unsendable as error:
         raise _unsendable(error) from None
-    if key is not None and not key[1].hasobject and args[0].nbytes <= 4096:
-        _call_headers.put(key, header)
+    if plain:
+        _plain_calls.wrote(method, args[0], header)
     return header, encoder.buffers
 
 
@@ -96,19 +90,16 @@ def encode_value(value: Any, name: str = "result", *, peer: Peer | None = None) 
     Raises:
         UnsendableError: something in it has no typed form; `where` is the path to it.
     """
-    key = None
-    if type(value) is np.ndarray and value.nbytes <= 4096:
-        key = (value.dtype, value.shape)
-        known = _array_headers.get(key)
-        if known is not None:
-            return known, [value.tobytes()]
+    plain = type(value) is np.ndarray
+    if plain and (known := _plain_values.write("", value)) is not None:
+        return known
     encoder = Encoder(peer)
     try:
         header = encoder.finish(encoder.at(name, value))
     except Unsendable as error:
         raise _unsendable(error) from None
-    if key is not None and not key[0].hasobject:
-        _array_headers.put(key, header)
+    if plain:
+        _plain_values.wrote("", value, header)
     return header, encoder.buffers
 
 
@@ -125,6 +116,9 @@ def decode_call(
     Raises:
         FrameError: the header is not one that `encode_call` writes, or does not fit the buffers.
     """
+    known = _plain_calls.read(header, buffers)
+    if known is not None:
+        return known[0], known[1:], {}, None
 
     def build(tree: Any, decoder: Decoder) -> tuple[str, tuple[Any, ...], dict[str, Any], Any]:
         method, positional, named, extra = tree
@@ -132,6 +126,8 @@ def decode_call(
             raise ValueError("a call is [method, [arguments], {arguments}, extra]")
         args = tuple([decoder.value(node) for node in positional])
         kwargs = {name: decoder.value(node) for name, node in named.items()}
+        if len(args) == 1 and not kwargs and extra is None:
+            _plain_calls.learn(header, method, positional[0], args[0])
         return method, args, kwargs, decoder.value(extra)
 
     return _decode(header, buffers, kinds, build)  # type: ignore[no-any-return]
@@ -148,7 +144,16 @@ def decode_value(header: bytes, buffers: Sequence[Any], *, kinds: Mapping[str, V
     Raises:
         FrameError: the header is not one that `encode_value` writes, or does not fit the buffers.
     """
-    return _decode(header, buffers, kinds, lambda tree, decoder: decoder.value(tree))
+    known = _plain_values.read(header, buffers)
+    if known is not None:
+        return known[1]
+
+    def build(tree: Any, decoder: Decoder) -> Any:
+        value = decoder.value(tree)
+        _plain_values.learn(header, "", tree, value)
+        return value
+
+    return _decode(header, buffers, kinds, build)
 
 
 def _decode(
@@ -243,11 +248,6 @@ class Encoder:
         return {"x": [found.name, self.value(parts, depth + 1)]}
 
 
-def decides_nothing(dtype: np.dtype[Any]) -> bool:
-    """Tell whether compiled code follows no values of a dtype: no places, lengths or truths, but floating-point numbers."""
-    return dtype.kind in "fc"
-
-
 def _encode_string(encoder: Encoder, value: str, depth: int) -> Any:
     if len(value) <= _SHORT:
         return value
@@ -319,7 +319,7 @@ def _encode_array(encoder: Encoder, value: np.ndarray[Any, Any], depth: int) -> 
     spec = dtype_spec(value.dtype)
     if spec is None:
         return _encode_objects(encoder, value, depth)
-    if value.nbytes <= 4096:
+    if value.nbytes <= COPIED:
         encoder.buffer(value.tobytes())
     elif value.flags.f_contiguous and not value.flags.c_contiguous:
         encoder.buffer(value.T)

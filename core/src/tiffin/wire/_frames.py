@@ -43,6 +43,10 @@ _CONTROL = frozenset({SEGMENT, RELEASE, FORGET})
 
 SMALL = 1 << 16
 """Bytes up to which a frame is read and written as one piece."""
+COPIED = 1 << 14
+"""Bytes up to which an array is copied before it is sent: that costs less than to keep track of where it lies."""
+# As enumerations of Python they would cost a microsecond at each use.
+_CLOEXEC, _TRUNCATED = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0)), int(socket.MSG_CTRUNC)
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ def frame_parts(
     small = [PREFIX.pack(MAGIC, kind, descriptors, len(header), call, len(buffers))]
     if not buffers:
         return [small[0] + header]
+    if is_one_piece(buffers):
+        return [b"".join((small[0], ENTRY.pack(len(buffers[0]), 0, 0), header, buffers[0]))]
     inline: list[Any] = []
     for buffer in buffers:
         if type(buffer) is bytes:
@@ -141,6 +147,11 @@ def frame_parts(
     if small:
         parts.append(b"".join(small))
     return parts
+
+
+def is_one_piece(buffers: Sequence[Any]) -> bool:
+    """Return whether there is one buffer, and it goes with the rest of its frame: what most calls bring."""
+    return len(buffers) == 1 and type(buffers[0]) is bytes and len(buffers[0]) <= SMALL
 
 
 def unsent(parts: Sequence[bytes | memoryview], sent: int) -> list[bytes | memoryview]:
@@ -205,7 +216,6 @@ class FrameReader:
         self._partial: _Partial | None = None
         self._descriptors: deque[int] = deque()
         self._ancillary = socket.CMSG_SPACE(4 * limits.descriptors) if self._passing else 0
-        self._flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
     def receive(self, sock: socket.socket) -> list[Frame]:
         """Receive once and return the frames that are now complete, perhaps none.
@@ -222,10 +232,10 @@ class FrameReader:
             if len(self._partial.targets) > 64:
                 into.pop()
         if self._passing:
-            count, ancillary, flags, _ = sock.recvmsg_into(into, self._ancillary, self._flags)
+            count, ancillary, flags, _ = sock.recvmsg_into(into, self._ancillary, _CLOEXEC)
             if ancillary:
                 self._take_descriptors(ancillary)
-            if flags & socket.MSG_CTRUNC:
+            if flags & _TRUNCATED:
                 raise _malformed("more file descriptors than are allowed came at once")
         elif len(into) == 1:
             count = sock.recv_into(into[0])
@@ -279,7 +289,7 @@ class FrameReader:
             self._partial = None
             self._deliver(self._finish(partial), frames)
         self._end += count
-        while self._partial is None and (frame := self._next()) is not None:
+        while self._start < self._end and self._partial is None and (frame := self._next()) is not None:
             self._deliver(frame, frames)
         self._make_room()
         return frames
@@ -312,11 +322,13 @@ class FrameReader:
             self._start = start + body
             return Frame(kind, call, bytes(self._view[start + offset : start + body]), ())
         table = list(ENTRY.iter_unpack(self._view[start + PREFIX.size : start + offset]))
-        inline = 0
-        total = 0
+        inline = total = 0
+        shared = False
         for nbytes, segment, _lease in table:
             total += nbytes
-            if not segment:
+            if segment:
+                shared = True
+            else:
                 inline += nbytes
         if total > limits.total:
             raise _malformed(f"a frame claims {total} bytes of buffers")
@@ -325,6 +337,8 @@ class FrameReader:
         if available < body + inline <= SMALL:
             return None
         header = bytes(self._view[start + offset : start + body])
+        if not passed and not shared and available >= body + inline and inline <= SMALL:
+            return self._small(kind, call, header, table, start + body)
         descriptors = [self._descriptors.popleft() for _ in range(passed)]
         partial = _Partial(kind, call, header, [], descriptors)
         position = start + body
@@ -340,6 +354,14 @@ class FrameReader:
             self._partial = partial
             return None
         return self._finish(partial)
+
+    def _small(self, kind: int, call: int, header: bytes, table: list[tuple[int, ...]], position: int) -> Frame:
+        buffers = []
+        for nbytes, *_ in table:
+            buffers.append(self._buffer[position : position + nbytes])
+            position += nbytes
+        self._start = position
+        return Frame(kind, call, header, buffers)
 
     def _add_buffer(self, partial: _Partial, nbytes: int, segment: int, lease: int, position: int) -> int:
         if segment:

@@ -100,6 +100,11 @@ class Lent(np.ndarray[Any, Any]):
     """
 
 
+def decides_nothing(dtype: np.dtype[Any]) -> bool:
+    """Tell whether compiled code follows no values of a dtype: no places, lengths or truths, but floating-point numbers."""
+    return dtype.kind in "fc"
+
+
 class _Segment:
     __slots__ = ("descriptor", "id", "lease", "memory", "size", "used")
 

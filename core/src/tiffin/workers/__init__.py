@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tiffin.workers._life_line import die_with_parent
     from tiffin.workers._worker_process import ProcessBackend
 
-__all__ = ["ProcessBackend"]
+__all__ = ["ProcessBackend", "die_with_parent"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> Any:
         from tiffin.workers._worker_process import ProcessBackend
 
         return ProcessBackend
+    if name == "die_with_parent":
+        from tiffin.workers._life_line import die_with_parent
+
+        return die_with_parent
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

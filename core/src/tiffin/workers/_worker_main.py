@@ -7,7 +7,6 @@ a pipe on whose other end the parent holds on for as long as it lives.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import pickle
@@ -38,6 +37,7 @@ from tiffin.wire import (
     describe_error,
     encode_value,
 )
+from tiffin.workers._life_line import die_with_parent
 
 if TYPE_CHECKING:
     import asyncio
@@ -60,7 +60,7 @@ def main(life_line: int, spec: int, *sockets: int) -> None:
     for descriptor in (life_line, spec, *sockets):
         # Not for the runnable's own child processes: they would keep the connections open.
         os.set_inheritable(descriptor, False)
-    _die_with_parent(life_line)
+    die_with_parent(life_line)
     # The parent decides when to stop; an interrupt from the terminal is for it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with os.fdopen(spec, "rb") as file:
@@ -86,7 +86,10 @@ def main(life_line: int, spec: int, *sockets: int) -> None:
     methods = _Methods(runnable, started["kinds"], context)
     threads, unmerged = started["threads"], started["extra_slots"]
     # More slots than threads: a call on one of them waits here, received and decoded, until another one ends.
-    several = threading.Semaphore(threads) if len(channels) > threads + unmerged else contextlib.nullcontext()
+    several: Turn = contextlib.nullcontext()
+    if len(channels) > threads + unmerged:
+        # A lock is the same as a semaphore of one, and ten times as fast.
+        several = threading.Lock() if threads == 1 else threading.Semaphore(threads)
     turns = [
         contextlib.nullcontext() if threads <= slot < threads + unmerged else several for slot in range(len(channels))
     ]
@@ -115,38 +118,6 @@ def _kinds_of_plugins() -> Iterator[ValueKind | None]:
     from tiffin.plugins import known_kinds
 
     return known_kinds()
-
-
-def _die_with_parent(life_line: int) -> None:
-    """End this process when the other end of the pipe closes, even while some library holds the GIL."""
-    if hasattr(fcntl, "F_SETSIG"):
-        # The kernel itself sends the signals. PR_SET_PDEATHSIG would do so already when the parent's *thread* ends.
-        try:
-            second = os.open(f"/proc/self/fd/{life_line}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:  # no /proc
-            _signal_at_end(life_line, -os.getpgrp(), signal.SIGKILL)
-        else:
-            _signal_at_end(life_line, os.getpid(), signal.SIGKILL)
-            # To the whole group (a negative number): what the runnable has started ends too. Not killed: a resource
-            # tracker passes over this signal, and tidies up after the others.
-            _signal_at_end(second, -os.getpgrp(), signal.SIGTERM)
-        poller = select.poll()
-        poller.register(life_line, 0)
-        if poller.poll(0):
-            os.kill(0, signal.SIGKILL)  # it had closed before the signals were set up
-        return
-
-    def watch() -> None:
-        os.read(life_line, 1)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="tiffin:life-line", daemon=True).start()
-
-
-def _signal_at_end(descriptor: int, to: int, number: int) -> None:
-    fcntl.fcntl(descriptor, fcntl.F_SETOWN, to)
-    fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
-    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _set_up_logging(name: str, level: int) -> None:
@@ -300,14 +271,14 @@ def _answer(channel: Channel, methods: _Methods, turn: Turn, handed: list[Frame]
             from tiffin.calls import take_in_hand  # what a worker begins with does without
 
             context.run(take_in_hand, abouts)
-        call = _Call(channel, methods, number, context)
         if kind in ("stream", "async_stream"):
+            call = _Call(channel, methods, number, context)
             _stream(channel, call, number, context.run(method, *args, **kwargs), kind)
             return
         with turn:
             result = context.run(method, *args, **kwargs)
         if kind == "async":
-            result = call.wait_for(result)
+            result = _Call(channel, methods, number, context).wait_for(result)
         # So that the leases on what came in end before the answer goes out, and their memory serves the next call.
         del args, kwargs
         header, buffers = encode_value(result, peer=channel.agreement)

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import pickle
-import select
 import socket
 import subprocess
 import sys
@@ -40,7 +39,7 @@ from tiffin.wire import (
     encode_call,
     rebuild_error,
 )
-from tiffin.workers._groups import describe_end, explain_end, kill_group
+from tiffin.workers._groups import describe_end, explain_end, has_ended, kill_group
 
 logger = logging.getLogger("tiffin.runners")
 
@@ -389,12 +388,12 @@ class ProcessWorker:
         with self._lock:
             if process.returncode is not None:
                 return True
+            if timeout == 0:  # asked before each call that finds the worker idle
+                return has_ended(self._descriptor, 0)
             # A copy: another thread may reap the process, and close the original, while this one waits.
             descriptor = os.dup(self._descriptor)
         try:
-            poller = select.poll()
-            poller.register(descriptor, select.POLLIN)
-            return bool(poller.poll(None if timeout is None else max(0.0, timeout) * 1000))
+            return has_ended(descriptor, timeout)
         finally:
             os.close(descriptor)
 
@@ -426,7 +425,8 @@ class ProcessWorker:
 
 def _plain_abouts() -> list[tuple[Any, ...]] | None:
     """Return what is said of the calls that are handed over; most say nothing, and then their headers are cached."""
-    return [tuple(about) for about in handed.get()] or None
+    abouts = handed.get()
+    return [tuple(about) for about in abouts] if abouts else None
 
 
 _running: weakref.WeakSet[ProcessWorker] = weakref.WeakSet()

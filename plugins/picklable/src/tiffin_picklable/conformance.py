@@ -11,21 +11,32 @@ class Scale:
     """A model of the user's own.
 
     Args:
-        factor: what it multiplies by.
+        factor: what it multiplies by; without one it answers nothing.
     """
 
-    def __init__(self, factor: float) -> None:
+    def __init__(self, factor: float | None = None) -> None:
         self.factor = factor
 
-    def __call__(self, values: list[float]) -> list[float]:
-        """Return the values, each times the factor."""
-        return [value * self.factor for value in values]
+    def __call__(self, values: list[float], offset: float = 0.0) -> list[float]:
+        """Return the values, each times the factor, and moved by `offset`."""
+        if self.factor is None:
+            raise ValueError("it has no factor yet")
+        return [value * self.factor + offset for value in values]
 
 
 def subjects() -> list[Subject]:
-    """Return an object of a class, a function that is importable, and one that is not."""
+    """Return objects of a class, with and without what they need, a function that is importable, and one that is not."""
+    asked = {"__call__": [1.0, 2.0]}
     return [
-        Subject(framework="picklable", name="object", make=lambda: Scale(3.0), inputs={"__call__": [1.0, 2.0]}),
+        Subject(
+            framework="picklable",
+            name="object",
+            make=lambda: Scale(3.0),
+            inputs=asked,
+            parameters=vars,
+            partial_kwargs={"__call__": {"offset": 1.0}},
+        ),
+        Subject(framework="picklable", name="unfitted", make=Scale, inputs=asked, parameters=vars, refuses=True),
         Subject(
             framework="picklable",
             name="function",

@@ -18,6 +18,7 @@ _NAMES = {
     "Application": "_application",
     "AsgiApplication": "_asgi",
     "Limits": "_requests",
+    "Place": "_served",
     "RequestError": "_errors",
     "ServeError": "_errors",
     "Service": "_service",

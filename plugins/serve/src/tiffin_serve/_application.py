@@ -10,6 +10,7 @@ from tiffin_serve._errors import RequestError, as_request_error
 from tiffin_serve._json_forms import JSON, write_json
 from tiffin_serve._requests import Limits, Request, Response, StreamedResponse
 from tiffin_serve._traffic import Traffic
+from tiffin_serve._watching import Watch
 
 Handler = Callable[[Request], Awaitable[Response]]
 """Answers a request; what it raises is answered as an error."""
@@ -25,6 +26,7 @@ class Application:
         routes: path → method → handler.
         unknown: beginnings of paths → what is raised for one below that is not there.
         traffic: what was answered so far.
+        watch: the requests that are open.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -32,6 +34,7 @@ class Application:
         self.routes: dict[str, dict[str, Handler]] = {}
         self.unknown: dict[str, Callable[[str], RequestError]] = {}
         self.traffic = Traffic()
+        self.watch = Watch(self.limits)
 
     def route(self, method: str, path: str, handler: Handler) -> None:
         """Answer a method of a path by a handler, and HEAD like GET."""

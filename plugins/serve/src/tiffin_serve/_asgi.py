@@ -8,7 +8,6 @@ from typing import Any
 from tiffin_serve._application import Application, error_response
 from tiffin_serve._errors import RequestError
 from tiffin_serve._requests import Limits, Request, Response, StreamedResponse, broken_off
-from tiffin_serve._watching import Watch
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -51,7 +50,7 @@ class AsgiApplication:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._watch = Watch(application.limits)
+        self._watch = application.watch
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request. What starts and stops is not the server's business here."""

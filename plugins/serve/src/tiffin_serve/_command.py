@@ -1,54 +1,71 @@
-"""`tiffin serve`: stored models, or a service, behind HTTP."""
+"""`tiffin serve`: stored models, or a service, behind HTTP; and what is asked of a server that runs."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from typing import Any
 
 import click
 
-import tiffin
-from tiffin import Tag
 from tiffin.cli import complete_tag, say
-from tiffin_serve._calling import PREFIX
-from tiffin_serve._doors import reserve
-from tiffin_serve._finding import find_service
-from tiffin_serve._making import make_application
-from tiffin_serve._process import DOORS, serve
-from tiffin_serve._requests import MIB, Limits
-from tiffin_serve._running import Offer
-from tiffin_serve._served import Served, Shelf
+from tiffin_serve._admin import administered, ask_server, sockets_of, sweep
+from tiffin_serve._plan import Plan
+from tiffin_serve._requests import MIB
+from tiffin_serve._reserving import reserve
+from tiffin_serve._supervisor import Supervisor
+from tiffin_serve._targets import is_service
 
 _COUNT = click.IntRange(min=1)
 _SECONDS = click.FloatRange(min=0)
+_MORE = click.FloatRange(min=0, min_open=True)
+HOST = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+SERVERS = ("granian", "uvicorn")
 
 
-@click.command("serve")
+class Serve(click.Command):
+    """The command, whose first argument may be another one for a server that runs."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> click.Context:
+        """Return the context of this command, or of the one that is named."""
+        if args and args[0] in ASKING:
+            return ASKING[args[0]].make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command("serve", cls=Serve)
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...", shell_complete=complete_tag)
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@HOST
 @click.option(
     "--port", default=3000, show_default=True, type=click.IntRange(0, 65535), help="0 takes one that is free."
+)
+@click.option(
+    "--workers", default=1, show_default=True, type=_COUNT, help="Processes that read requests, on one address."
+)
+@click.option(
+    "--hosts/--no-hosts",
+    default=None,
+    help="Whether each model has a process to which these attach; by default if they are several.",
 )
 @click.option(
     "--backend",
     default="local",
     show_default=True,
-    help="Where models run: local, in this process, or process, in their own.",
+    help="Where models run: local, in the process that has the model, process, in further ones, or auto.",
 )
-@click.option("--workers", default=1, show_default=True, type=_COUNT, help="Copies of each model.")
-@click.option("--max-batch-size", type=_COUNT, help="Rows of merged calls at most.")
+@click.option("--copies", default=1, show_default=True, type=_COUNT, help="Copies of each model.")
 @click.option(
-    "--max-latency-ms",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Refuse calls that cannot be answered in this time.",
+    "--spares", default=0, show_default=True, type=click.IntRange(min=0, max=1), help="Copies that wait for one to die."
 )
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds in which a model has to answer.")
+@click.option("--max-batch-size", type=_COUNT, help="Rows of merged calls at most.")
+@click.option("--max-latency-ms", type=_MORE, help="Refuse calls that cannot be answered in this time.")
+@click.option("--timeout", type=_MORE, help="Seconds in which a model has to answer.")
 @click.option("--max-body", default=64, show_default=True, type=_COUNT, help="MiB of a request's body at most.")
 @click.option("--oip-root", default="/v2", show_default=True, help="Where the Open Inference Protocol is.")
-@click.option(
-    "--server", default="granian", show_default=True, type=click.Choice(sorted(DOORS)), help="The HTTP server."
-)
+@click.option("--server", default="granian", show_default=True, type=click.Choice(SERVERS), help="The HTTP server.")
+@click.option("--check/--no-check", default=True, help="Whether a model's examples are replayed before it is served.")
+@click.option("--follow", default=1.0, show_default=True, type=_MORE, help="Seconds between two looks at aliases.")
 @click.option(
     "--grace",
     default=0.0,
@@ -59,60 +76,83 @@ _SECONDS = click.FloatRange(min=0)
 @click.option(
     "--drain", default=30.0, show_default=True, type=_SECONDS, help="Seconds that open requests have after that."
 )
+@click.option("--reload", is_flag=True, help="Start a service anew when a file of it changes.")
 @click.pass_context
-def serve_command(
-    context: click.Context,
-    targets: tuple[str, ...],
-    host: str,
-    port: int,
-    backend: str,
-    workers: int,
-    max_batch_size: int | None,
-    max_latency_ms: float | None,
-    timeout: float | None,
-    max_body: int,
-    oip_root: str,
-    server: str,
-    grace: float,
-    drain: float,
-) -> None:
+def serve_command(context: click.Context, /, targets: tuple[str, ...], host: str, port: int, **given: Any) -> None:
     """Serve stored models, or a service of your own, over HTTP.
 
-    Each TARGET is a stored model, such as iris:prod; it is served in plain JSON and by the Open Inference Protocol. What a
-    tag means is looked up once, at the start. Or there is one TARGET that is a service: app:svc is the variable svc of
-    app.py in this folder, and ./app.py:svc is the same.
+    Each TARGET is a stored model, such as iris:prod; it is served in plain JSON and by the Open Inference Protocol. Where an
+    alias moves, the server follows. Or there is one TARGET that is a service: app:svc is the variable svc of app.py in this
+    folder, and ./app.py:svc is the same.
 
     SIGTERM and Ctrl-C end the server: every request whose head was read gets its answer.
-    """
-    options: dict[str, Any] = {"backend": backend, "workers": workers, "max_latency_ms": max_latency_ms}
-    if max_batch_size is not None:
-        options["max_batch_size"] = max_batch_size
-    limits = Limits(body=max_body * MIB)
-    with reserve(host, port) as held:
-        services = [service for service in map(find_service, targets) if service is not None]
-        offer: Offer
-        if services:
-            _refuse_beside_a_service(context, targets)
-            offer, application = services[0], services[0].application(limits)
-            lines = [f"  {services[0].name}", *(f"    POST {route}" for route in services[0].apis)]
-            lines.append("  See also /docs, /readyz, /metrics")
-        else:
-            offer = Shelf([Served(tiffin.get(tag), Tag.parse(tag), timeout, options) for tag in targets])
-            application = make_application(offer, limits, oip_root=oip_root)
-            lines = _lines(offer)
 
-        def announce() -> None:
+    Of a server that runs, 'tiffin serve status' says what it serves, 'tiffin serve rollout' moves it to another version, and
+    'tiffin serve stop' ends it; each has --help.
+    """
+    service = bool(list(filter(is_service, targets)))
+    if service:
+        _refuse_beside_a_service(context, targets)
+    elif given["reload"]:
+        raise click.UsageError("--reload is for services: models are followed by their aliases", context)
+    with reserve(host, port) as held:
+        address, port = held.getsockname()[:2]
+        sockets = sockets_of(address, port)
+        sweep(sockets)
+
+        def opened(lines: list[str]) -> None:
             shown = f"[{host}]" if ":" in host else host
-            for line in (f"Serving on http://{shown}:{held.getsockname()[1]}", *lines):
+            for line in (f"Serving on http://{shown}:{port}", *lines):
                 say(line)
             sys.stdout.flush()
 
-        running = serve(application, offer, held, server=server, grace=grace, drain=drain, opened=announce)
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(running)
+        def log(line: str) -> None:
+            say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}", err=True)
+
+        async def run() -> None:
+            supervisor = Supervisor(_plan(targets, service, given), held, sockets, opened=opened, log=log)
+            async with administered(sockets, supervisor):
+                await supervisor.run()
+
+        asyncio.run(run())
+        sweep(sockets)
 
 
-_OF_MODELS = ("backend", "workers", "max_batch_size", "max_latency_ms", "timeout", "oip_root")
+def _plan(targets: tuple[str, ...], service: bool, given: dict[str, Any]) -> Plan:
+    options: dict[str, Any] = {"max_latency_ms": given["max_latency_ms"], "backend": given["backend"]}
+    options["workers"] = given["copies"]
+    if given["max_batch_size"] is not None:
+        options["max_batch_size"] = given["max_batch_size"]
+    hosts = not service and (given["workers"] > 1 if given["hosts"] is None else given["hosts"])
+    if given["spares"] and not hosts and given["backend"] != "local":
+        options["spares"] = given["spares"]
+    taken = ("server", "workers", "oip_root", "check", "follow", "grace", "drain", "reload")
+    return Plan(
+        targets=targets,
+        service=service,
+        hosts=hosts,
+        spares=given["spares"] if hosts else 0,
+        options=options,
+        seconds=given["timeout"],
+        limits={"body": given["max_body"] * MIB},
+        **{name: given[name] for name in taken},
+    )
+
+
+_OF_MODELS = (
+    *(
+        "hosts",
+        "backend",
+        "copies",
+        "spares",
+        "max_batch_size",
+        "max_latency_ms",
+        "timeout",
+        "oip_root",
+        "check",
+        "follow",
+    ),
+)
 """Options that a service says for itself."""
 
 
@@ -125,20 +165,55 @@ def _refuse_beside_a_service(context: click.Context, targets: tuple[str, ...]) -
             raise click.UsageError(f"{option} is for models: a service says that of its runners itself", context)
 
 
-def new_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop: uvloop's, where that is to be had."""
-    if sys.platform == "win32":
-        return asyncio.new_event_loop()
-    import uvloop
+# Of a server that runs
 
-    return uvloop.new_event_loop()
+_PORT = click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Its port.")
 
 
-def _lines(shelf: Shelf) -> list[str]:
-    """Return what is served where."""
-    lines = []
-    for one in shelf.served:
-        lines.append(f"  {one.tag}")
-        path = f"{PREFIX}{shelf.called(one)[0]}"
-        lines += [f"    POST {path}/{method.name}   takes {method.taker.words}" for method in one.methods.values()]
-    return [*lines, "  See also /models, /docs, /readyz, /metrics"]
+@click.command("status")
+@HOST
+@_PORT
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def _status(host: str, port: int, as_json: bool) -> None:
+    """Show what the server at an address serves, and by which processes."""
+    told = ask_server(host, port, "status")
+    if as_json:
+        import json
+
+        say(json.dumps(told))
+        return
+    for target in told["targets"]:
+        say(f"{target['asked']}  serves {target['serves']}{', follows' if target.get('follows') else ''}")
+        if trouble := target.get("trouble"):
+            say(f"  does not move: {trouble}")
+    for child in told["processes"]:
+        say(f"{child['title']}  {child['state']}, process {child['pid']}, for {child['seconds']:.0f} s")
+    say(f"{told['restarts']} restarts{'; it is ending' if told['draining'] else ''}")
+
+
+@click.command("stop")
+@HOST
+@_PORT
+def _stop(host: str, port: int) -> None:
+    """End the server at an address, as SIGTERM does, and wait until it has ended."""
+    ask_server(host, port, "stop")
+    say("Stopped")
+
+
+@click.command("rollout")
+@click.argument("target", shell_complete=complete_tag)
+@click.option("--to", metavar="TAG", help="The version to serve; by default what TARGET means now.")
+@HOST
+@_PORT
+def _rollout(target: str, to: str | None, host: str, port: int) -> None:
+    """Have the server at an address serve another version in place of TARGET, a tag as it was given to it.
+
+    The version is loaded and checked first, and no request is lost. If it cannot be served, the one before goes on. An alias
+    is followed again once it moves.
+    """
+    told = ask_server(host, port, "rollout", asked=target, to=to)
+    say(f"{told['asked']} serves {told['serves']}")
+
+
+ASKING = {"status": _status, "stop": _stop, "rollout": _rollout}
+"""Commands for a server that runs."""

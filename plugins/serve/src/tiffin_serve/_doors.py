@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from tiffin_serve._application import Application
 from tiffin_serve._errors import ServeError
 
 BACKLOG = 1024
-_PATIENCE = 10.0
-"""Seconds in which a server has to take a connection once it is started."""
+_MOMENT = 0.05
+"""Seconds in which a server that cannot serve says so."""
 
 
 class Door(Protocol):
@@ -26,51 +27,25 @@ class Door(Protocol):
         """Take no more connections; return when every request whose head was read has its answer."""
 
 
-def reserve(host: str, port: int) -> socket.socket:
-    """Return a socket that holds an address, without listening, so that servers of this process only may listen there.
-
-    Args:
-        host: a name or an address.
-        port: 0 for one that is free.
-
-    Raises:
-        ServeError: the address is in use, or is not this machine's.
-    """
-    held = None
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        held = socket.socket(found[0], socket.SOCK_STREAM)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(found[4])
-        # Only now: a server that is there already must not be joined unseen, and ours comes to this very address.
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    except OSError as error:
-        if held is not None:
-            held.close()
-        raise ServeError(
-            f"Cannot serve on {host} port {port}: {error.strerror or error}",
-            fix="Choose another with --host and --port; port 0 takes one that is free",
-        ) from error
-    return held
-
-
 class GranianDoor:
     """Granian's embedded server, by RSGI."""
 
     def __init__(self, application: Application, held: socket.socket) -> None:
+        from granian._granian import SocketHolder
         from granian.constants import Interfaces
         from granian.http import HTTP1Settings
         from granian.server.embed import Server
 
         from tiffin_serve._rsgi import RsgiApplication
 
-        self._held = held
+        class OnHeld(Server):
+            def _init_shared_socket(self) -> None:
+                # A copy, which is closed with the server. All take from one queue: whoever ends leaves it to the others.
+                self._shd: Any = SocketHolder(os.dup(held.fileno()), False, BACKLOG)  # type: ignore[call-arg]  # its stub lacks them
+
         limits = application.limits
-        host, port = held.getsockname()[:2]
-        self._server = Server(
+        self._server = OnHeld(
             RsgiApplication(application),
-            address=host,
-            port=port,
             interface=Interfaces.RSGI,
             websockets=False,
             backlog=BACKLOG,
@@ -83,7 +58,7 @@ class GranianDoor:
     async def open(self) -> None:
         """Take connections; return when they are taken."""
         self._task = asyncio.create_task(self._server.serve())
-        await _wait_until_open(self._held, self._task)
+        await _wait_until_open(self._task)
 
     async def close(self) -> None:
         """Take no more connections; return when every request whose head was read has its answer."""
@@ -122,12 +97,11 @@ class UvicornDoor:
         )
         self._server = Server(config)
         self._task: asyncio.Task[Any] | None = None
-        held.listen(BACKLOG)
 
     async def open(self) -> None:
         """Take connections; return when they are taken."""
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._held]))
-        await _wait_until_open(self._held, self._task)
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._held.dup()]))
+        await _wait_until_open(self._task)
 
     async def close(self) -> None:
         """Take no more connections; return when every request whose head was read has its answer."""
@@ -136,19 +110,12 @@ class UvicornDoor:
             await self._task
 
 
-async def _wait_until_open(held: socket.socket, task: asyncio.Task[Any]) -> None:
-    host, port = held.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    deadline = asyncio.get_running_loop().time() + _PATIENCE
-    while True:
-        try:
-            _, writer = await asyncio.open_connection(host, port)
-        except OSError as error:
-            if task.done():
-                raise ServeError("The server ended when it was started", why=str(task.exception() or "")) from error
-            if asyncio.get_running_loop().time() > deadline:
-                raise ServeError(f"The server takes no connections on port {port}", why=str(error)) from error
-            await asyncio.sleep(0.01)
-        else:
-            writer.close()
-            return
+DOORS: dict[str, Callable[[Application, socket.socket], Door]] = {"granian": GranianDoor, "uvicorn": UvicornDoor}
+"""The servers by their names."""
+
+
+async def _wait_until_open(task: asyncio.Task[Any]) -> None:
+    """Return once a server runs. Until it takes the first connection, the system keeps that."""
+    done, _ = await asyncio.wait([task], timeout=_MOMENT)
+    if done:
+        raise ServeError("The server ended when it was started", why=str(task.exception() or ""))

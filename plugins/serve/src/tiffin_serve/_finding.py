@@ -1,4 +1,4 @@
-"""What a target of `tiffin serve` is: a stored model's tag, or a service in a file of the user's."""
+"""Services in files of the user's."""
 
 from __future__ import annotations
 
@@ -7,48 +7,18 @@ import sys
 import traceback
 from pathlib import Path
 
-import tiffin
-from tiffin.exceptions import InvalidTagError, ModelNotFoundError
 from tiffin_serve._errors import ServeError
 from tiffin_serve._service import Service
+from tiffin_serve._targets import parse_service
 
 
-def find_service(target: str) -> Service | None:
-    """Return the service that a target names; `None` where it is a model's tag.
-
-    A service is named as "app:svc", the module in the current folder and the variable in it, or as "./app.py:svc". A target
-    that is a stored model, too, is refused.
-
-    Args:
-        target: as the user wrote it. Its module is imported: it is the user's own code.
+def load_service(target: str) -> Service:
+    """Return the service that a target names. Its module is imported: it is the user's own code.
 
     Raises:
-        ServeError: it is both, the module cannot be imported, or the variable is no service.
+        ServeError: the module cannot be imported, or the variable is no service.
     """
-    module, _, variable = target.partition(":")
-    explicit = module.endswith(".py") and "/" in module
-    path = Path(module) if explicit else Path(f"{module.replace('.', '/')}.py")
-    if not variable.isidentifier() or not path.is_file():
-        if explicit:
-            raise ServeError(f"There is no file {module!r}", fix="Write ./FILE.py:VARIABLE")
-        return None
-    if not explicit and _is_stored(target):
-        raise ServeError(
-            f"{target!r} is a stored model and a service in {str(path)!r}",
-            fix=f"Write ./{path}:{variable} for the service, or a full tag for the model",
-        )
-    return _load(path, variable)
-
-
-def _is_stored(tag: str) -> bool:
-    try:
-        tiffin.get(tag)
-    except (ModelNotFoundError, InvalidTagError):
-        return False
-    return True
-
-
-def _load(path: Path, variable: str) -> Service:
+    path, variable, _ = parse_service(target)
     name = ".".join(path.with_suffix("").parts)
     folder = str(Path.cwd())
     if path.is_absolute() or ".." in path.parts:

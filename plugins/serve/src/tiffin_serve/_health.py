@@ -22,7 +22,7 @@ def add_health(application: Application, offer: Offer) -> None:
         return Response(200 if told["ready"] else 503, write_json(told), JSON)
 
     async def metrics(request: Request) -> Response:
-        text = metrics_text(*(runner.metrics() for runner in offer.runners)) + application.traffic.text()
+        text = metrics_text(*await offer.metrics()) + application.traffic.text()
         return Response(200, text.encode(), METRICS)
 
     application.route("GET", "/livez", live)

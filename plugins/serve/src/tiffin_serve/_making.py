@@ -20,9 +20,14 @@ def make_application(shelf: Shelf, limits: Limits | None = None, *, oip_root: st
         oip_root: where the paths of the Open Inference Protocol begin; empty or "/" for the root itself.
     """
     application = Application(limits)
+    fill(application, shelf, oip_root)
+    return application
+
+
+def fill(application: Application, shelf: Shelf, oip_root: str = "/v2") -> None:
+    """Give an application without endpoints those of what is served now; see `make_application`."""
     add_health(application, shelf)
     add_calls(application, shelf)
     root = oip_root.strip("/")
     add_protocol(application, shelf, f"/{root}" if root else "")
     add_description(application, shelf)
-    return application

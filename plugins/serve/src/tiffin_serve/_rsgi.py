@@ -9,7 +9,6 @@ from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # public,
 
 from tiffin_serve._application import Application
 from tiffin_serve._requests import Request, StreamedResponse, broken_off
-from tiffin_serve._watching import Watch
 
 
 class RsgiRequest(Request):
@@ -49,7 +48,7 @@ class RsgiApplication:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._watch = Watch(application.limits)
+        self._watch = application.watch
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""

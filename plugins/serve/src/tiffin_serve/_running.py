@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,9 +25,8 @@ class Offer(Protocol):
 
     draining: bool
 
-    @property
-    def runners(self) -> list[Runner]:
-        """All runners that it calls."""
+    async def metrics(self) -> Sequence[Mapping[str, Any]]:
+        """Return the counters of all runners that it calls, as `Runner.metrics`."""
 
     def states(self) -> Mapping[str, bool]:
         """Return which of its parts have answered a call and take more."""
@@ -102,21 +101,21 @@ class Method:
         return taker.take(np.zeros([1 if length is None else length for length in taker.shape], dtype), taker.name)
 
 
-def methods_of(runner: Runner, seconds: float | None = None) -> dict[str, Method]:
+def make_methods(runner: Runner, handles: Mapping[str, Any], seconds: float | None = None) -> dict[str, Method]:
     """Return a runner's methods.
 
     Args:
-        runner: the runner; it need not be started.
+        runner: says which there are; it need not be started.
+        handles: what is called: name → the method of this runner, or of one that is attached in its place.
         seconds: in which a call has to be answered, `None` for no limit.
     """
     return {
-        name: Method(name, runner.methods[name], about, seconds)
-        for name, about in runner.runnable.runnable_methods.items()
+        name: Method(name, handles[name], about, seconds) for name, about in runner.runnable.runnable_methods.items()
     }
 
 
-async def start_and_call(runner: Runner, methods: Iterable[Method]) -> None:
-    """Start a runner unless it is already, and have it answer a call of each method whose spec says what to bring.
+async def start_runner(runner: Runner) -> None:
+    """Start a runner unless it is already.
 
     Raises:
         TiffinError: the model cannot be loaded, or its worker does not run.
@@ -124,6 +123,14 @@ async def start_and_call(runner: Runner, methods: Iterable[Method]) -> None:
     """
     if not runner.scheduled:
         await asyncio.get_running_loop().run_in_executor(None, runner.start)
+
+
+async def call_once(methods: Iterable[Method]) -> None:
+    """Have each method answer a call whose spec says what to bring.
+
+    Raises:
+        TiffinError: a call was not answered.
+    """
     for method in methods:
         example = method.example()
         if example is None:

@@ -3,81 +3,132 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from tiffin import Model, Runner, Tag
-from tiffin_serve._errors import ServeError
-from tiffin_serve._running import methods_of, start_and_call, stop_runner
+from tiffin.exceptions import RunnerError
+from tiffin_serve._checking import check_answers
+from tiffin_serve._running import call_once, make_methods, start_runner, stop_runner
 
 
 class Served:
-    """One stored version behind a runner.
+    """One stored version behind a runner, in this process or in a host.
 
     Args:
         model: the version.
-        asked: the tag as it was asked for.
-        seconds: in which a call has to be answered, `None` for no limit.
         options: of the runner, as for `Model.to_runner`.
+        seconds: in which a call has to be answered, `None` for no limit.
+        address: where the version's host listens; empty where the runner is in this process. It is attached to here.
 
     Attributes:
-        names: what it is called: its full tag, and the tag as asked for.
         methods: its methods by their names; those that stream answer in parts.
         default: the method that is meant where none is named; empty where there are several, and none is called predict.
         answered: whether its runner has answered a call.
+        up: whether its host is there, as far as is known.
     """
 
-    def __init__(self, model: Model, asked: Tag, seconds: float | None, options: Mapping[str, Any]) -> None:
-        self.model = model
-        self.tag = model.tag
-        self.names = list(dict.fromkeys([str(model.tag), str(asked)]))
+    def __init__(
+        self, model: Model, options: Mapping[str, Any], *, seconds: float | None = None, address: str = ""
+    ) -> None:
+        self.model, self.tag, self.address = model, model.tag, address
+        # Not started where a host has it: here it says which methods there are.
         self.runner: Runner = model.to_runner(name=str(model.tag), **options)
-        self.methods = methods_of(self.runner, seconds)
+        self.attached = Runner.attach(address) if address else None
+        handles = self.runner.methods if self.attached is None else self.attached.methods
+        self.methods = make_methods(self.runner, handles, seconds)
         names = list(self.methods)
         preferred = [name for name in ("predict", "__call__") if name in names]
         self.default = names[0] if len(names) == 1 else next(iter(preferred), "")
-        self.answered = False
+        self.answered, self.up = False, True
 
-    async def start(self) -> None:
-        """Start the runner, and have it answer a call of each method whose spec says what to bring.
+    async def start(self, *, check: bool = False) -> None:
+        """Start the runner unless a host has it, and have it answer a call of each method whose spec says what to bring.
+
+        Args:
+            check: whether to replay the version's examples, too.
 
         Raises:
-            TiffinError: the model cannot be loaded, or its worker does not run.
+            TiffinError: the model cannot be loaded, its worker does not run, or it answers otherwise than when it was saved.
             Exception: what loading raised.
         """
-        await start_and_call(self.runner, self.methods.values())
+        if self.attached is None:
+            await start_runner(self.runner)
+        await call_once(self.methods.values())
+        if check:
+            await check_answers(
+                self.model, self.runner, [method.name for method in self.methods.values() if not method.streams]
+            )
         self.answered = True
+
+    async def stop(self, seconds: float) -> None:
+        """Answer what was taken in, for so many seconds at most, and end; what a host has goes on there."""
+        if self.attached is None:
+            await stop_runner(self.runner, seconds)
+        else:
+            await asyncio.to_thread(self.attached.close)
+
+    async def metrics(self) -> Mapping[str, Any] | None:
+        """Return the runner's counters, as `Runner.metrics`; `None` where the host does not answer."""
+        if self.attached is None:
+            return self.runner.metrics()
+        try:
+            return await asyncio.to_thread(self.attached.metrics) if self.up else None
+        except RunnerError:
+            return None
 
     @property
     def ready(self) -> bool:
         """Whether it has answered a call, and takes more."""
-        return self.answered and self.runner.ready()
+        return self.answered and (self.up if self.attached is not None else self.runner.ready())
+
+
+class Place(NamedTuple):
+    """What is served by a tag as it was asked for.
+
+    Attributes:
+        asked: the tag, such as `iris:prod`.
+        tag: the full tag of the version that it means now.
+    """
+
+    asked: str
+    tag: str
 
 
 class Shelf:
-    """All that is served, by every name that it has.
+    """All that is served, by every name that it has. Empty at first.
 
-    Args:
-        served: in the order in which it was asked for; of several versions of one name the first is meant by the name alone.
-
-    Raises:
-        ServeError: two of them are the same version.
+    Attributes:
+        versions: full tag → the version.
+        by_name: every name → what it means. Of several versions of one name the first that was asked for is meant by the
+            name alone.
+        draining: whether it takes no more.
     """
 
-    def __init__(self, served: list[Served]) -> None:
-        self.served = served
+    def __init__(self, served: Sequence[Served] = ()) -> None:
+        self.versions: dict[str, Served] = {}
         self.by_name: dict[str, Served] = {}
         self.draining = False
-        for one in served:
-            if str(one.tag) in self.by_name:
-                raise ServeError(f"'{one.tag}' is to be served twice", why=f"Given: {', '.join(one.names)}")
-            for name in (*one.names, one.tag.name):
-                self.by_name.setdefault(name, one)
+        tags = [str(one.tag) for one in served]
+        self.show(dict(zip(tags, served, strict=True)), [Place(tag, tag) for tag in tags])
+
+    def show(self, versions: Mapping[str, Served], places: Sequence[Place]) -> None:
+        """Serve these versions from here on, and no others."""
+        by_name: dict[str, Served] = {}
+        for place in places:
+            for name in (place.tag, place.asked, Tag.parse(place.asked).name):
+                by_name.setdefault(name, versions[place.tag])
+        self.versions, self.by_name = dict(versions), by_name
 
     @property
-    def runners(self) -> list[Runner]:
-        """The runners of all."""
-        return [one.runner for one in self.served]
+    def served(self) -> list[Served]:
+        """All versions, in the order in which they were asked for."""
+        return list(self.versions.values())
+
+    async def metrics(self) -> list[Mapping[str, Any]]:
+        """Return the counters of every runner that answers."""
+        told = await asyncio.gather(*(one.metrics() for one in self.served))
+        return [counters for counters in told if counters is not None]
 
     def states(self) -> dict[str, bool]:
         """Return which versions have answered a call, and take more."""
@@ -91,7 +142,7 @@ class Shelf:
 
     async def stop(self, seconds: float) -> None:
         """Answer what was taken in, for so many seconds at most, and end."""
-        await asyncio.gather(*(stop_runner(runner, seconds) for runner in self.runners))
+        await asyncio.gather(*(one.stop(seconds) for one in self.served))
 
     def called(self, one: Served) -> list[str]:
         """Return the names that mean this version: the shortest first."""

@@ -16,7 +16,7 @@ from tiffin_serve._errors import ServeError
 from tiffin_serve._flows import Streamed
 from tiffin_serve._health import add_health
 from tiffin_serve._requests import Limits, Request, Response, StreamedResponse
-from tiffin_serve._running import methods_of, start_and_call, stop_runner
+from tiffin_serve._running import call_once, make_methods, start_runner, stop_runner
 from tiffin_serve._streams import UNSTORED, Stream
 from tiffin_serve._threads import ThreadItems, Threads
 from tiffin_serve.io import Descriptor, descriptors_of
@@ -185,6 +185,10 @@ class Service:
         """Return which runners have answered a call, and take more."""
         return {runner.name: self._answered[runner.name] and runner.ready() for runner in self.runners}
 
+    async def metrics(self) -> list[dict[str, Any]]:
+        """Return the counters of its runners, as `Runner.metrics`."""
+        return [runner.metrics() for runner in self.runners]
+
     async def start(self) -> None:
         """Start the runners that are not started yet, and have each answer a call.
 
@@ -196,7 +200,8 @@ class Service:
         for runner in self.runners:
             if not runner.scheduled:
                 self._started.append(runner)
-            await start_and_call(runner, methods_of(runner).values())
+            await start_runner(runner)
+            await call_once(make_methods(runner, runner.methods).values())
             self._answered[runner.name] = True
 
     async def stop(self, seconds: float = 30.0) -> None:

@@ -40,6 +40,12 @@ class Watch:
         if self._watched and (watcher := self._watched.pop(task, None)) is not None:
             watcher.cancel()
 
+    async def settled(self, seconds: float) -> None:
+        """Return when the requests that are open now are answered, or after so many seconds."""
+        mine = asyncio.current_task()
+        if tasks := [task for task in self.open if task is not mine]:
+            await asyncio.wait(tasks, timeout=seconds)
+
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(INTERVAL, self._look, loop) if self.open else None
         now = loop.time()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ._placing import device_of, dtype_of
+from ._placing import device_for, dtype_of, out_of_memory
 
 
 class Inference:
@@ -34,10 +34,10 @@ class Inference:
         self._is_copy = device is not None
         if device is not None:
             self._dtype = dtype_of(options)
-            self._device = device_of(options) or torch.device(
-                "cuda:0" if device == "nvidia.com/gpu" and torch.cuda.is_available() else "cpu"
-            )
-            self._module = _to_evaluation(module).to(self._device) if isinstance(module, torch.nn.Module) else module
+            self._device = device_for(device, options)
+            if isinstance(module, torch.nn.Module):
+                with out_of_memory(self._device):
+                    self._module = _to_evaluation(module).to(self._device)
         self.__signature__ = _signature(getattr(module, "forward", module))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
-from tiffin.exceptions import SignatureError
+from tiffin.exceptions import RunnerError, SignatureError
 
 
 def device_of(options: Mapping[str, Any]) -> torch.device | None:
@@ -29,6 +30,35 @@ def device_of(options: Mapping[str, Any]) -> torch.device | None:
             method="",
         ) from error
     return device
+
+
+def device_for(resource: str, options: Mapping[str, Any]) -> torch.device:
+    """Return where a runner's model runs: where the options say, else on the one GPU that the worker sees, or on the CPU.
+
+    Args:
+        resource: "nvidia.com/gpu" or "cpu", what the worker has.
+        options: the adapter's.
+    """
+    gpu = resource == "nvidia.com/gpu" and torch.cuda.is_available()
+    return device_of(options) or torch.device("cuda:0" if gpu else "cpu")
+
+
+@contextlib.contextmanager
+def out_of_memory(device: torch.device | None) -> Iterator[None]:
+    """Tell of memory that is not there, within the block, as one of Tiffin's errors.
+
+    Raises:
+        RunnerError: the model does not fit.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise RunnerError(
+            f"The model does not fit into the memory of {device or 'the device'}: {str(error).splitlines()[0]}",
+            why="Its weights, and what other workers and programs have there, are larger than that",
+            fix="Give device='cpu', dtype='bfloat16', or fewer workers",
+            runner="",
+        ) from error
 
 
 def dtype_of(options: Mapping[str, Any]) -> torch.dtype | None:

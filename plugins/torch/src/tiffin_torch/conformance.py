@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from tiffin.testing import Subject
+from tiffin.testing import Subject, equal
 
 
 def subjects() -> list[Subject]:
@@ -16,12 +16,12 @@ def subjects() -> list[Subject]:
     rows = torch.linspace(-1, 1, 20).reshape(5, 4)
 
     def subject(framework: str, name: str, make: Callable[[], Any], **more: Any) -> Subject:
-        more = {"inputs": {"__call__": rows}, "same": torch.equal, "close": torch.allclose, **more}
+        more = {"inputs": {"__call__": rows}, "same": same, "close": torch.allclose, **more}
         return Subject(framework=framework, name=name, make=make, **more)
 
     found = [
-        subject("torch", "module", network),
-        subject("torch", "whole", network, options={"format": "whole"}),
+        subject("torch", "module", network, parameters=parameters),
+        subject("torch", "whole", network, options={"format": "whole"}, parameters=parameters),
         subject("torch", "program", _exported),
         subject("torch", "weights", lambda: network().state_dict(), inputs={}, by_name=True),
         subject("torchscript", "scripted", _scripted),
@@ -30,7 +30,20 @@ def subjects() -> list[Subject]:
         from ._lightning_module import make
     except ModuleNotFoundError:
         return found
-    return [*found, subject("lightning", "lightning", make)]
+    return [*found, subject("lightning", "lightning", make, parameters=parameters)]
+
+
+def same(first: Any, second: Any) -> bool:
+    """Tell whether two tensors, or what else is compared, are equal."""
+    import torch
+
+    return torch.equal(first, second) if isinstance(first, torch.Tensor) else equal(first, second)
+
+
+def parameters(module: Any) -> dict[str, Any]:
+    """Return the mode that a module is in, and of each parameter its type, shape, and whether it is trained."""
+    kinds = {name: (str(one.dtype), list(one.shape), one.requires_grad) for name, one in module.named_parameters()}
+    return {"training": module.training, **kinds}
 
 
 def network() -> Any:

@@ -32,6 +32,7 @@ def subjects() -> list[Subject]:
                 "predict": rows[:5],
                 **({"predict_proba": rows[:5]} if name.endswith("Classifier") else {}),
             },
+            partial_kwargs={"predict": {"output_margin": True}},
         )
         for name in names
     ]

@@ -1,0 +1,133 @@
+"""The processes of a server: who is killed comes back, nobody is left over, and what is not in the killed one goes on."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROWS = "[[1, 2, 3]]"
+SUMS = "/models/sums/predict"
+
+
+def wait_for(pid: int) -> None:
+    """Return when a process has ended that need not be a child of this one."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    assert poller.poll(60_000), f"process {pid} lives on"
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("server", ["granian", "uvicorn"])
+def test_several_processes_serve_one_address(serving: Callable[..., Any], server: str) -> None:
+    """Each takes connections; a model has one host, to which they attach; SIGTERM ends all with 0."""
+    one = serving("sums:prod", "words", "--workers", "2", "--server", server)
+    tree = one.tree()
+    assert {"api 0", "api 1", "host sums:1"} <= set(tree)
+    with one.called(SUMS, ROWS, callers=8) as calls:
+        calls.further(200)
+    assert calls.statuses == {200: calls.sent}
+    assert httpx.get(one.url + "/readyz").json()["ready"] is True
+    told = one.status()
+    assert {child["title"]: child["pid"] for child in told["processes"]}.items() <= tree.items()
+    assert next(target["serves"] for target in told["targets"]) == "sums:1"
+    one.process.send_signal(signal.SIGTERM)
+    assert one.process.wait(60) == 0
+    for pid in tree.values():
+        wait_for(pid)
+
+
+@pytest.mark.slow
+def test_who_is_killed_comes_back_and_the_others_go_on(serving: Callable[..., Any]) -> None:
+    """Of what was open in a killed API process connections close; a killed host or model worker costs no call."""
+    one = serving("sums:prod", "--workers", "2", "--backend", "process", "--spares", "1")
+    before = one.tree()
+    for title in ("api 0", "host sums:1", "worker"):
+        pid = one.tree()[title]
+        with one.called(SUMS, ROWS) as calls:
+            calls.further(20)
+            os.kill(pid, signal.SIGKILL)
+            wait_for(pid)
+            calls.further(20)
+            while not set(before) <= set(one.tree()):
+                calls.further(1)
+        assert one.tree()[title] != pid
+        assert calls.answered + calls.refused + calls.lost == calls.sent, calls.statuses
+        assert calls.lost <= (4 if title == "api 0" else 0)
+        assert calls.refused == 0
+    assert one.status()["restarts"] == 2, one.ended()
+
+
+@pytest.mark.parametrize(
+    "options", [[], pytest.param(["--workers", "2", "--backend", "process"], marks=pytest.mark.slow)]
+)
+def test_nobody_is_left_when_the_supervisor_is_killed(serving: Callable[..., Any], options: list[str]) -> None:
+    """Its processes notice, however it ended, and the address is free."""
+    one = serving("sums:prod", *options)
+    tree = one.tree()
+    one.process.kill()
+    one.process.wait()
+    for pid in tree.values():
+        wait_for(pid)
+    assert serving("sums:prod", "--port", str(one.port)).port == one.port
+
+
+def test_a_signal_while_models_load_ends_at_once(store: None, models_folder: Path) -> None:
+    """Nobody waits for an answer yet, and no process stays."""
+    command = [sys.executable, "-m", "tiffin", "serve", "sums:prod", "--workers", "2", "--port", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(models_folder)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not (pids := children.read_text().split()):
+        assert process.poll() is None
+    process.terminate()
+    process.wait(60)
+    for pid in pids:
+        wait_for(int(pid))
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def test_a_process_that_cannot_begin_is_an_error_in_words(store: None, models_folder: Path) -> None:
+    """What loading raised is told with its fix, and no traceback."""
+    command = [sys.executable, "-m", "tiffin", "serve", "sums:1", "--backend", "nowhere", "--port", "0"]
+    for more in ([], ["--workers", "2"]):
+        done = subprocess.run(
+            [*command, *more],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": str(models_folder)},
+        )
+        assert done.returncode == 1
+        assert "There is no runner back end 'nowhere'" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_only_its_user_reaches_the_admin_socket(serving: Callable[..., Any]) -> None:
+    """It lies in a folder that nobody else enters; through it the server is stopped."""
+    one = serving("sums:prod")
+    [admin] = Path(os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp").glob(
+        f"tiffin-{os.geteuid()}/*:{one.port}.admin"
+    )
+    assert admin.parent.stat().st_mode & 0o077 == 0
+    command = [sys.executable, "-m", "tiffin", "serve", "stop", "--port", str(one.port)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == "Stopped\n"
+    assert one.process.wait(60) == 0
+    assert not admin.exists()
+    again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert again.returncode == 1
+    assert f"No server of this user's is at 127.0.0.1 port {one.port}" in again.stderr
