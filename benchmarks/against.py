@@ -3,7 +3,8 @@
 Run: python benchmarks/against.py SOURCE [--rounds 5] [--only store --only calls …]
 
 The two run by turns, each turn in a process of its own, with adapters and runnables that use nothing but what both have. Of
-each case the best process counts, and in it the median: what else the machine does is neither source's doing.
+each case the best process counts, and in it the median: what else the machine does is neither source's doing. Beside the time
+by the clock stands what processors worked for a call, in worker processes too: it tells more where others use them as well.
 """
 
 from __future__ import annotations
@@ -23,20 +24,30 @@ OTHERS = sorted(point.name for group in ("tiffin", "tiffin.plugins") for point i
 """The plugins that are installed here, which the other source may not know what to do with."""
 
 HEAD = """
-import asyncio, json, os, statistics, sys, time
+import asyncio, json, os, resource, statistics, sys, time
 from pathlib import Path
 import numpy as np
 import tiffin
 assert tiffin.__file__.startswith(sys.argv[1]), tiffin.__file__
 found = {}
 
-def timed(case, call, repeats):
-    taken = []
+def processors():
+    # The seconds that they worked for this process and its children, those that have ended and the others.
+    used = time.process_time()
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used += ended.ru_utime + ended.ru_stime
+    for child in {int(text) for file in Path("/proc/self/task").glob("*/children") for text in file.read_text().split()}:
+        for file in Path(f"/proc/{child}/task").glob("*/schedstat"):
+            used += int(file.read_text().split()[0]) / 1e9
+    return used
+
+def timed(case, call, repeats, calls=1):
+    taken, before = [], processors()
     for _ in range(repeats):
         start = time.perf_counter()
         call()
         taken.append(time.perf_counter() - start)
-    found[case] = statistics.median(taken)
+    found[case] = statistics.median(taken) / calls, (processors() - before) / repeats / calls
 """
 
 PROGRAMS = {
@@ -90,8 +101,8 @@ with Runner(Model) as runner:
     for count in (1, 64, 256):
         loop = asyncio.new_event_loop()
         calls = 6400 // count
-        timed(f"{count} callers in a loop, a call", lambda: loop.run_until_complete(callers(runner, count, calls)), 5)
-        found[f"{count} callers in a loop, a call"] /= count * calls
+        call = lambda: loop.run_until_complete(callers(runner, count, calls))
+        timed(f"{count} callers in a loop, a call", call, 5, count * calls)
         loop.close()
 """,
     "workers": """
@@ -125,21 +136,20 @@ def main() -> None:
     sources = {"this": Path(tiffin.__file__).parents[1], "other": options.source.resolve()}
     print(f"this source beside {options.source}, best of {2 * options.rounds} processes each")
     for name in options.only or PROGRAMS:
-        best: dict[str, dict[str, float]] = {who: {} for who in sources}
+        best: dict[str, dict[str, list[float]]] = {who: {} for who in sources}
         for turn in range(4 * options.rounds):
             # Neither is always the first of a pair: this one, other, other, this one.
             who = list(sources)[(turn + 1) // 2 % 2]
-            for case, seconds in measured(PROGRAMS[name], sources[who]).items():
-                best[who][case] = min(seconds, best[who].get(case, seconds))
-        for case, seconds in best["this"].items():
-            before = best["other"][case]
-            print(
-                f"  {name:8} {case:32} {seconds * 1e6:9.1f} us, there {before * 1e6:9.1f} us: {seconds / before:4.2f} x"
-            )
+            for case, taken in measured(PROGRAMS[name], sources[who]).items():
+                best[who][case] = list(map(min, taken, best[who].get(case, taken)))
+        for case, here in best["this"].items():
+            pairs = zip(here, best["other"][case], strict=True)
+            clock, work = (f"{a * 1e6:9.1f} us, there {b * 1e6:9.1f}: {a / b:4.2f} x" for a, b in pairs)
+            print(f"  {name:8} {case:32} clock {clock}; processors {work}")
 
 
-def measured(program: str, source: Path) -> dict[str, float]:
-    """Run a program with one of the sources, in an empty store; return seconds by case."""
+def measured(program: str, source: Path) -> dict[str, list[float]]:
+    """Run a program with one of the sources, in an empty store; return seconds by the clock and of processors, by case."""
     with tempfile.TemporaryDirectory() as home:
         environment = {
             **os.environ,
@@ -152,7 +162,7 @@ def measured(program: str, source: Path) -> dict[str, float]:
         path.write_text(f"{HEAD}{program}\nprint(json.dumps(found))\n", encoding="utf-8")
         command = [sys.executable, str(path), str(source)]
         output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
-    figures: dict[str, float] = json.loads(output.splitlines()[-1])
+    figures: dict[str, list[float]] = json.loads(output.splitlines()[-1])
     return figures
 
 

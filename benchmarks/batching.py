@@ -1,11 +1,12 @@
 """Batching in one process, against the bare model, a 40-line batcher, run_in_executor, CorkDispatcher and `batched`.
 
-    python benchmarks/batching.py [--rounds 7] [--seconds 0.5] [--only M1,M2,single]
+    python benchmarks/batching.py [--rounds 7] [--seconds 0.5] [--only M1,M2]
     python benchmarks/batching.py --plot docs/_static/batching.svg
 
 The peers are installed into an environment of the benchmark's own (benchmarks/.envs, ignored by git), and everything runs
 there, in one process and one event loop, in turns. What is printed is the best of all rounds, the CPU time of a call in
-that round, and the ratio to the 40-line batcher, from the same run: machines differ, ratios much less.
+that round, and the ratio to the 40-line batcher, from the same run: machines differ, ratios much less. What one call costs,
+and whether it was less in another commit, is for against.py.
 """
 
 from __future__ import annotations
@@ -241,47 +242,12 @@ def timeit(function, x, seconds):
     return count / (time.perf_counter() - start)
 
 
-async def single(rounds):
-    """Print what a call of a method that does nothing costs one caller."""
-    import numpy
-
-    from tiffin.runners import Runnable, Runner
-
-    class Nothing(Runnable):
-        @Runnable.method(batchable=True)
-        def predict(self, x):
-            return x
-
-    x = numpy.ones((1, 4))
-    loop = asyncio.get_running_loop()
-    executor = ThreadPoolExecutor(1)
-    runner = Runner(Nothing).start()
-    times = {"run": [], "async_run": [], "run_in_executor": []}
-    for _ in range(rounds):
-        for subject, values in times.items():
-            for _ in range(300):
-                start = time.perf_counter()
-                if subject == "run":
-                    runner.predict.run(x)
-                elif subject == "async_run":
-                    await runner.predict.async_run(x)
-                else:
-                    await loop.run_in_executor(executor, len, x)
-                values.append(time.perf_counter() - start)
-    print("\nOne caller, a method that does nothing (median, 95th percentile, µs a call)")
-    for subject, values in times.items():
-        values.sort()
-        print(f"  {subject:18}{statistics.median(values) * 1e6:10.1f}{values[int(len(values) * 0.95)] * 1e6:10.1f}")
-    runner.stop()
-    executor.shutdown()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--callers", default="1,64,256")
-    parser.add_argument("--only", default="M1,M2,single")
+    parser.add_argument("--only", default="M1,M2")
     parser.add_argument("--uvloop", action="store_true", help="use uvloop instead of asyncio's own loop")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="measure curves against callers, and draw them")
     options = parser.parse_args()
@@ -291,8 +257,6 @@ def main():
         if options.plot:
             await plot(options.plot, wanted, options.rounds, options.seconds)
             return
-        if "single" in wanted:
-            await single(options.rounds)
         for name, function, x in models():
             if name in wanted:
                 for callers in map(int, options.callers.split(",")):

@@ -1,4 +1,4 @@
-"""Measure a worker process: the round trip of a small row, large arrays against numpy.copyto, and attached clients.
+"""Measure a worker process: large arrays against numpy.copyto, and attached clients. Small calls are against.py's.
 
 Every figure is the best (or the median, where it says so) of many, and what is compared runs in turns, so that what else
 the machine does strikes both. Run it alone: `python benchmarks/process.py`, `--quick` for less, `--crossover` for the size
@@ -55,20 +55,6 @@ def timed(function: Callable[[], Any]) -> float:
     began = time.perf_counter()
     function()
     return time.perf_counter() - began
-
-
-def round_trip(calls: int) -> None:
-    worker = start()
-    row = np.random.default_rng(0).random((1, 4))
-    began = time.process_time()
-    times = [timed(lambda: worker.run("same", (row,), {})) for _ in range(calls)]
-    cpu = (time.process_time() - began) / calls
-    times.sort()
-    print(
-        f"round trip of a 1x4 row: median {statistics.median(times) * 1e6:.0f} us, "
-        f"p95 {times[int(calls * 0.95)] * 1e6:.0f} us, CPU on this side {cpu * 1e6:.0f} us"
-    )
-    worker.close(20)
 
 
 def large(megabytes: int, times: int) -> None:
@@ -166,7 +152,6 @@ def main() -> None:
     if options.crossover:
         crossover(100 if options.quick else 500)
         return
-    round_trip(500 if options.quick else 5000)
     for megabytes in (1, 16, 64):
         large(megabytes, 8 if options.quick else 30)
     attached(200 if options.quick else 2000)

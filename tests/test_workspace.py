@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import subprocess
 from typing import Any
@@ -14,6 +15,8 @@ from packaging.requirements import Requirement
 import packages as package_names
 import test_alone
 import test_pythons
+from compat import adapters_of, report_of
+from tiffin.testing import checks
 from workspace import (
     LOCKS,
     ROOT,
@@ -196,9 +199,9 @@ def test_what_the_other_runs_leave_out_is_there(name: str) -> None:
     assert (ROOT / "tests" / name.removeprefix("tests/")).is_dir()
 
 
-def test_what_is_heavy_is_a_plugin() -> None:
-    """A name that is misspelt among the heavy plugins would make `make test` install gigabytes."""
-    assert set(heavy()) <= {plugin.folder.name for plugin in PLUGINS}
+def test_what_is_heavy_is_a_plugin_or_a_group() -> None:
+    """A name that is misspelt among the heavy ones would make `make test` install gigabytes."""
+    assert set(heavy()) <= {plugin.folder.name for plugin in PLUGINS} | set(groups())
 
 
 def test_every_package_has_one_version_and_plugins_take_this_core() -> None:
@@ -240,6 +243,30 @@ def test_every_plugin_has_the_same_shape(plugin: Package) -> None:
     assert set(groups) <= {"tiffin", "tiffin.plugins"}
     for points in groups.values():
         assert all(value.partition(":")[0].partition(".")[0] == plugin.module for value in points.values())
+
+
+REPORTS = [
+    (package, adapter)
+    for package in PLUGINS
+    if (package.folder / "src" / package.module / "conformance.py").exists()
+    for adapter in adapters_of(package)
+    # Of what is heavy not everybody can make one; where there is one, it is held to the same.
+    if package.folder.name not in heavy() or report_of(package, adapter).exists()
+]
+
+
+@pytest.mark.parametrize(("package", "adapter"), REPORTS, ids=lambda value: getattr(value, "name", value))
+def test_every_adapter_ships_the_kit_s_report(package: Package, adapter: str) -> None:
+    """Of its own version, with a level and checks that there are, on models that it names; how it ended may have changed."""
+    said = json.loads(report_of(package, adapter).read_text(encoding="utf-8"))
+    assert (said["adapter"], said["distribution"]) == (adapter, package.name), "python tools/compat.py writes it"
+    assert said["version"] == package.pyproject["project"]["version"]
+    known = {check.name for check in checks(said["level"])}
+    verdicts = said["verdicts"]
+    assert {verdict["check"] for verdict in verdicts} <= known
+    assert said["passed"] is True
+    assert {verdict["state"] for verdict in verdicts} <= {"passed", "off", "not applicable"}
+    assert all(verdict["text"] for verdict in verdicts if verdict["state"] != "passed")
 
 
 def test_the_readme_lists_every_package() -> None:

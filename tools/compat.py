@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -170,8 +170,8 @@ def page_of(facts: dict[str, Any]) -> str:
             cells = [cell_of(facts[name][end]) for end in ENDS]
             lines.append(f"| `{name}` | {needs} | {facts[name]['python']} | {' | '.join(cells)} |")
             notes += [f"- `{name}`, {end}: {text}" for end in ENDS for text in facts[name][end]["failed"]]
-    silent = ", ".join(f"`{name}`" for name in without_subjects())
-    lines.append(f"\nAdapters whose packages bring no subjects, and so no row: {silent or 'none'}.")
+    silent = ", ".join(f"`{name}`" for package in packages() for name in adapters_of(package) if name not in facts)
+    lines.append(f"\nAdapters that were not tried, and so have no row: {silent or 'none'}.")
     if notes:
         lines += ["\n## What fails\n", *notes]
     return "\n".join(lines) + "\n"
@@ -189,14 +189,6 @@ def cell_of(outcome: dict[str, Any]) -> str:
 def rank(item: tuple[str, int]) -> int:
     """Return where a state stands in a cell."""
     return ["failed", "passed", "off", "not applicable"].index(item[0])
-
-
-def without_subjects() -> Iterator[str]:
-    """Yield the names of the adapters that no kit can be run for."""
-    known = {package.folder.name for package in with_subjects()}
-    for package in packages():
-        if "tiffin" in package.pyproject["project"].get("entry-points", {}) and package.folder.name not in known:
-            yield package.folder.name
 
 
 def main() -> None:

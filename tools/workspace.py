@@ -54,7 +54,7 @@ def packages() -> list[Package]:
 
 
 def heavy() -> list[str]:
-    """Return the folder names of the plugins that only the slow tier installs and tests."""
+    """Return the folder names of the plugins, and the groups, that only the slow tier installs and tests."""
     return list(read_toml(ROOT / "pyproject.toml")["tool"]["tiffin"]["heavy"])
 
 

@@ -239,6 +239,22 @@ def test_what_many_instances_share_is_not_checked_for_each(lists: Lists, how: st
     assert looked == 2000
 
 
+@pytest.mark.parametrize("how", ["list", "tuple"])
+def test_what_one_instance_holds_again_and_again_is_not_checked(lists: Lists, how: str) -> None:
+    """One check alone may look through each of a hundred thousand parts, and all of them may be one large array."""
+    looked = []
+    lists.add(checks={f"{__name__}.Listed": looked.append})
+    large, one = np.zeros(100_000), Listed()
+    many = [large] * 20_000
+    one.parts = tuple(many) if how == "tuple" else many  # type: ignore[attr-defined]
+    with pytest.raises(Unfollowable, match="it shares its parts so often"):
+        made(pickle.dumps(one, 4), lists)
+    assert looked == []
+    one.parts = [large] * 100  # type: ignore[attr-defined]
+    assert len(made(pickle.dumps(one, 4), lists).parts) == 100
+    assert len(looked) == 1
+
+
 @pytest.mark.parametrize("shape", [(0, 1 << 40), (1 << 40, 0), (0, 1 << 20, 1 << 20), (1 << 46, 0)])
 @pytest.mark.parametrize("kind", [object, float])
 def test_an_array_without_elements_takes_no_time_for_its_other_axes(shape: tuple[int, ...], kind: type) -> None:

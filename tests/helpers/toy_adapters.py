@@ -263,6 +263,15 @@ class WritesMoreAtFirst(ScaleAdapter):
         super().write(model, path, options)
 
 
+class TakesFiles(ScaleAdapter):
+    """Keeps all promises, of files."""
+
+    more = {"paths": True}  # noqa: RUF012
+
+    def write(self, model: Any, path: Path, options: Any) -> Any:
+        shutil.copy(model, path / "scale.json")
+
+
 class KnowsItsProcess(ScaleAdapter):
     here = True
 

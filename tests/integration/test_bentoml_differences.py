@@ -430,3 +430,21 @@ def test_a_pipeline_of_transformers_knows_its_task() -> None:
         with pytest.raises(SignatureError, match=argument):
             tiffin.transformers.save_model("b", classification(), **{argument: "x"})
     assert type(tiffin.transformers.save_model("b", tokenizer()).load()) is type(tokenizer())
+
+
+@pytest.mark.slow
+@differs("bentoml.diffusers.load_model", "bentoml.diffusers.save_model")
+def test_a_pipeline_of_diffusers_returns_its_images() -> None:
+    """The same for the same seed; what the loaded pipeline can be told itself is no option."""
+    assert "tiffin-diffusers" in install_hint("diffusers")
+    pytest.importorskip("diffusers")
+    from tiffin_diffusers.conformance import unconditional
+
+    model = tiffin.diffusers.save_model("a", unconditional())
+    assert str(tiffin.diffusers.load_model("a", dtype="float64", device="cpu").dtype) == "torch.float64"
+    for argument in ("device_id", "torch_dtype", "enable_xformers"):
+        with pytest.raises(SignatureError, match=argument):
+            tiffin.diffusers.load_model("a", **{argument: True})
+    with model.to_runner() as runner:
+        one, other = (runner.run(1, seed=3, num_inference_steps=2) for _ in range(2))
+    assert one[0].tobytes() == other[0].tobytes()

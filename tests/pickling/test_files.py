@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -171,6 +172,28 @@ def test_an_index_that_makes_no_sense_is_refused(saved: Path, change: Callable[[
     edit_index(saved, change)
     with pytest.raises(PicklingError, match=r"model\.buffers\.json' is damaged"):
         pickling.load(saved)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_an_index_of_more_files_than_can_be_mapped_is_refused(
+    saved: Path, apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process has some ten thousand mappings, which seventy thousand small files use up: that is told as damage."""
+    real, left = _map._map, 2
+
+    def mapped(descriptor: int, size: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return real(descriptor, size)
+
+    for number in range(7, 10):
+        (saved / f"model.{number}.buffer").write_bytes(b"a")
+    edit_index(saved, lambda record: record["files"].extend([f"model.{number}.buffer", 1] for number in range(7, 10)))
+    monkeypatch.setattr(_map, "_map", mapped)
+    with pytest.raises(PicklingError, match=r"model\.buffers\.json' is damaged.*cannot be mapped"):
+        pickling.map_buffers(saved, "model", (saved / "model.pkl").stat().st_size, apart=apart)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b" " * (64 << 20) + b"{}"])

@@ -66,6 +66,20 @@ def test_what_is_lost_is_warned_of_and_changed_options_are_recorded() -> None:
     assert Path(caught[1].filename).name == Path(__file__).name
 
 
+def test_a_mapping_of_changed_options_leaves_the_user_s_others_as_they_are() -> None:
+    """Partial kwargs among them, which an author who answers with the option that he fills in hardly thinks of."""
+
+    class Model(Base):
+        def predict(self, x: int, shift: int = 0) -> int:
+            return x + shift
+
+    tiffin.register(
+        Adapter({"level": 7}, types=named(Base), options={"level": 1, "mode": "a"}, signatures={"predict": {}}), "base"
+    )
+    model = tiffin.save("x", Model(), mode="b", partial_kwargs={"predict": {"shift": 2}})
+    assert model.info.options == {"level": 7, "mode": "b", "partial_kwargs": {"predict": {"shift": 2}}}
+
+
 @pytest.mark.parametrize("lost", ["the objective", [1]])
 def test_a_loss_that_is_no_list_of_phrases_is_refused(lost: Any) -> None:
     """A single string would be read letter by letter."""

@@ -140,8 +140,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(at=STORES, name=NAMES)
     def list_one(self, at: int, name: str) -> None:
-        found = {(m.name, m.version): m.labels["label"] for m in self.stores[at].list(name)}
-        assert found == {key: model["label"] for key, model in self.models.items() if key[0] == name}
+        there = {key: model["label"] for key, model in self.models.items() if key[0] == name}
+        if there:
+            assert {(m.name, m.version): m.labels["label"] for m in self.stores[at].list(name)} == there
+        else:
+            with pytest.raises(ModelNotFoundError):
+                self.stores[at].list(name)
 
     @rule()
     def check(self) -> None:

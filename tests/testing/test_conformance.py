@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -21,7 +22,7 @@ from tiffin.cli import cli
 from tiffin.exceptions import ConformanceError
 from tiffin.plugins import Registry
 from tiffin.testing import LEVEL, Subject, check_adapter, checks
-from toy_adapters import WRONG, NamesWhatIsNotThere, ScaleAdapter, WritesMoreAtFirst
+from toy_adapters import WRONG, NamesWhatIsNotThere, ScaleAdapter, TakesFiles, WritesMoreAtFirst
 from toyframe import Rows, Scale
 
 ROWS = numpy.array([1.0, 2.0, 4.0])
@@ -69,6 +70,28 @@ def test_a_model_that_is_not_fitted_is_to_refuse_alike_everywhere(folder: Path) 
     found = failed(attrs.evolve(unfitted, inputs={**asked, "centre": ROWS}))
     assert "load_gives_equal_answers" in found
     assert "the subject says that it refuses" in found["load_gives_equal_answers"]
+
+
+def test_values_that_python_can_neither_copy_nor_pickle_are_no_fault(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of compiled code often are: their kind says how they go from here to there."""
+
+    def refuse(*_: Any) -> Any:
+        raise TypeError("it cannot be converted to a Python object for pickling")
+
+    tiffin.register(ScaleAdapter(), "scale")
+    monkeypatch.setattr(Rows, "__reduce_ex__", refuse)
+    assert failed(SUBJECT) == {}
+
+
+def test_a_file_may_be_the_model(folder: Path) -> None:
+    """It answers as what the adapter loads of it."""
+    file = folder / "scale.json"
+    file.write_text('{"factor": 2.5, "unit": "mm"}', encoding="utf-8")
+    tiffin.register(TakesFiles(), "scale")
+    subject = attrs.evolve(SUBJECT, make=partial(Path, str(file)), by_name=True, parameters=None)
+    assert failed(subject) == {}
 
 
 def test_what_a_first_save_alone_writes_is_not_taken_for_what_every_save_does(folder: Path) -> None:
@@ -192,6 +215,12 @@ def subjects():
 """
 
 
+SHORT = """
+class Short(Scale):
+    wrap = property()
+"""
+
+
 @pytest.mark.parametrize("passes", [True, False])
 def test_the_command_prints_verdicts_and_says_by_its_exit_code_whether_all_pass(
     passes: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -209,6 +238,19 @@ def test_the_command_prints_verdicts_and_says_by_its_exit_code_whether_all_pass(
     states = {verdict["check"]: verdict["state"] for verdict in report["verdicts"]}
     assert states.keys() == {check.name for check in checks()}
     assert states["records_versions"] == ("passed" if passes else "failed")
+
+
+def test_a_model_that_cannot_be_saved_is_told_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in as many words as there are checks; with what to write where classes differ in their methods."""
+    monkeypatch.syspath_prepend(folder)
+    (folder / "scale_subjects_short.py").write_text(SUBJECTS.replace("Scale(2.5)", "object.__new__(Short)") + SHORT)
+    invalidate_caches()
+    tiffin.register(ScaleAdapter(), "scale")
+    result = CliRunner().invoke(cli, ["plugins", "check", "scale", "--subjects", "scale_subjects_short:subjects"])
+    assert result.exit_code == 1
+    assert result.stderr.count("has no method 'wrap'") == 1, result.stderr
+    assert re.search(r"failed every_method\w+ and \d+ other checks \(model\): The model cannot be saved", result.stderr)
+    assert "let 'signatures' of context_info be a function" in result.stderr
 
 
 def test_the_command_says_what_to_write_where_an_adapter_has_no_subjects(folder: Path) -> None:

@@ -18,7 +18,7 @@ import tiffin
 from inside.signatures import count_rows
 from tiffin.exceptions import PluginError, PluginWarning, UnsendableError
 from tiffin.runners import Runnable, Runner
-from tiffin.signatures import infer_spec
+from tiffin.signatures import infer_spec, plain_spec
 from tiffin.values import ValueKind, find_kind, from_numpy, register_kind, registry
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "values-tokens" / "src"
@@ -169,6 +169,25 @@ def test_specs_and_rows_ask_the_kind(adapter):
     made = from_numpy(np.ones((4, 3)), spec)
     assert type(made) is Tensor
     assert made.data.dtype == np.float32
+
+
+class Named:
+    """What a framework returns: tensors by name."""
+
+
+class NamedKind(ValueKind):
+    name, types = "named", (Named,)
+
+    def spec(self, value, axis):
+        return {"type": "dict", "properties": {"x": {"type": "array", "dtype": "int64", "shape": [None, None]}}}
+
+
+def test_a_kind_may_describe_its_values_as_dicts():
+    """Such a spec is one that signatures take; of arrays alone it says of which kind they are made."""
+    register_kind(NamedKind())
+    spec = infer_spec(Named(), batch_dim=0)
+    assert spec == plain_spec(spec, where="input")
+    assert "kind" not in spec
 
 
 def test_kinds_go_with_their_plugin(adapter):

@@ -43,6 +43,7 @@ __all__ = [
     "get",
     "hookimpl",
     "load",
+    "map",
     "models",
     "register",
     "save",
@@ -64,6 +65,7 @@ _NAMES = {
     "get": "tiffin.models",
     "hookimpl": "tiffin.plugins",
     "load": "tiffin.models",
+    "map": "tiffin_map",
     "register": "tiffin.plugins",
     "save": "tiffin.models",
     "unregister": "tiffin.plugins",
@@ -73,6 +75,10 @@ _NAMES = {
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
+    if _NAMES.get(name, "").startswith("tiffin_"):
+        from tiffin.plugins import part_of
+
+        return part_of(_NAMES[name], name)
     if name in _NAMES:
         value = globals()[name] = getattr(import_module(_NAMES[name]), name)
         return value

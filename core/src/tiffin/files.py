@@ -96,9 +96,9 @@ def digest_file(path: str | os.PathLike[str]) -> WrittenFile:
     """Read the file at `path` and return its size and sha256."""
     digest = hashlib.sha256()
     size = 0
-    buffer = bytearray(CHUNK)
-    view = memoryview(buffer)
-    with Path(path).open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:
+        buffer = bytearray(min(CHUNK, os.fstat(file.fileno()).st_size + 1))
+        view = memoryview(buffer)
         while count := file.readinto(buffer):
             digest.update(view[:count])
             size += count

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 import tiffin
+import tiffin_echo
+from tiffin.exceptions import StoreError
 from tiffin_echo import Echo, EchoError
 
 
@@ -50,3 +53,19 @@ def test_a_model_of_anybody_s_loads() -> None:
     saved = tiffin.save("echo", Echo(answer=[1]))
     assert json.loads(saved.path_of("echo.json").read_text(encoding="utf-8"))["answer"] == [1]
     assert tiffin.models.inspect(saved.tag).files[0].runs_code is False
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "[]", "{", '{"other": 1}', '{"answer": [' + "{}," * 400_000 + "{}]}"], ids=range(5)
+)
+def test_a_strangers_file_is_read_with_a_bound(content: str, tmp_path: Path) -> None:
+    """One that nests without end, or takes thirty times its bytes, is refused and not read."""
+    (tmp_path / "echo.json").write_text(content, encoding="utf-8")
+    with pytest.raises(StoreError, match=r"echo\.json' (cannot be read|holds no Echo)"):
+        tiffin_echo.load(tmp_path, tiffin_echo.EchoOptions())
+
+
+def test_what_would_not_be_read_is_not_written(tmp_path: Path) -> None:
+    """An answer beyond the bound is told when it is saved."""
+    with pytest.raises(ValueError, match="more than the"):
+        tiffin_echo.save(Echo(answer="x" * (1 << 20)), tmp_path)

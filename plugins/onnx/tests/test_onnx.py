@@ -223,3 +223,32 @@ def test_names_of_inputs_become_arguments() -> None:
         "_for",
         "a_b",
     ]
+
+
+def test_what_a_stranger_wrote_computes_nothing_before_it_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A product of large constants takes hours, and 200 bytes: unless it is trusted, it is not made in a load."""
+    seen: list[Any] = []
+    session = onnxruntime.InferenceSession
+
+    def opened(*args: Any, **kwargs: Any) -> Any:
+        seen.append(kwargs.get("disabled_optimizers"))
+        return session(*args, **kwargs)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+    ours = tiffin.save("ours", linear())
+    seen.clear()
+    ours.load()
+    assert seen == [None]
+    tiffin.models.export_model(ours.tag, tmp_path / "ours.tar")
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "elsewhere"))
+    theirs = tiffin.models.import_model(tmp_path / "ours.tar")
+    theirs.load()
+    assert seen == [None, ["ConstantFolding"]]
+    monkeypatch.setenv("TIFFIN_TRUST_POLICY", "never")
+    np.testing.assert_array_equal(tiffin.get(theirs.tag).load().run(None, {"x": ROWS})[0], expected(ROWS))
+    monkeypatch.delenv("TIFFIN_TRUST_POLICY")
+    tiffin.models.trust(theirs.tag)
+    theirs.load()
+    assert seen[-1] is None

@@ -20,7 +20,7 @@ import pytest
 
 import tiffin
 from tiffin.plugins import registry
-from tiffin_serve import Application, AsgiApplication, Limits, Place, Served, Shelf, make_application
+from tiffin_serve import Application, AsgiApplication, Limits, Place, Served, Shelf, fill, make_application
 
 MODELS = """
 import os
@@ -46,6 +46,23 @@ class Sums:
 
     def both(self, rows):
         return {"low": rows.min(axis=1), "high": rows.max(axis=1)}
+
+
+class Drifting(Sums):
+    "Answers otherwise where somebody has set DRIFT."
+
+    def predict(self, rows):
+        return rows.sum(axis=1) + float(os.environ.get("DRIFT", 0))
+
+
+class Plus(Sums):
+    "Adds one to every sum but 0, and breaks at 99."
+
+    def predict(self, rows):
+        if (rows == 99).any():
+            raise RuntimeError("99")
+        found = rows.sum(axis=1)
+        return found + (found != 0)
 
 
 class Words:
@@ -78,6 +95,37 @@ class Teller:
                 log.write("closed")
 
 
+class Writer:
+    "Writes the words of a prompt or of the last message, one after the other; embeds texts."
+
+    def stream(self, prompt, max_tokens=100, temperature=1.0):
+        if isinstance(prompt, list):
+            prompt = f"{prompt[-1]['role']} said {prompt[-1]['content']}"
+        try:
+            for number, word in enumerate(prompt.split()):
+                if number == max_tokens:
+                    break
+                if word == "fail":
+                    raise RuntimeError("secret of the house")
+                yield word + " "
+        finally:
+            with open(os.environ.get("TELLER_LOG", os.devnull), "a") as log:
+                log.write("closed")
+
+    def embed(self, texts):
+        return np.array([[len(text), text.count("a")] for text in texts], np.float32)
+
+
+class Open:
+    "Writes what it is called with besides the prompt; takes no number of tokens."
+
+    def stream(self, prompt, **options):
+        if "max_new_tokens" in options or "seed" in options:
+            name = "max_new_tokens" if "max_new_tokens" in options else "seed"
+            raise TypeError(f"stream() got an unexpected keyword argument '{name}'")
+        yield from ("a", "b", "c", str(sorted(options.items())))
+
+
 class Slow:
     "Waits for as long as it is told."
 
@@ -95,7 +143,8 @@ from tiffin import hookimpl
 
 @hookimpl
 def context_info():
-    return {"types": [f"served_models.{name}" for name in ("Sums", "Words", "Matcher", "Slow", "Teller")]}
+    names = "Drifting", "Plus", "Sums", "Words", "Matcher", "Slow", "Teller", "Writer", "Open"
+    return {"types": [f"served_models.{name}" for name in names]}
 
 
 @hookimpl
@@ -145,6 +194,8 @@ def store(store_home: Path, models_folder: Path) -> Iterator[None]:
     save("matcher", models.Matcher(), signatures={"match": BY_ROW}, input_example=example)
     save("slow", models.Slow(), signatures={"predict": {"batchable": False}}, input_example=np.zeros((1, 1)))
     save("teller", models.Teller(), signatures={"count": {"stream": True}})
+    save("writer", models.Writer(), signatures={"stream": {"stream": True}, "embed": {"batchable": True}})
+    save("open", models.Open(), signatures={"stream": {"stream": True}})
     tiffin.models.set_alias("sums:1", "prod")
     yield
     if alone:
@@ -178,6 +229,11 @@ class Client:
 
         found: httpx.Response = self._call(ask())
         return found
+
+    def refill(self) -> None:
+        """Have the application serve what is on the shelf now."""
+        self.application.routes.clear()
+        fill(self.application, self.shelf)
 
     def get(self, path: str) -> httpx.Response:
         """Send a GET."""
@@ -311,13 +367,13 @@ def serving(store: None, models_folder: Path) -> Iterator[Callable[..., Server]]
     """Return a function that starts `tiffin serve` with these arguments, and returns it when it serves."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> Server:
+    def start(*arguments: str, log: Any = None) -> Server:
         command = [sys.executable, "-m", "tiffin", "serve", "--port", "0", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(models_folder), "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if log is None else log,
             text=True,
             env=environment,
             start_new_session=True,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tiffin
-from tiffin_serve import Served, Shelf
+from tiffin_serve import Place, Served, Shelf
 
 
 def test_ready_only_once_every_runner_has_answered(client: Callable[..., Any], loop: Callable[..., Any]) -> None:
@@ -15,7 +15,8 @@ def test_ready_only_once_every_runner_has_answered(client: Callable[..., Any], l
     one = client("sums:1", "words")
     assert one.get("/readyz").json()["ready"] is True
     waiting = Served(tiffin.get("sums:2"), {})
-    one.shelf.versions["sums:2"] = waiting
+    before = one.shelf.versions
+    one.shelf.show({**before, "sums:2": waiting}, [Place(tag, tag) for tag in (*before, "sums:2")])
     waiting.runner.start()
     answer = one.get("/readyz")
     assert (answer.status_code, answer.json()["models"]) == (
@@ -23,7 +24,7 @@ def test_ready_only_once_every_runner_has_answered(client: Callable[..., Any], l
         {"sums:1": True, "words:" + str(tiffin.get("words").version): True, "sums:2": False},
     )
     waiting.runner.stop()
-    del one.shelf.versions["sums:2"]
+    one.shelf.show(before, [Place(tag, tag) for tag in before])
     one.shelf.draining = True
     assert one.get("/readyz").status_code == 503
     assert one.get("/livez").status_code == 200

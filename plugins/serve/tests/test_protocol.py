@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import tracemalloc
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -145,6 +146,61 @@ def test_a_lie_is_refused(client: Callable[..., Any], head: Any, binary: bytes, 
     answer = send(client("sums:1"), head, binary, stated)
     assert answer.status_code in (400, 422), answer.text
     assert answer.json()["error"]
+
+
+LONG = "x" * 20_000
+UNEVEN: dict[str, list[Any]] = {
+    "one long text": [LONG] + ["y"] * 20_000,
+    "the last is long": ["y"] * 20_000 + [LONG],
+    "numbers first": [1] * 20_000 + [LONG],
+    "escaped": ['\\"' * 10_000] + ["y"] * 20_000,
+    "nested": [[LONG, "y"]] + [["y", "y"]] * 20_000,
+}
+
+
+@pytest.mark.parametrize("name", UNEVEN)
+def test_texts_take_no_more_memory_than_they_are_long(name: str) -> None:
+    """In numpy's own texts each has the width of the longest: a request of 100 kB would take gigabytes."""
+    from tiffin_serve._errors import RequestError
+    from tiffin_serve._taking import AnyTaker, ArrayTaker
+
+    value = UNEVEN[name]
+    text = json.dumps(value).encode()
+    tracemalloc.start()
+    try:
+        for taker in (ArrayTaker({"type": "array"}), ArrayTaker({"type": "array", "dtype": "str"}), AnyTaker()):
+            try:
+                taken = taker.from_json(value, text)
+            except RequestError:
+                continue
+            assert taken is value or taken.dtype == object
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200 * len(text)
+
+
+def test_texts_of_one_length_stay_numpys_own() -> None:
+    """So do short ones, whatever else the request holds; numbers are not looked through for texts that are not there."""
+    from tiffin_serve._taking import ArrayTaker
+
+    taker = ArrayTaker({"type": "array", "dtype": "str"})
+    for value in (["ab", "c"], ["y" * 1000] * 50, [["a" * 5000]] + [["b"]] * 100):
+        assert taker.from_json(value, json.dumps(value).encode()).tolist() == value
+        assert taker.from_json(value, json.dumps(value).encode()).dtype.kind == "U"
+    numbers = [[0.5] * 10] * 100
+    text = json.dumps({"id": "z" * 1000, "inputs": numbers}).encode()
+    assert ArrayTaker({"type": "array"}).from_json(numbers, text).dtype == float
+
+
+@pytest.mark.parametrize("shape", [[0, 1 << 62, 1 << 62], [0, (1 << 64) - 1], [1 << 32, 1 << 32, 0]])
+@pytest.mark.parametrize("binary", [False, True])
+def test_axes_of_no_values_have_bounds(client: Callable[..., Any], shape: list[int], binary: bool) -> None:
+    """Without values any axis fits by their number; what no array can have is the caller's mistake."""
+    given = {"parameters": {"binary_data_size": 0}} if binary else {"data": []}
+    answer = client("sums:1").post(INFER, {"inputs": [{"name": "x", "shape": shape, "datatype": "FP64", **given}]})
+    assert answer.status_code == 400
+    assert "has the shape" in answer.text
 
 
 def test_what_is_not_there_is_told(client: Callable[..., Any]) -> None:

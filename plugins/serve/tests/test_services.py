@@ -126,10 +126,10 @@ def test_descriptors_check_dtypes_shapes_and_columns() -> None:
 
 
 def test_what_cannot_be_an_api_is_refused_when_it_is_made() -> None:
-    """Several arguments, a route that is none or taken, an unknown annotation, a dtype of no column."""
+    """Arguments without names, a route that is none or taken, an unknown annotation, a dtype of no column."""
     service = Service("wrong")
 
-    def two(a: Any, b: Any) -> Any: ...
+    def two(*a: Any) -> Any: ...
     def unknown(a: Any) -> Any: ...
 
     unknown.__annotations__["a"] = "NotThere"
@@ -168,7 +168,7 @@ def test_the_description_names_every_api(loop: Callable[..., Any]) -> None:
         """Tell of a pair."""
         return "told"
 
-    told = ask(loop, service, "/docs", b"", "GET").json()["paths"]["/tell"]["post"]
+    told = ask(loop, service, "/openapi.json", b"", "GET").json()["paths"]["/tell"]["post"]
     assert told["summary"] == "Tell of a pair."
     schema = told["requestBody"]["content"]["application/json"]["schema"]
     assert (schema["minItems"], schema["items"]["minimum"]) == (2, -128)

@@ -18,7 +18,7 @@ from tiffin_serve._streams import event
 from tiffin_serve.io import JSON, Event, ServerSentEvents, TextStream
 
 COUNT = "/models/teller/count"
-SERVERS = pytest.mark.parametrize("server", ["granian", "uvicorn"])
+WAYS = pytest.mark.parametrize("way", [["--server", "granian"], ["--server", "uvicorn"], ["--hosts"]])
 
 
 def events(text: str) -> list[tuple[str, Any]]:
@@ -62,14 +62,14 @@ def test_the_open_inference_protocol_has_no_streams(client: Callable[..., Any]) 
     assert client("teller", "words").get("/v2/models/teller").status_code == 404
 
 
-@SERVERS
+@WAYS
 def test_a_caller_who_goes_ends_his_stream(
-    serving: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str
+    serving: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: list[str]
 ) -> None:
     """The method's generator is closed in the runner, also while the caller takes nothing, and it counts as 499."""
     log = tmp_path / "log"
     monkeypatch.setenv("TELLER_LOG", str(log))
-    one = serving("teller", "--server", server)
+    one = serving("teller", *way)
     endless = b"1000000000"
     head = b"POST /models/teller/count HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
     with socket.create_connection(("127.0.0.1", one.port), timeout=10) as connection:

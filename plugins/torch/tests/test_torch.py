@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
+import shutil
 import sys
 import zipfile
 from collections import OrderedDict
@@ -15,11 +17,14 @@ import numpy as np
 import pytest
 
 import tiffin
-from tiffin.exceptions import UntrustedModelError
+from tiffin.building import Unbuildable
+from tiffin.exceptions import StoreError, UntrustedModelError
 from tiffin.runners import Runnable, Runner
 
 torch = pytest.importorskip("torch")
+tiffin_torch = pytest.importorskip("tiffin_torch")
 inspect = pytest.importorskip("tiffin_torch._reader").inspect
+makers = tiffin_torch.makers
 
 pytestmark = pytest.mark.slow
 
@@ -228,6 +233,69 @@ def test_a_tensor_that_reaches_outside_of_its_storage_is_not_built(
         model = tiffin.torch.save_model("bad", bad)
     with pytest.raises(UntrustedModelError, match="cannot be built"):
         abroad(model, tmp_path, monkeypatch).load()
+
+
+class Opens:
+    """Pickles as what opens a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("name", ["model.ptx", "model.pt.old", "model.pt2x", "model.ptw"])
+def test_no_file_is_read_that_nobody_has_judged(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files whose names only begin as those of code files are no code files; so they must not be read as such."""
+    bad = tmp_path / name.replace("model", "bad")
+    bad.write_bytes(pickle.dumps(Opens(tmp_path / "ran"), 2))
+    with monkeypatch.context() as patch:
+        patch.setattr(tiffin_torch, "_SUFFIXES", (bad.suffix,))
+        copy = shutil.copyfile
+        patch.setattr(tiffin_torch.shutil, "copyfile", lambda source, target: copy(source, target.parent / name))
+        patch.setattr("tiffin_torch._files.load_files", lambda path: {})
+        model = tiffin.torch.save_model("bad", bad)
+    assert list(model.info.files) == [name]
+    with pytest.raises(StoreError, match="cannot be read"):
+        abroad(model, tmp_path, monkeypatch).load()
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("field", ["storage", "offset", "size", "hooks", "metadata", "gradient"])
+def test_no_object_of_a_strangers_is_asked_whether_it_is_true(field: str) -> None:
+    """An instance of a listed class has methods of its own: to ask for its truth, length or equality would run them."""
+
+    class Asked:
+        def _refuse(self, *_: Any) -> Any:
+            raise AssertionError("it was asked")
+
+        __bool__ = __len__ = __eq__ = __hash__ = __lt__ = __index__ = __iter__ = _refuse
+
+    given: dict[str, Any] = {
+        "storage": ("float32", np.zeros(8, np.uint8)),
+        "offset": 0,
+        "size": (2,),
+        "stride": (1,),
+        "gradient": False,
+        "hooks": OrderedDict(),
+        "metadata": {},
+    }
+    made = makers()
+    rebuild, parameter = made["torch._utils._rebuild_tensor_v2"], made["torch._utils._rebuild_parameter"]
+    tensor = rebuild.make(tuple(given.values()), None)
+    assert tensor.tolist() == [0.0, 0.0]
+    for one in (
+        Asked(),
+        OrderedDict if field == "hooks" else Asked(),
+        {"a": Asked()} if field == "metadata" else Asked(),
+    ):
+        with pytest.raises(Unbuildable):
+            rebuild.make(tuple({**given, field: one}.values()), None)
+    with pytest.raises(Unbuildable):
+        parameter.make((tensor, False, Asked()), None)
+    with pytest.raises(Unbuildable):
+        made["torch.Size"].make(((Asked(),),), None)
 
 
 def test_numbers_of_a_service_become_tensors() -> None:

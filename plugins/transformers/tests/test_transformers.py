@@ -214,6 +214,17 @@ def test_options_place_what_is_loaded() -> None:
         tiffin.load("bert", task="sing")
 
 
+def test_the_users_own_pipeline_stays_as_it_was_at_save() -> None:
+    """Its mode too; its example is answered as later calls are."""
+    pipe = conformance.classification()
+    pipe.model.train()
+    pipe.model.bert.embeddings.eval()
+    model = tiffin.save("reviews", pipe, input_example=TEXTS, examples=True)
+    assert pipe.model.training
+    assert not pipe.model.bert.embeddings.training
+    assert model.info.signatures["__call__"].input_spec == {"type": "list", "items": {"type": "str"}}
+
+
 def test_memory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the device, and what to do."""
     model = tiffin.save("bert", conformance.model())
@@ -224,6 +235,8 @@ def test_memory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.nn.Module, "to", full)
     with pytest.raises(RunnerError, match="does not fit into the memory of cpu: tried to allocate 2 GiB"):
         model.to_runnable()()
+    with pytest.raises(RunnerError, match="does not fit"):
+        tiffin.load("bert", device="cpu")
 
 
 def test_a_class_of_the_users_own_is_left_to_another_adapter() -> None:

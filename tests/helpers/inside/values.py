@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tiffin.values import _pandas_parts
+from tiffin.values import _arrow_stream, _pandas_parts
 
-__all__ = ["_pandas_parts"]
+__all__ = ["_arrow_stream", "_pandas_parts"]

@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tiffin.building._lists import Lists, Maker, Name, Unbuildable, as_name, names, require
+from tiffin.building._lists import Lists, Maker, Name, Unbuildable, as_name, is_one, names, require
 from tiffin.building._verdict import judge
 
 if TYPE_CHECKING:
     from tiffin.inspection import Tape
 
-__all__ = ["Lists", "Maker", "Name", "Unbuildable", "as_name", "build", "core_lists", "judge", "names", "require"]
+__all__ = [
+    "Lists",
+    "Maker",
+    "Name",
+    "Unbuildable",
+    "as_name",
+    "build",
+    "core_lists",
+    "is_one",
+    "judge",
+    "names",
+    "require",
+]
 
 
 def core_lists() -> Lists:

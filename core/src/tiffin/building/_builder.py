@@ -56,8 +56,6 @@ _BITS = 1 << 12
 """Bits of an integer that a maker is given: to multiply or divide by longer ones takes time beyond their length."""
 _HOLDERS = 1_000
 """Arrays of objects that hold arrays of objects: numpy frees them each within the other, and a deep one ends the program."""
-_FEW_CHECKS = 100
-"""Checks that are run whatever they look at; beyond, what they look at is weighed."""
 _WEIGHT = 30
 """Weight that may be checked for each byte of the file."""
 _FREE_WEIGHT = 10_000_000
@@ -126,8 +124,8 @@ class _Builder:
         return result
 
     def weigh(self) -> None:
-        """Refuse what would be checked again and again, since very much of it is shared."""
-        if len(self.checks) > _FEW_CHECKS:
+        """Refuse what would take too long to check, since very much of it is shared."""
+        if self.checks:
             found = weights(self.tape, self.buffers)
             if sum(found[node] for _, node in self.checks) > _WEIGHT * self.size + _FREE_WEIGHT:
                 raise Unbuildable("it shares its parts so often that to check them all would take too long")

@@ -34,6 +34,27 @@ def require(fact: Any, said: str) -> None:
         raise Unbuildable(said)
 
 
+def is_one(found: Any, *wanted: Any) -> bool:
+    """Tell whether a value of a stranger's is one of some plain values, by type and value; for makers and checks.
+
+    No object is asked whether it is equal, since its class would answer: a sparse matrix that is compared with 0, alone or
+    in a tuple, makes one of all its places, which takes as much memory as its shape says.
+
+    Args:
+        found: from a stranger.
+        wanted: numbers, texts, bytes, `None`, empty dicts, and tuples of these.
+    """
+    return any(_is_same(found, one) for one in wanted)
+
+
+def _is_same(found: Any, wanted: Any) -> bool:
+    if type(found) is not type(wanted):
+        return False
+    if type(wanted) is tuple:
+        return len(found) == len(wanted) and all(map(_is_same, found, wanted))
+    return bool(found == wanted)
+
+
 class Name(NamedTuple):
     """A name that a tape gives to a maker which takes it; nothing is imported for it."""
 

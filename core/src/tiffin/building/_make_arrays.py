@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tiffin.building._attributes import PLAIN
-from tiffin.building._lists import Maker, names, require
+from tiffin.building._lists import Maker, is_one, names, require
 from tiffin.inspection import InertDtype
 
 SCALARS = frozenset({
@@ -67,7 +67,7 @@ def make_array(
         Unbuildable: they do not fit together.
     """
     require(not dtype.hasobject, "it takes bytes for objects")
-    require(order in ("C", "F"), "it makes an array otherwise than numpy does")
+    require(is_one(order, "C", "F"), "it makes an array otherwise than numpy does")
     check_shape(shape)
     size = data.nbytes if type(data) is memoryview else len(data)
     require(prod(shape) * dtype.itemsize == size, "it makes an array of another size than its bytes")
@@ -115,9 +115,10 @@ def of_objects(items: Any, shape: tuple[int, ...], order: str) -> np.ndarray[Any
 def _reconstruct(arguments: tuple[Any, ...], state: Any) -> Any:
     kind, shape, code = arguments
     require(
-        names(kind, "numpy.ndarray") and shape == (0,) and code in (b"b", "b"),
+        names(kind, "numpy.ndarray") and is_one(shape, (0,)) and is_one(code, b"b", "b")
+        and type(state) is tuple and len(state) == 5,
         "it makes an array otherwise than numpy does",
-    )
+    )  # fmt: skip
     version, shape, dtype, is_fortran, content = state
     require(
         type(version) is int and version == 1 and isinstance(dtype, np.dtype) and type(is_fortran) in (bool, int),
@@ -138,7 +139,7 @@ def _frombuffer(arguments: tuple[Any, ...], state: Any) -> Any:
     if axes and axes[0] is not None:
         check_shape(shape)
         require(
-            order == "K" and type(axes[0]) is tuple and all(type(axis) is int for axis in axes[0])
+            is_one(order, "K") and type(axes[0]) is tuple and all(type(axis) is int for axis in axes[0])
             and sorted(axes[0]) == list(range(len(shape))),
             "it makes an array otherwise than numpy does",
         )  # fmt: skip
@@ -160,7 +161,8 @@ def _masked(arguments: tuple[Any, ...], state: Any) -> Any:
     kind, base, shape, code = arguments
     require(
         names(kind, "numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray")
-        and names(base, "numpy.ndarray") and shape == (0,) and code in (b"b", "b"),
+        and names(base, "numpy.ndarray") and is_one(shape, (0,)) and is_one(code, b"b", "b")
+        and type(state) is tuple and len(state) == 7,
         "it makes a masked array otherwise than numpy does",
     )  # fmt: skip
     version, shape, dtype, is_fortran, content, mask, fill = state

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-from tiffin.building._lists import Maker, Name, require
+from tiffin.building._lists import Maker, Name, is_one, require
 from tiffin.building._make_arrays import SCALARS
 from tiffin.pickling import restore_memoryview
 
@@ -56,7 +56,7 @@ def _bytearray(arguments: tuple[Any, ...], state: Any) -> bytearray:
         return bytearray()
     if len(arguments) == 2:
         text, encoding = arguments
-        require(type(text) is str and encoding == "latin-1", "it makes bytes otherwise than Python does")
+        require(type(text) is str and is_one(encoding, "latin-1"), "it makes bytes otherwise than Python does")
         return bytearray(text.encode("latin-1"))
     (data,) = arguments
     require(type(data) is bytes, "it makes bytes otherwise than Python does")  # of a number, it would ask for memory
@@ -65,7 +65,7 @@ def _bytearray(arguments: tuple[Any, ...], state: Any) -> bytearray:
 
 def _encoded(arguments: tuple[Any, ...], state: Any) -> bytes:
     text, encoding = arguments
-    require(type(text) is str and encoding in ("latin1", "latin-1"), "it makes bytes otherwise than Python does")
+    require(type(text) is str and is_one(encoding, "latin1", "latin-1"), "it makes bytes otherwise than Python does")
     return bytes(text.encode("latin-1"))
 
 
@@ -104,7 +104,7 @@ def _counter(arguments: tuple[Any, ...], state: Any) -> Any:
 
 def _deque(arguments: tuple[Any, ...], state: Any) -> Any:
     items, *most = arguments or ((),)
-    require(items == () and (not most or type(most[0]) is int), "it makes a deque otherwise than Python does")
+    require(is_one(items, ()) and (not most or type(most[0]) is int), "it makes a deque otherwise than Python does")
     return collections.deque(maxlen=most[0] if most else None)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tiffin.building._lists import Maker, Name, names, require
+from tiffin.building._lists import Maker, Name, is_one, names, require
 
 _MODULES = {"MT19937": "_mt19937", "PCG64": "_pcg64", "PCG64DXSM": "_pcg64", "Philox": "_philox", "SFC64": "_sfc64"}
 _WRONG = "it makes a random state otherwise than numpy does"
@@ -41,7 +41,7 @@ def bit_generator(state: Any, kind: type[Any] | None = None) -> Any:
 def check_state(state: dict[str, Any], name: str) -> None:
     """Refuse a state that is not one of a bit generator's."""
     inner: Any = state.get("state")
-    require(type(inner) is dict and state.get("bit_generator") == name, _WRONG)
+    require(type(inner) is dict and is_one(state.get("bit_generator"), name), _WRONG)
     for key, value in [*state.items(), *inner.items()]:
         require(type(key) is str, _WRONG)
         if type(value) is int:
@@ -62,7 +62,7 @@ def check_state(state: dict[str, Any], name: str) -> None:
 def seed_sequence(entropy: Any, spawned: Any, pool_size: Any, spawn_key: Any) -> Any:
     """Return a seed sequence; sizes are bounded, since it reads large numbers slowly."""
     require(
-        type(spawned) is int and 0 <= spawned < 1 << 32 and pool_size == 4 and spawn_key == ()
+        type(spawned) is int and 0 <= spawned < 1 << 32 and is_one(pool_size, 4) and is_one(spawn_key, ())
         and (type(entropy) in (int, np.uint64) and entropy >= 0 and int(entropy).bit_length() <= _SEED_BITS),
         _WRONG,
     )  # fmt: skip
@@ -90,7 +90,7 @@ def _bit_generator(arguments: tuple[Any, ...], state: Any) -> Any:
 def _random_state(arguments: tuple[Any, ...], state: Any) -> Any:
     require(len(arguments) <= 2 and type(state) is dict, _WRONG)
     if arguments:
-        require(arguments[0] == "MT19937" or type(arguments[0]) is np.random.MT19937, _WRONG)
+        require(is_one(arguments[0], "MT19937") or type(arguments[0]) is np.random.MT19937, _WRONG)
     require(state.keys() <= {"bit_generator", "state", "has_gauss", "gauss"}, _WRONG)
     check_state(state, "MT19937")
     made = np.random.RandomState(0)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from tiffin.inspection import Tape
-from tiffin.inspection.tape import ARRAY, BUFFER, BUILD, CALL, FROZENSET, MAKE, NEW, TUPLE, Node
+from tiffin.inspection.tape import ARRAY, BUFFER, BUILD, CALL, FROZENSET, MAKE, NAME, NEW, TUPLE, Node
 
 _WORD = 8
 """Bytes of a text, or of an array, that weigh as much as one item of a list."""
 _MOST = 1 << 60
+_SIZED = frozenset({str, bytes, bytearray, tuple})
 
 
 def weights(tape: Tape, buffers: Sequence[memoryview]) -> dict[Node, int]:
@@ -23,9 +24,8 @@ def weights(tape: Tape, buffers: Sequence[memoryview]) -> dict[Node, int]:
     own: dict[Node, int] = {}
     held: dict[Node, list[Node]] = {}
     for event, node, operand in tape.events:
-        weight = own.setdefault(node, 1)
-        parts = held.setdefault(node, [])
         if event == MAKE:
+            weight, parts = 1, held.setdefault(node, [])
             if node.kind in (TUPLE, FROZENSET):
                 weight += _add(node.content, parts)
             elif node.kind in (CALL, NEW):
@@ -34,36 +34,38 @@ def weights(tape: Tape, buffers: Sequence[memoryview]) -> dict[Node, int]:
                 weight += node.of.nbytes // _WORD
             elif node.kind == BUFFER and node.of < len(buffers):
                 weight += buffers[node.of].nbytes // _WORD
+            own[node] = weight
         else:
-            weight += _add((operand,) if event == BUILD else operand, parts)
-        own[node] = weight
-    found: dict[Node, int] = {}
-    for first in held:
+            own[node] += _add((operand,) if event == BUILD else operand, held[node])
+    found = {node: own[node] for node, parts in held.items() if not parts}
+    for first in reversed(held):  # what is held is mostly made later, and so weighed already
         pending = [first]
         while pending:
-            node = pending[-1]
+            node = pending.pop()
             if node in found:
-                pending.pop()
-            elif own[node] < 0:  # all that it holds was weighed, but for what holds it in turn
+                continue
+            parts = held[node]
+            left = [part for part in parts if part not in found]
+            if left and own[node] > 0:
                 own[node] = -own[node]
-                found[node] = min(
-                    _MOST, own[node] + sum(found.get(part) or abs(own.get(part, 1)) for part in held[node])
+                pending += [node, *[part for part in left if own[part] > 0]]
+            else:  # all that it holds was weighed, but for what holds it in turn
+                whole = sum(
+                    [found.get(part) or -own[part] for part in parts] if left else [found[part] for part in parts]
                 )
-                pending.pop()
-            else:
-                own[node] = -own[node]
-                pending += [part for part in held[node] if part in own and part not in found and own[part] > 0]
+                found[node] = min(_MOST, abs(own[node]) + whole)
     return found
 
 
-def _add(operands: Iterable[Any], parts: list[Node]) -> int:
+def _add(operands: Collection[Any], parts: list[Node]) -> int:
     """Note the nodes among operands, and return the weight of what is none."""
-    weight = 0
+    weight = len(operands)
     for operand in operands:
-        if operand.__class__ is Node:
-            parts.append(operand)
-        elif type(operand) in (str, bytes, bytearray):
-            weight += 1 + len(operand) // _WORD
-        else:
-            weight += 1 + (len(operand) if type(operand) is tuple else 0)
+        kind = operand.__class__
+        if kind is Node:
+            if operand.kind != NAME:
+                parts.append(operand)
+                weight -= 1
+        elif kind in _SIZED:
+            weight += len(operand) if kind is tuple else len(operand) // _WORD
     return weight

@@ -45,8 +45,13 @@ def check(name: str, subjects: str | None, level: str | None, as_json: bool) -> 
             ["CHECK", "SUBJECT", "STATE", "WHY"],
             [[v.check, v.subject, v.state, v.text if v.state != "failed" else ""] for v in verdicts],
         )
+        # One fault may fail many checks: it is told once.
+        causes: dict[tuple[str, str], list[str]] = {}
         for verdict in failed:
-            say(f"{verdict.check} ({verdict.subject}): {verdict.text}", err=True, label="failed", colour="red")
+            causes.setdefault((verdict.subject, verdict.text), []).append(verdict.check)
+        for (subject, text), names in causes.items():
+            more = f" and {count(len(names) - 1, 'other check')}" if names[1:] else ""
+            say(f"{names[0]}{more} ({subject}): {text}", err=True, label="failed", colour="red")
     if failed:
         raise ConformanceError(
             f"The adapter {name!r} fails {count(len(failed), 'check')} of {len(verdicts)}",

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import warnings
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tiffin import models as api
 from tiffin.cli._completion import complete_tag
-from tiffin.cli._output import count, read_size
-from tiffin.cli._shared import is_quiet
+from tiffin.cli._output import count
+from tiffin.cli._progress_bar import progress_bar
 from tiffin.cli._trust import hint
 from tiffin.showing import shown
 
 if TYPE_CHECKING:
     from tiffin.archives import ImportReport
-
-_WORTH_A_BAR = 8 << 20
-"""Bytes from which on a transfer is shown."""
 
 
 @click.command()
@@ -90,59 +84,3 @@ def _show_report(report: ImportReport) -> None:
         click.echo(f"Left {shown(left.path)}: {shown(left.reason, 2000)}")
     partial = sum(bool(one.lost) for one in report.came)
     click.echo(f"{count(len(report.came), 'model')} came, {partial} not whole; {len(report.left)} left")
-
-
-@contextlib.contextmanager
-def progress_bar() -> Iterator[Any]:
-    """Draw a bar with size, rate and time on a terminal's standard error; nothing elsewhere. Gives what to tell it by."""
-    if is_quiet() or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Any) -> Text:
-            return Text(f"{read_size(int(task.speed or 0))}/s")
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        Rate(),
-        TimeRemainingColumn(),
-    )
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    try:
-        yield _Bar(bar)
-    finally:
-        bar.stop()
-
-
-class _Bar:
-    """Shows what is worth it: what is over at once would only flicker."""
-
-    def __init__(self, bar: Any) -> None:
-        self._bar = bar
-        self._task: Any = None
-        self._what = ""
-        self._unknown = 0
-
-    def start(self, what: str, total: int | None) -> None:
-        self._what, self._task, self._unknown = what, None, 0
-        if total is not None and total >= _WORTH_A_BAR:
-            self._show(total)
-
-    def _show(self, total: int | None, done: int = 0) -> None:
-        self._task = self._bar.add_task(self._what, total=total, completed=done)
-        self._bar.start()
-
-    def advance(self, count: int) -> None:
-        if self._task is not None:
-            self._bar.advance(self._task, count)
-            return
-        # Of an archive whose record comes late nobody knows the size before it is unpacked.
-        self._unknown += count
-        if self._unknown >= _WORTH_A_BAR:
-            self._show(None, self._unknown)

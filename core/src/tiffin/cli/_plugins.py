@@ -20,8 +20,6 @@ def plugins() -> None:
 @click.option("--compliance", is_flag=True, help="Show what adapters' own reports say of the conformance kit's checks.")
 def list_plugins(output: str, compliance: bool) -> None:
     """List the plugins, and what is wrong with them. Tells name, distribution, claimed types, state, and its cause."""
-    import attrs
-
     if compliance:
         _list_compliance(output)
         return
@@ -31,7 +29,7 @@ def list_plugins(output: str, compliance: bool) -> None:
 
     found = registry().describe()
     if output != "table":
-        show_data([attrs.asdict(plugin) for plugin in found], output)
+        show_data([plugin._asdict() for plugin in found], output)
         return
     if not found:
         click.echo(f"No plugins are installed. {install_hint('picklable')}", err=True)

@@ -10,8 +10,8 @@ import click
 from tiffin import models as api
 from tiffin.cli._commands import Commands
 from tiffin.cli._completion import complete_remote, complete_tag
-from tiffin.cli._export_import import progress_bar
 from tiffin.cli._output import output_option, read_labels, read_size, read_time, show_data, show_table
+from tiffin.cli._progress_bar import progress_bar
 from tiffin.cli._trust import hint
 
 _HERE = "tiffin.cli._remotes:"

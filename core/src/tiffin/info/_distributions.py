@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.machinery import PathFinder
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 
@@ -28,15 +27,22 @@ class _Folder(NamedTuple):
 
     def read_text(self, filename: str, /) -> str | None:
         try:
-            return Path(self.path, self.name, filename).read_text("utf-8", "replace")
+            # No path is made of it: a first load looks at hundreds, most of which are not there.
+            with open(f"{self.path}/{self.name}/{filename}", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+                return file.read()
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
 
 
-def distributions(name: str | None = None) -> Iterable[Distribution]:
-    """Return the installed distributions, or those of one name; where several have one name, the first counts."""
-    folders = _plain_folders()
-    if folders is None:
+def distributions(name: str | None = None, among: Sequence[Distribution] | None = None) -> Iterable[Distribution]:
+    """Return the installed distributions, or those of one name; where several have one name, the first counts.
+
+    Args:
+        name: the name; `None` for all.
+        among: all of them, as they were returned before; saves looking for them again.
+    """
+    folders = _plain_folders() if among is None else [one for one in among if isinstance(one, _Folder)]
+    if folders is None or (among and not folders):
         import importlib_metadata
 
         return importlib_metadata.distributions(**({} if name is None else {"name": name}))
@@ -85,12 +91,12 @@ def name_and_version(distribution: Distribution) -> tuple[str, str]:
     return head.get("Name", "").strip(), head.get("Version", "").strip()
 
 
-def entry_points(distribution: Distribution, group: str) -> Iterator[tuple[str, str]]:
-    """Yield name and target of each entry point of one group, as in "toy", "tiffin_toy:adapter"."""
-    inside = False
+def entry_points(distribution: Distribution, groups: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield group, name and target of each entry point of some groups, as in "tiffin", "toy", "tiffin_toy:adapter"."""
+    group = ""
     for line in map(str.strip, (distribution.read_text("entry_points.txt") or "").splitlines()):
         if line.startswith("["):
-            inside = line == f"[{group}]"
-        elif inside and "=" in line and not line.startswith(("#", ";")):
+            group = line[1:-1] if line.endswith("]") else ""
+        elif group in groups and "=" in line and not line.startswith(("#", ";")):
             name, _, target = line.partition("=")
-            yield name.strip(), target.strip()
+            yield group, name.strip(), target.strip()

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -26,6 +26,7 @@ from tiffin.exceptions import (
     VersionMismatchWarning,
 )
 from tiffin.files import unreadable
+from tiffin.model._custom_objects import CustomObjects
 from tiffin.model._path_of import path_of
 from tiffin.tags import Tag
 
@@ -353,7 +354,7 @@ class Model:
         Loading can run code, and is refused where the model is not trusted, as `load` does it.
         """
         if self._objects is None:
-            self._objects = CustomObjects(self)
+            self._objects = CustomObjects(self, self._load_object)
         return self._objects
 
     def _load_object(self, name: str) -> Any:
@@ -468,32 +469,22 @@ class Model:
             warnings.warn(NotBatchableWarning(f"{text}. {advice}", alone), stacklevel=2)
         return Runner(runnable, *misplaced, name=name or self.name, models=[self], **options)
 
+    def as_udf(self, method: str = "", **options: Any) -> Any:
+        """Return a method as a function of batches, for engines of data.
 
-class CustomObjects(Mapping[str, Any]):
-    """A model's custom objects by name; each is loaded when it is first asked for, and then kept."""
+        It pickles to the tag and the digest, never to the weights. The package tiffin-map brings it.
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._loaded: dict[str, Any] = {}
+        Args:
+            method: which method; by default the only one, `predict` or `__call__`.
+            options: as for `tiffin_map.as_udf`: columns, keep, output, remote, `as_`.
 
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._model.info.custom_objects:
-            raise KeyError(name)
-        if name not in self._loaded:
-            self._loaded[name] = self._model._load_object(name)
-        return self._loaded[name]
+        Raises:
+            PluginError: the package is not installed.
+            MapError: there is no such method.
+        """
+        from tiffin.plugins import part_of
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._model.info.custom_objects  # not by loading it, as mappings do by default
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._model.info.custom_objects)
-
-    def __len__(self) -> int:
-        return len(self._model.info.custom_objects)
-
-    def __repr__(self) -> str:
-        return f"<custom objects of {self._model.tag}: {', '.join(self) or 'none'}>"
+        return part_of("tiffin_map", "as_udf")(self, method, **options)
 
 
 def _rebuild(source: ModelSource, name: str, version: str, options: Mapping[str, Any] | None) -> Model:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,6 @@ def buffer_file(name: str, number: int) -> str:
     return f"{name}.{number}.buffer"
 
 
-@dataclass
 class Index:
     """Where each buffer of a pickle lies, in the order in which the stream asks for them.
 
@@ -78,9 +76,15 @@ class Index:
         buffers: for each buffer: number of the file in `files`, offset, length in bytes.
     """
 
-    stream: int = 0
-    files: list[tuple[str, int]] = field(default_factory=list)
-    buffers: list[tuple[int, int, int]] = field(default_factory=list)
+    def __init__(
+        self,
+        stream: int = 0,
+        files: list[tuple[str, int]] | None = None,
+        buffers: list[tuple[int, int, int]] | None = None,
+    ) -> None:
+        self.stream = stream
+        self.files = files or []
+        self.buffers = buffers or []
 
     def to_bytes(self) -> bytes:
         """Return the index as JSON."""

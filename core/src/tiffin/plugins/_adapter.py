@@ -12,6 +12,7 @@ import attrs
 from pluggy._hooks import varnames
 
 from tiffin.exceptions import BrokenPluginError, EmptyAnswerError, HookError, ModelTypeError, PluginError
+from tiffin.info import options_to_dict
 from tiffin.plugins._adapter_info import AdapterInfo
 from tiffin.plugins._claims import claims
 from tiffin.plugins._manager import HookManager
@@ -163,7 +164,12 @@ class Adapter:
                 fix="Give a list of phrases",
                 plugin=self.name,
             )
-        return saved if saved.options is not None else attrs.evolve(saved, options=options)
+        if saved.options is None:
+            return attrs.evolve(saved, options=options)
+        if isinstance(saved.options, Mapping):
+            # It names what changes. The user's own stay, partial kwargs among them, which an author hardly thinks of.
+            return attrs.evolve(saved, options={**options_to_dict(options), **saved.options})
+        return saved
 
     @property
     def builds(self) -> bool:

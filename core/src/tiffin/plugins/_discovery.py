@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-
-import attrs
+from typing import NamedTuple
 
 from tiffin.info import distributions, entry_points, name_and_version
 
@@ -18,8 +17,7 @@ DISABLE = "TIFFIN_DISABLE_PLUGINS"
 """The environment variable that switches plugins off: names separated by commas."""
 
 
-@attrs.frozen
-class InstalledPlugin:
+class InstalledPlugin(NamedTuple):
     """One plugin of one distribution, not imported.
 
     Attributes:
@@ -46,15 +44,15 @@ def installed() -> dict[str, dict[str, list[InstalledPlugin]]]:
 
 
 def _plugins() -> Iterator[tuple[str, InstalledPlugin]]:
-    for distribution in distributions():
+    every = list(distributions())
+    for distribution in every:
         by_target: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for group in (ADAPTERS, PLUGINS):
-            for name, target in entry_points(distribution, group):
-                by_target[group, target].append(name)
+        for group, name, target in entry_points(distribution, (ADAPTERS, PLUGINS)):
+            by_target[group, target].append(name)
         if not by_target:
             continue
         named = name_and_version(distribution)
-        if name_and_version(next(iter(distributions(named[0])), distribution)) != named:
+        if name_and_version(next(iter(distributions(named[0], every)), distribution)) != named:
             continue  # another one of its name stands before it on the import path
         for (group, target), names in by_target.items():
             names.sort(key=lambda name: (len(name), name))

@@ -7,16 +7,22 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from tiffin.exceptions import MetadataError, SignatureError, StoreError
-from tiffin.info import plain
+from tiffin.info import plain, read_json
 from tiffin.plugins._adapter_info import AdapterInfo
-from tiffin.plugins._foreign_model import ForeignModel, ForeignReading, reading_of_file
 from tiffin.plugins._saved import NotMine
 from tiffin.showing import shown
+
+if TYPE_CHECKING:
+    from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
+
+_THREADS = frozenset({"n_jobs", "nthread", "num_threads", "thread_count"})
+"""What parameters are called that say how many threads to start."""
+_MAX_THREADS = 1024
 
 
 @attrs.frozen
@@ -84,6 +90,8 @@ class OwnClasses:
             target: the name by which `load` finds the file.
             kinds: kind → pattern of the file's path, and the field or option that names its class, "" if none does.
         """
+        from tiffin.plugins._foreign_model import reading_of_file
+
         field = kinds.get(foreign.kind, ("", ""))[1]
         options = foreign.fields.get("options")
         fields = {**foreign.fields, **(options if isinstance(options, Mapping) else {})}
@@ -123,21 +131,19 @@ def read_parameters(file: Path, cls: Any = None) -> dict[str, Any]:
             that no method and no state can be replaced. `None` returns all.
 
     Raises:
-        StoreError: the file holds something else.
+        StoreError: the file holds something else, nests without end, is too long, or asks for too many threads.
     """
     if not file.exists():
         return {}
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        values = error
-    if not isinstance(values, dict):
-        raise StoreError(
-            f"The file '{file}' holds no parameters: {shown(repr(values))}",
-            why="It should be a dict, as JSON",
-            fix="Compare the model's digests (tiffin models verify), or save it again",
-            path=str(file),
-        )
+    values = read_json(file)
+    for name in _THREADS & values.keys():
+        if type(values[name]) is int and values[name] > _MAX_THREADS:
+            raise StoreError(
+                f"The file '{file}' asks for {values[name]} threads",
+                why=f"Compiled code ends the program where it cannot start them; up to {_MAX_THREADS} are taken",
+                fix="Do not use the model, if you do not know who made it",
+                path=str(file),
+            )
     if cls is None:
         return values
     taken = inspect.signature(cls).parameters

@@ -9,9 +9,7 @@ from collections.abc import Callable, Container
 from importlib.machinery import PathFinder
 from pkgutil import resolve_name
 from threading import RLock
-from typing import Any, cast
-
-import attrs
+from typing import Any, NamedTuple, cast
 
 from tiffin.exceptions import (
     AdapterNotFoundError,
@@ -36,8 +34,7 @@ RUNNING = "(this program)"
 """Stands for the distribution of a plugin that was registered at run time."""
 
 
-@attrs.frozen
-class PluginDescription:
+class PluginDescription(NamedTuple):
     """One row of `tiffin plugins list`.
 
     Attributes:
@@ -401,17 +398,17 @@ class Registry:
 
     def _judge(self, row: PluginDescription, plugin: InstalledPlugin) -> PluginDescription:
         if row.name in _discovery.disabled():
-            return attrs.evolve(row, state="disabled", cause=f"named in ${_discovery.DISABLE}")
+            return row._replace(state="disabled", cause=f"named in ${_discovery.DISABLE}")
         try:
             for name in (plugin.name, *plugin.aliases):
                 self._refuse_conflict(name)
             if row.kind == "adapter":
-                return attrs.evolve(row, types=tuple(self.adapter(row.name).info_unwrapped().types))
+                return row._replace(types=tuple(self.adapter(row.name).info_unwrapped().types))
             self._add_other(HookManager(), row.name, _load(plugin))
         except PluginConflictError as error:
-            return attrs.evolve(row, state="conflict", cause=str(error))
+            return row._replace(state="conflict", cause=str(error))
         except PluginError as error:
-            return attrs.evolve(row, state="broken", cause=str(error))
+            return row._replace(state="broken", cause=str(error))
         return row
 
 

@@ -23,7 +23,8 @@ class Saved:
     """What an adapter's `save` may return.
 
     Attributes:
-        options: changed options, which are recorded and come back at `load`; `None` leaves them as they are.
+        options: changed options, which are recorded and come back at `load`; of a mapping, those that it does not name stay
+            as they are, and with `None` all.
         lost: what the written files do not keep of the object, each as a phrase that the user reads in a `NotKeptWarning`.
     """
 

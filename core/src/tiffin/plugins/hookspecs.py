@@ -62,8 +62,8 @@ def save(
         options: the adapter's options; see `AdapterInfo.options`.
 
     Returns:
-        Changed options, which are recorded and come back at `load`; `None` leaves them as they are. Or a
-        `tiffin.plugins.Saved`, which says as well what the files do not keep.
+        Changed options, which are recorded and come back at `load`: an object of their class, or a mapping of those that
+        change; `None` leaves them as they are. Or a `tiffin.plugins.Saved`, which says as well what the files do not keep.
 
     Raises:
         NotMine: (of `tiffin.plugins`) before anything is written: another adapter is to store this object.

@@ -149,6 +149,11 @@ class MethodHandle:
         self._stage = stage
         return stage
 
+    @property
+    def gate(self) -> Any:
+        """The refusal that a call would get now, whatever it brings; `None` where it may be let in."""
+        return self.method.gate
+
     def _check_gate(self) -> None:
         gate = self.method.gate
         if gate is not None:

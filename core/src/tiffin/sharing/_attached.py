@@ -153,6 +153,11 @@ class AttachedMethod:
         """Whether it yields items."""
         return self.kind in ("stream", "async_stream")
 
+    @property
+    def gate(self) -> BaseException | None:
+        """The refusal that a call would get now, whatever it brings; `None` where it may be let in."""
+        return self._threads.service.gates.get(self.name)
+
     def options(self, **given: Unpack[CallFacts]) -> AttachedMethod:
         """Return the same method with options for a call.
 

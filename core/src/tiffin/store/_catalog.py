@@ -250,19 +250,17 @@ class Catalog:
         return held is not None and held.close.alive and held.connection.in_transaction
 
     def _connection(self) -> sqlite3.Connection:
-        held = self._held
-        if held is not None and self._in_transaction():
+        held, path = self._held, self._file()
+        if held is not None and held.serves(path):
             return held.connection
-        path = self._file()
-        if held is None or not held.close.alive or held.path != path or held.file != _identity(path):
-            self.close()
-            held = self._held = _Held(path)
-            if path == self._layout.catalog:
-                modes = self._layout.modes()
-                for suffix in ("", "-wal", "-shm"):
-                    # By the path: to open and close a file gives up the locks that SQLite has on it in this process.
-                    with contextlib.suppress(OSError):
-                        modes.give(path + suffix, modes.grown)
+        self.close()
+        held = self._held = _Held(path)
+        if path == self._layout.catalog:
+            modes = self._layout.modes()
+            for suffix in ("", "-wal", "-shm"):
+                # By the path: to open and close a file gives up the locks that SQLite has on it in this process.
+                with contextlib.suppress(OSError):
+                    modes.give(path + suffix, modes.grown)
         return held.connection
 
     def close(self) -> None:
@@ -323,6 +321,12 @@ class _Held:
         self.close = weakref.finalize(self, _close, self.connection)
         if path is not None:
             _opened.add(self)
+
+    def serves(self, path: str | None) -> bool:
+        """Tell whether it is open, and its file the one of this path; in a transaction nobody looks for that."""
+        if not self.close.alive:
+            return False
+        return self.connection.in_transaction or (self.path == path and self.file == _identity(path))
 
 
 def _close(connection: sqlite3.Connection) -> None:

@@ -106,7 +106,6 @@ class Notes:
             return
         self._lines[-1]["seen"] = _seen(self._layout, self._name)
         try:
-            self._layout.make_folder(self._layout.journal)
             self._write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in self._lines).encode())
         except OSError as error:
             if error.errno not in _FULL:
@@ -116,6 +115,7 @@ class Notes:
 
     def _write(self, data: bytes) -> None:
         if self._file < 0:
+            self._layout.make_folder(self._layout.journal)
             self._file = _opened(self._layout.journal_of(self._name), os.O_RDWR | os.O_APPEND | os.O_CREAT)
         size = os.fstat(self._file).st_size
         if not size:

@@ -48,8 +48,10 @@ def ask(subject: Subject, adapter: Adapter, saved: Model, folder: Path) -> Mappi
     """
     for name in ("working", "temporary"):
         (folder / name).mkdir(parents=True)
+    # What the program needs of it, and no more: values of a framework's own may be ones that no pickle takes.
+    sent = Subject(framework=subject.framework, make=subject.make, options=subject.options)
     try:
-        data, unsent = pickling.dumps(subject), ""
+        data, unsent = pickling.dumps(sent), ""
     except PicklingError as error:
         data, unsent = b"", str(error)
     plugin = adapter.plugin

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from tiffin.exceptions import NotKeptWarning, RemoteError
+from tiffin.exceptions import ConformanceError, NotKeptWarning, RemoteError, SignatureError
 from tiffin.info import options_from
 from tiffin.model import Model
 from tiffin.models import save
@@ -27,6 +27,7 @@ from tiffin.store import ModelStore
 from tiffin.testing import _alone
 from tiffin.testing._promise import NotApplicable, expect
 from tiffin.testing._subject import Subject
+from tiffin.values import find_kind
 
 
 class Raised(NamedTuple):
@@ -34,6 +35,17 @@ class Raised(NamedTuple):
 
     kind: str
     text: str
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of a value; of one that Python cannot copy, what its kind makes of what it sends."""
+    try:
+        return copy.deepcopy(value)
+    except (TypeError, NotImplementedError):
+        kind = find_kind(value)
+        if kind is None:
+            raise
+        return kind.receive(copied(kind.send(value)))
 
 
 class Bench:
@@ -75,10 +87,34 @@ class Bench:
         """The adapter."""
         return registry().adapter(self.subject.framework)
 
-    @cached_property
+    @property
     def saved(self) -> Model:
-        """The model, saved once; not to be changed."""
-        return self.save(self.subject.make(), ModelStore(self.folder / "store"))
+        """The model, saved once; not to be changed.
+
+        Raises:
+            ConformanceError: it cannot be made or saved; for each check in the same words.
+        """
+        if isinstance(self._saved, ConformanceError):
+            raise self._saved
+        return self._saved
+
+    @cached_property
+    def _saved(self) -> Model | ConformanceError:
+        what = "made"
+        try:
+            model, what = self.subject.make(), "saved"
+            return self.save(model, ModelStore(self.folder / "store"))
+        # In whatever way it fails, no check can be tried.
+        except Exception as error:  # noqa: BLE001
+            made = ConformanceError(
+                f"The model cannot be {what}: {type(error).__name__}: {str(error).rstrip('.')}",
+                fix="Where it lacks a method, let 'signatures' of context_info be a function that is given the model"
+                if isinstance(error, SignatureError)
+                else "",
+                check="",
+            )
+            made.__cause__ = error
+            return made
 
     @cached_property
     def served(self) -> Model:
@@ -127,7 +163,9 @@ class Bench:
         return made
 
     def prepared(self, model: Any) -> Any:
-        """Return the object whose methods run."""
+        """Return the object whose methods run; of a file that is a model, what is loaded of it."""
+        if self.adapter.stores_file(model):
+            model = self.saved.load()
         return self.adapter.prepare(model, options_from(self.adapter.info.options, self.saved.info.options), {}, None)
 
     def answers(self, model: Any) -> dict[str, Any]:
@@ -145,7 +183,7 @@ class Bench:
         """Return what a method answers to a copy of a value; of what it streams, all items."""
 
         def answer() -> Any:
-            found = function(copy.deepcopy(value), **kwargs)
+            found = function(copied(value), **kwargs)
             return list(found) if isinstance(found, Iterator) else found
 
         if not self.subject.refuses:
@@ -192,6 +230,7 @@ class Trial:
 
     def save(self, model: Any, **changes: Any) -> Model:
         """Save a model as the subject says, in a store of this check's own."""
+        _ = self.saved  # where that cannot be, it is said in the words that all checks share
         return self.bench.save(model, ModelStore(self.folder / "store"), **changes)
 
     def offered(self) -> dict[str, Any]:

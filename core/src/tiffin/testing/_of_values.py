@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import attrs
 
 from tiffin.signatures import check_spec, find_method
-from tiffin.testing._bench import Trial
+from tiffin.testing._bench import Trial, copied
 from tiffin.testing._equality import close, equal
 from tiffin.testing._promise import NotApplicable, check, expect
 from tiffin.values import find_kind
@@ -44,7 +43,7 @@ def other_dtypes_are_batched_alike(trial: Trial) -> None:
         function = find_method(model, method)
         for other in _other_dtypes(value):
             try:
-                function(copy.deepcopy(other))
+                function(copied(other))
             # A method may refuse a type in any way; then it is not batched either.
             except Exception:  # noqa: BLE001
                 continue
@@ -71,8 +70,8 @@ def _expect_rows(
     kind = find_kind(value)
     assert kind is not None
     rows = kind.count(value, before) or 0
-    whole = function(copy.deepcopy(value))
-    one_by_one = [function(kind.cut(copy.deepcopy(value), row, row + 1, before)) for row in range(rows)]
+    whole = function(copied(value))
+    one_by_one = [function(kind.cut(copied(value), row, row + 1, before)) for row in range(rows)]
     answered = find_kind(whole)
     expect(
         answered is not None
@@ -134,7 +133,7 @@ def split_then_join_is_the_identity(trial: Trial) -> None:
             if kind is None or not rows:
                 continue
             for counts in ([1, rows - 1], [0, rows], [rows, 0], [1] * rows):
-                parts = kind.split(copy.deepcopy(whole), counts, axis)
+                parts = kind.split(copied(whole), counts, axis)
                 expect(
                     [kind.count(part, axis) for part in parts] == counts
                     and len({kind.key(part, axis) for part in parts if kind.count(part, axis)}) == 1

@@ -11,13 +11,13 @@ from tiffin.origin import Origin, is_local, is_trusted
 from tiffin.showing import shown
 from tiffin.trust._content import TrustSource, changed_file, origin_of
 from tiffin.trust._parts import code_files, main_part, object_part
-from tiffin.trust._vouching import ATTESTATION_POLICIES, Vouched, vouched
 
 if TYPE_CHECKING:
     from tiffin.info import ModelInfo
     from tiffin.inspection import Inspection
     from tiffin.trust._reading import PartReader
     from tiffin.trust._report import FileReport
+    from tiffin.trust._vouching import Vouched
 
 _SHOWN = 10
 
@@ -27,7 +27,8 @@ def check(
 ) -> PartReader | None:
     """Return how what is not trusted is read, `None` where code in its files may run; refuse what can be neither.
 
-    For what was made here this reads one small file, and looks at each file that can run code.
+    For what was made here this reads one small file, and looks at each file that can run code. A part without such files is
+    loaded in any case; an adapter of which none can, and which takes `trusted` all the same, is told what it is.
 
     Args:
         source: the store.
@@ -37,14 +38,14 @@ def check(
         trust: whether the caller trusts it; that is noted.
 
     Returns:
-        `None` where the part is trusted, or has no files that can run code; else the reader by which core builds them.
+        `None` where the part is trusted, or nobody asks; else the reader by which core builds its files.
 
     Raises:
         UntrustedModelError: it is not trusted, and its imports are not all allowed.
     """
     part = main_part(info) if name is None else object_part(info, name)
     found = code_files(str(path), part)
-    if not found:
+    if not found and not part.asks():
         return None
     digest, origin, doubt = origin_of(source, info)
     if is_local(origin):
@@ -59,13 +60,15 @@ def check(
         return None
     if policy == "always":
         return None
+    # Not at the top: what was saved here is loaded without what verifies, looks into files, and builds of them.
+    from tiffin.trust._vouching import ATTESTATION_POLICIES, Vouched, vouched
+
     proof = vouched(source, path, info, digest) if policy in ATTESTATION_POLICIES else Vouched()
     if proof.is_good:
         _check_files(source, path, info, found)
         return None
     reports = []
-    if policy != "never":
-        # Not at the top: what was saved here is loaded without what looks into files, and builds of them.
+    if policy != "never" or not found:
         from tiffin.trust._reading import PartReader
         from tiffin.trust._report import inspect_part_file
 

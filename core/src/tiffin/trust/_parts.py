@@ -9,9 +9,7 @@ import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
-
-import attrs
+from typing import TYPE_CHECKING, NamedTuple
 
 from tiffin import pickling
 from tiffin.exceptions import PluginError
@@ -26,8 +24,7 @@ OBJECTS = "custom_objects"
 _RECORD = "model.yaml"
 
 
-@attrs.frozen
-class Part:
+class Part(NamedTuple):
     """What one adapter loads: the model itself, or one of its custom objects.
 
     Attributes:
@@ -63,6 +60,11 @@ class Part:
     def builds(self) -> bool:
         """Tell whether whoever loads the part can leave its code files to core."""
         return not self.framework or registry().adapter(self.framework).builds
+
+    def asks(self) -> bool:
+        """Tell whether whoever loads the part asks if it is trusted, although none of its files can run code."""
+        info = self._info()
+        return info is not None and not info.code_files and info.code_files is not None and self.builds()
 
     def _info(self) -> AdapterInfo | None:
         return registry().adapter(self.framework).info if self.framework else None

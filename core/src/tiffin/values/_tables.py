@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy
 
+from tiffin.values._arrow_stream import check_stream, has_extension
 from tiffin.values._kind import Unsendable, ValueKind
 from tiffin.values._kind_registry import registry
 
@@ -59,11 +60,21 @@ class PolarsKind(TableKind):
                 raise Unsendable(
                     "a column of Python objects", "Columns of dtype Object have no typed form", f"[{name!r}]"
                 )
-        return value.write_ipc_stream(None).getvalue()
+        stream: bytes = value.write_ipc_stream(None).getvalue()
+        _refuse_extensions(stream)
+        return stream
 
     def receive(self, parts: Any) -> Any:
         """Return the frame of this stream."""
-        return sys.modules["polars"].read_ipc_stream(BytesIO(_stream(parts)))
+        if type(parts) is not bytes:
+            raise TypeError("an Arrow stream is bytes")
+        check_stream(parts)
+        try:
+            return sys.modules["polars"].read_ipc_stream(BytesIO(parts))
+        except BaseException as error:
+            if type(error).__name__ == "PanicException":  # of Rust, and no Exception to Python
+                raise ValueError(f"polars cannot read an Arrow stream: {error}") from error
+            raise
 
 
 class PolarsSeriesKind(PolarsKind):
@@ -108,13 +119,16 @@ class ArrowKind(TableKind):
         sink = arrow.BufferOutputStream()
         with arrow.ipc.new_stream(sink, value.schema) as writer:
             writer.write(value)
-        return numpy.frombuffer(sink.getvalue(), numpy.uint8)
+        stream = numpy.frombuffer(sink.getvalue(), numpy.uint8)
+        _refuse_extensions(stream)
+        return stream
 
     def receive(self, parts: Any) -> Any:
         """Return the table or batch of this stream, on the memory that it came in."""
         arrow = sys.modules["pyarrow"]
         if type(parts) is not numpy.ndarray or parts.dtype != numpy.uint8 or parts.ndim != 1:
             raise ValueError("an Arrow stream is an array of bytes")
+        check_stream(parts)
         table = arrow.ipc.open_stream(arrow.py_buffer(parts)).read_all()
         table.validate(full=True)
         if self.name == "pyarrow.Table":
@@ -125,10 +139,12 @@ class ArrowKind(TableKind):
         return batches[0] if len(batches) == 1 else arrow.concat_batches(batches)
 
 
-def _stream(parts: Any) -> bytes:
-    if type(parts) is not bytes:
-        raise TypeError("an Arrow stream is bytes")
-    return parts
+def _refuse_extensions(stream: Any) -> None:
+    if has_extension(stream):
+        raise Unsendable(
+            "a column of an extension type",
+            "What its values mean is told by a class; cast it to the type of its storage",
+        )
 
 
 registry.register(PolarsKind("polars.DataFrame"))

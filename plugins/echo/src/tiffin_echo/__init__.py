@@ -13,6 +13,8 @@ from typing import Any
 import attrs
 
 from tiffin import AdapterInfo, ModelOptions, hookimpl
+from tiffin.exceptions import StoreError
+from tiffin.info import MAX_JSON, read_json
 
 _FILE = "echo.json"
 
@@ -86,11 +88,19 @@ def save(model: Echo, path: Path) -> None:
     text = json.dumps(fields)
     if json.loads(text) != fields:
         raise TypeError(f"JSON does not keep the answer {model.answer!r} as it is")
+    if len(text) > MAX_JSON:
+        raise ValueError(f"The answer has {len(text)} bytes as JSON, more than the {MAX_JSON} that are read")
     (path / _FILE).write_text(text, encoding="utf-8")
 
 
 @hookimpl
 def load(path: Path, options: EchoOptions) -> Echo:
     """Read it back, with the prefix that the options give."""
-    fields = json.loads((path / _FILE).read_text(encoding="utf-8"))
-    return Echo(**(fields if options.prefix is None else {**fields, "prefix": options.prefix}))
+    fields = read_json(path / _FILE)
+    prefix = {} if options.prefix is None else {"prefix": options.prefix}
+    try:
+        return Echo(**{**fields, **prefix})
+    except TypeError as error:
+        raise StoreError(
+            f"The file '{path / _FILE}' holds no Echo: {error}", fix="Save the model again", path=str(path / _FILE)
+        ) from error

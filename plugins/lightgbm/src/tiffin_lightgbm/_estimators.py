@@ -8,6 +8,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 
+from tiffin.exceptions import StoreError
 from tiffin.plugins import NotMine
 
 _FITTED = (
@@ -15,6 +16,9 @@ _FITTED = (
     "_fitted_with_feature_names", "fitted_",
 )  # fmt: skip
 """What a fit sets besides the booster and the encoder of classes."""
+
+_MOST = 64 << 20
+"""Bytes that the names of classes may take."""
 
 
 def parts(model: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
@@ -49,6 +53,11 @@ def make(cls: Any, file: Path, parameters: dict[str, Any], fitted: dict[str, Any
     if "classes" in fitted:
         from sklearn.preprocessing import LabelEncoder
 
+        widths = [len(known) for known in fitted["classes"] if type(known) is str]
+        if (
+            4 * len(fitted["classes"]) * max(widths, default=0) > _MOST
+        ):  # numpy gives all texts the width of the longest
+            raise StoreError("The model's classes are texts of very different lengths", path=str(file))
         # A dtype of another name, as those of texts, is that of the values.
         model._le = LabelEncoder().fit(np.array(fitted["classes"], np.sctypeDict.get(fitted["dtype"])))
         model._classes = model._le.classes_

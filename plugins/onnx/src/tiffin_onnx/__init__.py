@@ -42,11 +42,14 @@ def save(model: Any, path: Path, options: Mapping[str, Any]) -> None:
 
 
 @hookimpl
-def load(path: Path, options: Mapping[str, Any]) -> Any:
-    """Return a session on the providers that the options name, else on a GPU where the runtime sees one, else on the CPU."""
+def load(path: Path, options: Mapping[str, Any], trusted: bool) -> Any:
+    """Return a session on the providers that the options name, else on a GPU where the runtime sees one, else on the CPU.
+
+    What is not trusted is not computed in advance: a product of large constants takes hours, and is written in 200 bytes.
+    """
     from ._session import open_session
 
-    return open_session(path / "model.onnx", options)
+    return open_session(path / "model.onnx", options, folds=trusted)
 
 
 @hookimpl

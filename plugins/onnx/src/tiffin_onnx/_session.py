@@ -71,8 +71,13 @@ def _provider(one: Any) -> tuple[str, dict[str, str]]:
     return name, {key: str(value) for key, value in settings.items()}
 
 
-def open_session(source: Any, options: Mapping[str, Any]) -> Any:
+def open_session(source: Any, options: Mapping[str, Any], *, folds: bool = True) -> Any:
     """Return a session of a file, or of a proto.
+
+    Args:
+        source: a path, or the proto.
+        options: the adapter's.
+        folds: whether the runtime computes now what does not depend on the inputs.
 
     Raises:
         StoreError: there is no runtime, or it does not take the model.
@@ -101,6 +106,7 @@ def open_session(source: Any, options: Mapping[str, Any]) -> Any:
             str(source) if isinstance(source, Path) else source.SerializeToString(),
             _settings(onnxruntime, options["session"]),
             providers=wanted or [(name, {}) for name in _USUAL if name in available and _is_wanted(name)],
+            disabled_optimizers=None if folds else ["ConstantFolding"],
         )
     except Exception as error:  # the runtime's errors have no class in common
         raise StoreError(

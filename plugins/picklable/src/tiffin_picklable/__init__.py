@@ -7,12 +7,14 @@ Loading runs code that is stored in the file.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiffin import AdapterInfo, hookimpl, pickling
-from tiffin.plugins import ForeignModel, ForeignReading
 
-from . import _foreign, _mlflow
+from . import _mlflow
+
+if TYPE_CHECKING:
+    from tiffin.plugins import ForeignModel, ForeignReading
 
 
 @hookimpl
@@ -46,6 +48,8 @@ def load(path: Path, trusted: bool, read: Any) -> Any:
 @hookimpl
 def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
     """Take objects that BentoML's picklable_model wrote, and MLflow's custom Python models."""
+    from . import _foreign  # not at the top: a load does without it
+
     return _foreign.read(foreign)
 
 

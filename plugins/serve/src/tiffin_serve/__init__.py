@@ -17,13 +17,20 @@ if TYPE_CHECKING:
 _NAMES = {
     "Application": "_application",
     "AsgiApplication": "_asgi",
+    "AsyncClient": "_client",
+    "Client": "_client",
+    "Context": "_context",
     "Limits": "_requests",
     "Place": "_served",
+    "Request": "_requests",
     "RequestError": "_errors",
     "ServeError": "_errors",
     "Service": "_service",
     "Served": "_served",
     "Shelf": "_served",
+    "current_context": "_context",
+    "Watch": "_watching",
+    "fill": "_making",
     "make_application": "_making",
 }
 

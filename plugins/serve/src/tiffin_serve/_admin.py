@@ -19,7 +19,7 @@ from tiffin_serve._line import Line
 class Administered(Protocol):
     """What can be asked of a supervisor."""
 
-    def status(self) -> dict[str, Any]:
+    async def status(self) -> dict[str, Any]:
         """Return what is served by whom, as plain values."""
 
     async def roll(self, asked: str, to: str | None = None) -> dict[str, Any]:
@@ -64,7 +64,7 @@ async def administered(sockets: Path, supervisor: Administered) -> AsyncIterator
     async def answer(question: dict[str, Any]) -> Mapping[str, Any] | None:
         do = question["do"]
         if do == "status":
-            return supervisor.status()
+            return await supervisor.status()
         if do == "rollout":
             return await supervisor.roll(question["asked"], question["to"])
         if do == "stop":

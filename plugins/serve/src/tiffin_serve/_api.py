@@ -14,6 +14,7 @@ from tiffin_serve._calling import PREFIX
 from tiffin_serve._doors import DOORS, Door
 from tiffin_serve._errors import ServeError
 from tiffin_serve._finding import load_service
+from tiffin_serve._gate import Gate
 from tiffin_serve._line import Line
 from tiffin_serve._making import fill
 from tiffin_serve._plan import Plan
@@ -46,7 +47,17 @@ class Api:
             self._offer, self._application = Shelf(), Application(limits)
             await self._show(facts["versions"], facts["places"])
             lines, see = _lines(self._offer), "/models, /docs, /readyz, /metrics"
-        self._door = DOORS[plan.server](self._application, self._held)
+        if plan.workers > 1:
+            self._application.count = self._count
+        gate = Gate(**plan.gate)
+        gate.close_in(self._application)
+        if plan.server == "grpc":
+            from tiffin_serve._grpc import GrpcDoor
+
+            assert plan.grpc_port is not None
+            self._door = GrpcDoor(self._application, self._held.getsockname()[0], plan.grpc_port, gate.tls)
+        else:
+            self._door = DOORS[plan.server](self._application, self._held, gate.tls)
         # What was loaded stays: the collector need not look at it again with each request's garbage.
         gc.collect()
         gc.freeze()
@@ -59,6 +70,8 @@ class Api:
             await self._door.open()
         elif do == "show":
             await self._show(question["versions"], question["places"])
+        elif do == "count":
+            return {"text": self._application.traffic.text() + self._offer.counts()}
         elif do == "up":
             for tag, up in question["hosts"].items():
                 if isinstance(self._offer, Shelf) and (one := self._offer.versions.get(tag)) is not None:
@@ -76,6 +89,10 @@ class Api:
         else:
             raise ServeError(f"{do!r} is not known here")
         return None
+
+    async def _count(self) -> str:
+        """Return what all API processes have counted."""
+        return str((await self._line.ask("count"))["text"])
 
     async def _show(self, versions: Mapping[str, str], places: list[dict[str, Any]]) -> None:
         """Serve these versions at these places, and end those that are not served any more.
@@ -99,9 +116,9 @@ class Api:
             raise
         found = {tag: made.get(tag) or shelf.versions[tag] for tag in versions}
         old = [one for one in shelf.versions.values() if one not in found.values()]
-        shelf.show(found, [Place(place["asked"], place["tag"]) for place in places])
+        shelf.show(found, [Place(**place) for place in places])
         self._application.routes.clear()
-        fill(self._application, shelf, plan.oip_root)
+        fill(self._application, shelf, plan.oip_root, openai=plan.openai)
         # A request that came before may not have called its model yet.
         await self._application.watch.settled(plan.drain)
         await asyncio.gather(*(one.stop(plan.drain) for one in old))

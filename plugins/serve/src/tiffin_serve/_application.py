@@ -26,7 +26,11 @@ class Application:
         routes: path → method → handler.
         unknown: beginnings of paths → what is raised for one below that is not there.
         traffic: what was answered so far.
+        oip_root: where the paths of the Open Inference Protocol begin.
+        mounted: beginnings of paths → what answers all below that no route is for, whatever the method.
+        entry: what servers call: `answer`, and what was put before it.
         watch: the requests that are open.
+        count: returns what was counted, in Prometheus' text format; `None` for what this process has counted.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -34,7 +38,11 @@ class Application:
         self.routes: dict[str, dict[str, Handler]] = {}
         self.unknown: dict[str, Callable[[str], RequestError]] = {}
         self.traffic = Traffic()
+        self.oip_root = "/v2"
+        self.mounted: dict[str, Handler] = {}
+        self.entry: Handler = self.answer
         self.watch = Watch(self.limits)
+        self.count: Callable[[], Awaitable[str]] | None = None
 
     def route(self, method: str, path: str, handler: Handler) -> None:
         """Answer a method of a path by a handler, and HEAD like GET."""
@@ -42,6 +50,10 @@ class Application:
         handlers[method] = handler
         if method == "GET":
             handlers["HEAD"] = handler
+
+    def wrap(self, layer: Callable[[Handler], Handler]) -> None:
+        """Put something before all that is answered: it gets what answered so far, and returns what answers now."""
+        self.entry = layer(self.entry)
 
     async def answer(self, request: Request) -> Response:
         """Answer a request. Raises nothing, unless it is cancelled by somebody who does not say why.
@@ -55,7 +67,7 @@ class Application:
                 handler = self.routes[request.path][request.method]
             except KeyError:
                 known = request.path in self.routes
-                raise self._missing(request) from None
+                handler = self._elsewhere(request)
             response = await handler(request)
         except asyncio.CancelledError:
             if request.ended is None:
@@ -70,6 +82,15 @@ class Application:
         else:
             self.traffic.note(path, response.status, time.perf_counter() - began)
         return response
+
+    def _elsewhere(self, request: Request) -> Handler:
+        """Return what answers a request that no route is for."""
+        path = request.path
+        if path not in self.routes:
+            for beginning in sorted(self.mounted, key=len, reverse=True):
+                if path == beginning or path.startswith(f"{beginning}/"):
+                    return self.mounted[beginning]
+        raise self._missing(request)
 
     def _missing(self, request: Request) -> RequestError:
         path = request.path

@@ -24,6 +24,7 @@ class AsgiRequest(Request):
             headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
         super().__init__(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, limits)
         self._receive = receive
+        self.client = ":".join(map(str, scope.get("client") or ()))
 
     async def receive(self, stated: bool) -> bytes:
         """Return the body, counting what comes: not every server holds a body to the length that its head states."""
@@ -75,7 +76,7 @@ class AsgiApplication:
                     )
                 )
             else:
-                response = await self._application.answer(request)
+                response = await self._application.entry(request)
             if isinstance(response, StreamedResponse):
                 await _send(response, send, request)
                 return

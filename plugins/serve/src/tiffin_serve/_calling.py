@@ -14,6 +14,8 @@ from tiffin_serve._served import Served, Shelf
 from tiffin_serve._streams import answer_events
 
 PREFIX = "/models/"
+EXPLAIN = "tiffin-explain"
+"""A request with this header is answered with it: why the call waited, and with what it was batched."""
 
 
 def add_calls(application: Application, shelf: Shelf) -> None:
@@ -26,9 +28,9 @@ def add_calls(application: Application, shelf: Shelf) -> None:
     for name, one in shelf.by_name.items():
         application.route("GET", PREFIX + name, _describer(shelf, one))
         for method in one.methods.values():
-            application.route("POST", f"{PREFIX}{name}/{method.name}", make_handler(one, method))
+            application.route("POST", f"{PREFIX}{name}/{method.name}", shelf.handler(name, method, make_handler))
         if one.default:
-            application.route("POST", PREFIX + name, make_handler(one, one.methods[one.default]))
+            application.route("POST", PREFIX + name, shelf.handler(name, one.methods[one.default], make_handler))
 
     def missing(rest: str) -> RequestError:
         name, _, method = rest.partition("/")
@@ -52,9 +54,10 @@ def make_handler(one: Served, method: Method) -> Any:
     """
     tag = [("tiffin-model", str(one.tag))]
     headers = [*JSON, *tag]
-    taker = method.taker
+    taker, within = method.taker, method.latency is not None
 
     async def call(request: Request) -> Response:
+        method.check_open()
         text = await request.body()
         value = read_json(text)
         named = type(value) is dict and "inputs" in value
@@ -63,10 +66,18 @@ def make_handler(one: Served, method: Method) -> Any:
                 unknown = ", ".join(repr(key[:80]) for key in value if key != "inputs")
                 raise RequestError(422, f"Beside 'inputs' there is {unknown[:300]}", fix='Send {"inputs": …} alone')
             value = value["inputs"]
-        if method.streams:
-            return await answer_events(method.stream(taker.from_json(value, text)), tag)
-        result = await method.run(taker.from_json(value, text))
-        return Response(200, write_json({"outputs": result} if named else result), headers)
+        argument = taker.from_json(value, text)
+        explain = request.headers.get(EXPLAIN) is not None
+        asked = method.of(request, explain=explain)
+        if asked.streams:
+            return await answer_events(asked.stream(argument), tag)
+        at_once = asked.run_within(argument, request.since) if within and asked is method else asked.run(argument)
+        result = await at_once
+        added = headers
+        if explain:
+            added = [*headers, (EXPLAIN, write_json(result.explanation.as_dict()).decode())]
+            result = result.result
+        return Response(200, write_json({"outputs": result} if named else result), added)
 
     return call
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from tiffin.cli import complete_tag, say
 from tiffin_serve._admin import administered, ask_server, sockets_of, sweep
+from tiffin_serve._gate import Gate, gate_options
 from tiffin_serve._plan import Plan
 from tiffin_serve._requests import MIB
 from tiffin_serve._reserving import reserve
@@ -62,9 +65,32 @@ class Serve(click.Command):
 @click.option("--max-latency-ms", type=_MORE, help="Refuse calls that cannot be answered in this time.")
 @click.option("--timeout", type=_MORE, help="Seconds in which a model has to answer.")
 @click.option("--max-body", default=64, show_default=True, type=_COUNT, help="MiB of a request's body at most.")
+@click.option(
+    "--head-timeout", default=10.0, show_default=True, type=_MORE, help="Seconds that a head may take to come."
+)
+@click.option(
+    "--body-timeout", default=30.0, show_default=True, type=_MORE, help="Seconds that a body may take to come."
+)
+@click.option(
+    "--max-connections", default=4096, show_default=True, type=_COUNT, help="Connections at a time in each process."
+)
 @click.option("--oip-root", default="/v2", show_default=True, help="Where the Open Inference Protocol is.")
+@click.option("--openai", is_flag=True, help="Answer clients of OpenAI, too, at /v1: chat, completions, embeddings.")
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(1, 65535),
+    help="Have the Open Inference Protocol by gRPC, too, on this port; models have hosts then.",
+)
 @click.option("--server", default="granian", show_default=True, type=click.Choice(SERVERS), help="The HTTP server.")
 @click.option("--check/--no-check", default=True, help="Whether a model's examples are replayed before it is served.")
+@click.option("--shadow", "shadows", multiple=True, metavar="TAG", help="Try TAG: it gets copies of calls of its name.")
+@click.option(
+    "--canary",
+    "canaries",
+    multiple=True,
+    metavar="TAG=N%",
+    help="Try TAG: it answers N percent of the calls of its name.",
+)
 @click.option("--follow", default=1.0, show_default=True, type=_MORE, help="Seconds between two looks at aliases.")
 @click.option(
     "--grace",
@@ -77,8 +103,11 @@ class Serve(click.Command):
     "--drain", default=30.0, show_default=True, type=_SECONDS, help="Seconds that open requests have after that."
 )
 @click.option("--reload", is_flag=True, help="Start a service anew when a file of it changes.")
+@gate_options
 @click.pass_context
-def serve_command(context: click.Context, /, targets: tuple[str, ...], host: str, port: int, **given: Any) -> None:
+def serve_command(
+    context: click.Context, /, targets: tuple[str, ...], host: str, port: int, gate: Gate, **given: Any
+) -> None:
     """Serve stored models, or a service of your own, over HTTP.
 
     Each TARGET is a stored model, such as iris:prod; it is served in plain JSON and by the Open Inference Protocol. Where an
@@ -95,6 +124,8 @@ def serve_command(context: click.Context, /, targets: tuple[str, ...], host: str
         _refuse_beside_a_service(context, targets)
     elif given["reload"]:
         raise click.UsageError("--reload is for services: models are followed by their aliases", context)
+    scheme = "http" if gate.tls is None else "https"
+    gate.check()
     with reserve(host, port) as held:
         address, port = held.getsockname()[:2]
         sockets = sockets_of(address, port)
@@ -102,15 +133,18 @@ def serve_command(context: click.Context, /, targets: tuple[str, ...], host: str
 
         def opened(lines: list[str]) -> None:
             shown = f"[{host}]" if ":" in host else host
-            for line in (f"Serving on http://{shown}:{port}", *lines):
-                say(line)
-            sys.stdout.flush()
+            with contextlib.suppress(OSError):
+                for line in (f"Serving on {scheme}://{shown}:{port}", *lines):
+                    say(line)
+                sys.stdout.flush()
 
         def log(line: str) -> None:
-            say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}", err=True)
+            # The disk that the log is on may be full, or whoever read it may have gone: that is no reason not to serve.
+            with contextlib.suppress(OSError):
+                say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}", err=True)
 
         async def run() -> None:
-            supervisor = Supervisor(_plan(targets, service, given), held, sockets, opened=opened, log=log)
+            supervisor = Supervisor(_plan(targets, service, gate, given), held, sockets, opened=opened, log=log)
             async with administered(sockets, supervisor):
                 await supervisor.run()
 
@@ -118,25 +152,45 @@ def serve_command(context: click.Context, /, targets: tuple[str, ...], host: str
         sweep(sockets)
 
 
-def _plan(targets: tuple[str, ...], service: bool, given: dict[str, Any]) -> Plan:
+def _plan(targets: tuple[str, ...], service: bool, gate: Gate, given: dict[str, Any]) -> Plan:
     options: dict[str, Any] = {"max_latency_ms": given["max_latency_ms"], "backend": given["backend"]}
     options["workers"] = given["copies"]
     if given["max_batch_size"] is not None:
         options["max_batch_size"] = given["max_batch_size"]
-    hosts = not service and (given["workers"] > 1 if given["hosts"] is None else given["hosts"])
+    several = given["workers"] > 1 or given["grpc_port"] is not None
+    hosts = not service and (several if given["hosts"] is None else given["hosts"])
     if given["spares"] and not hosts and given["backend"] != "local":
         options["spares"] = given["spares"]
-    taken = ("server", "workers", "oip_root", "check", "follow", "grace", "drain", "reload")
+    taken = ("server", "workers", "oip_root", "openai", "grpc_port", "check", "follow", "grace", "drain", "reload")
     return Plan(
         targets=targets,
+        tried=[*((tag, 0.0) for tag in given["shadows"]), *map(_share, given["canaries"])],
         service=service,
         hosts=hosts,
         spares=given["spares"] if hosts else 0,
         options=options,
         seconds=given["timeout"],
-        limits={"body": given["max_body"] * MIB},
+        gate=asdict(gate),
+        limits={
+            "body": given["max_body"] * MIB,
+            "head_seconds": given["head_timeout"],
+            "body_seconds": given["body_timeout"],
+            "connections": given["max_connections"],
+        },
         **{name: given[name] for name in taken},
     )
+
+
+def _share(text: str) -> tuple[str, float]:
+    """Return the tag and the part in `iris:next=5%`."""
+    tag, _, percent = text.partition("=")
+    try:
+        share = float(percent.removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise click.BadParameter(f"{text!r} is not like iris:next=5%, from above 0 to 100", param_hint="--canary")
+    return tag, share
 
 
 _OF_MODELS = (
@@ -149,6 +203,8 @@ _OF_MODELS = (
         "max_latency_ms",
         "timeout",
         "oip_root",
+        "openai",
+        "grpc_port",
         "check",
         "follow",
     ),
@@ -161,7 +217,7 @@ def _refuse_beside_a_service(context: click.Context, targets: tuple[str, ...]) -
         raise click.UsageError("A service is served alone: give it the runners of further models", context)
     for name in _OF_MODELS:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            option = f"--{name.replace('_', '-')}"
+            option = {"shadows": "--shadow", "canaries": "--canary"}.get(name, f"--{name.replace('_', '-')}")
             raise click.UsageError(f"{option} is for models: a service says that of its runners itself", context)
 
 
@@ -183,9 +239,13 @@ def _status(host: str, port: int, as_json: bool) -> None:
         say(json.dumps(told))
         return
     for target in told["targets"]:
-        say(f"{target['asked']}  serves {target['serves']}{', follows' if target.get('follows') else ''}")
+        share = target.get("share")
+        what = "serves" if not target.get("beside") else f"is canary ({share:.1%})," if share else "is shadow,"
+        say(f"{target['asked']}  {what} {target['serves']}{', follows' if target.get('follows') else ''}")
         if trouble := target.get("trouble"):
             say(f"  does not move: {trouble}")
+    for line in told["tried"]:
+        say(f"  {line}")
     for child in told["processes"]:
         say(f"{child['title']}  {child['state']}, process {child['pid']}, for {child['seconds']:.0f} s")
     say(f"{told['restarts']} restarts{'; it is ending' if told['draining'] else ''}")

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tiffin.examples import read_file, unpack
+from tiffin.exceptions import TiffinError
+from tiffin.models import default_store
 from tiffin.version import __version__
 from tiffin_serve._application import Application, json_response
 from tiffin_serve._calling import PREFIX
+from tiffin_serve._json_forms import read_json, write_json
 from tiffin_serve._requests import Request, Response
 from tiffin_serve._running import Method
 from tiffin_serve._served import Served, Shelf
@@ -38,6 +42,14 @@ _HEALTH = {
 }
 
 
+EXTENSION = "x-tiffin"
+"""What the document says besides, for the pages and for `Client`."""
+_GIVES = {"array": "array", "frame": "frame", "series": "series"}
+_MOST_ITEMS = 1000
+_LONGEST_EXAMPLE = 4096
+_LONGEST_TEXT = 500
+
+
 def answer_of(text: str, schema: Mapping[str, Any], media_type: str = "application/json") -> dict[str, Any]:
     """Return the description of one answer."""
     return {"description": text, "content": {media_type: {"schema": dict(schema)}}}
@@ -48,12 +60,11 @@ API_ERRORS = {status: answer_of(text, {"$ref": "#/components/schemas/Error"}) fo
 
 
 def add_description(application: Application, shelf: Shelf) -> None:
-    """Route /docs and /openapi.json."""
+    """Route /openapi.json."""
 
     async def describe(request: Request) -> Response:
         return json_response(description(shelf))
 
-    application.route("GET", "/docs", describe)
     application.route("GET", "/openapi.json", describe)
 
 
@@ -79,11 +90,12 @@ def description(shelf: Shelf) -> dict[str, Any]:
     for one in shelf.served:
         name = shelf.called(one)[0]
         for method in one.methods.values():
-            paths[f"{PREFIX}{name}/{method.name}"] = {"post": _operation(one, name, method)}
+            paths[f"{PREFIX}{name}/{method.name}"] = {"post": _operation(shelf, one, method)}
     return document("Models served by Tiffin", paths)
 
 
-def _operation(one: Served, name: str, method: Method) -> dict[str, Any]:
+def _operation(shelf: Shelf, one: Served, method: Method) -> dict[str, Any]:
+    names = shelf.called(one)
     bare = schema_of(method.about.input_spec)
     named = {"type": "object", "properties": {"inputs": bare}, "required": ["inputs"], "additionalProperties": False}
     result = schema_of(method.output_spec)
@@ -94,13 +106,74 @@ def _operation(one: Served, name: str, method: Method) -> dict[str, Any]:
     answers = {"200": answer, **API_ERRORS}
     return {
         "summary": f"Call {method.name} of {one.tag}",
-        "operationId": f"{name}/{method.name}",
+        "operationId": f"{names[0]}/{method.name}",
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"anyOf": [bare, named]} if bare else {}}},
+            "content": {
+                "application/json": {
+                    "schema": {"anyOf": [bare, named]} if bare else {},
+                    "example": _example(one, method, bare),
+                }
+            },
         },
         "responses": answers,
+        EXTENSION: {
+            "group": str(one.tag),
+            "names": names,
+            "framework": one.model.framework,
+            "labels": dict(one.model.info.labels),
+            "text": one.model.info.card[:_LONGEST_TEXT],
+            "takes": method.taker.words,
+            "streams": method.streams,
+            "runner": str(one.tag),
+            "method": method.name,
+            "paths": _paths(one, names, method),
+            "several": method.by_name,
+            "gives": "events" if method.streams else _GIVES.get((method.output_spec or {}).get("type", ""), "json"),
+        },
     }
+
+
+def _example(one: Served, method: Method, schema: Mapping[str, Any]) -> Any:
+    """Return what a version was saved with as an example, where that is one small argument; else what its schema allows."""
+    try:
+        data = default_store().examples(one.model.info.content_digest)
+        recorded = [] if data is None else read_file(data, "examples").examples
+        for example in recorded:
+            args, kwargs = unpack(example.arguments)
+            if example.method == method.name and len(args) == 1 and not kwargs:
+                text = write_json(args[0])
+                return read_json(text) if len(text) <= _LONGEST_EXAMPLE else example_of(schema)
+    except TiffinError:
+        pass  # it has no form in JSON, or its file is not whole: pages can do without
+    return example_of(schema)
+
+
+def _paths(one: Served, names: list[str], method: Method) -> list[str]:
+    """Return all paths at which a method is called."""
+    paths = [f"{PREFIX}{name}/{method.name}" for name in names]
+    return paths + [f"{PREFIX}{name}" for name in names if method.name == one.default]
+
+
+def example_of(schema: Mapping[str, Any]) -> Any:
+    """Return a value that a schema allows, for people to begin with; small, and of zeros."""
+    if "example" in schema or "default" in schema:
+        return schema.get("example", schema.get("default"))
+    for several in ("anyOf", "oneOf", "allOf"):
+        if schema.get(several):
+            return example_of(schema[several][0])
+    if schema.get("enum"):
+        return schema["enum"][0]
+    kind = schema.get("type")
+    if kind == "array":
+        if "prefixItems" in schema:
+            return [example_of(item) for item in schema["prefixItems"]]
+        return [example_of(schema.get("items", {}))] * min(schema.get("minItems", 1), _MOST_ITEMS)
+    if kind == "object":
+        return {name: example_of(one) for name, one in schema.get("properties", {}).items()}
+    if kind in ("integer", "number"):
+        return max(schema.get("minimum", 0), 0)
+    return {"boolean": False, "string": "text", "null": None}.get(kind or "", [[0.0]])
 
 
 def _outputs(result: dict[str, Any]) -> dict[str, Any]:

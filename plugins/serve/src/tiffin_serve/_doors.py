@@ -7,12 +7,15 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 from tiffin_serve._application import Application
 from tiffin_serve._errors import ServeError
 
 BACKLOG = 1024
+Tls = tuple[Path, Path] | None
+"""The files of a certificate and its key."""
 _MOMENT = 0.05
 """Seconds in which a server that cannot serve says so."""
 
@@ -30,7 +33,7 @@ class Door(Protocol):
 class GranianDoor:
     """Granian's embedded server, by RSGI."""
 
-    def __init__(self, application: Application, held: socket.socket) -> None:
+    def __init__(self, application: Application, held: socket.socket, tls: Tls = None) -> None:
         from granian._granian import SocketHolder
         from granian.constants import Interfaces
         from granian.http import HTTP1Settings
@@ -51,6 +54,8 @@ class GranianDoor:
             backlog=BACKLOG,
             backpressure=limits.connections,
             http1_settings=HTTP1Settings(header_read_timeout=int(limits.head_seconds * 1000)),
+            ssl_cert=None if tls is None else tls[0],
+            ssl_key=None if tls is None else tls[1],
             log_enabled=False,
         )
         self._task: asyncio.Task[Any] | None = None
@@ -70,7 +75,7 @@ class GranianDoor:
 class UvicornDoor:
     """Uvicorn, by ASGI."""
 
-    def __init__(self, application: Application, held: socket.socket) -> None:
+    def __init__(self, application: Application, held: socket.socket, tls: Tls = None) -> None:
         try:
             import uvicorn
         except ImportError as error:
@@ -94,6 +99,8 @@ class UvicornDoor:
             backlog=BACKLOG,
             limit_concurrency=application.limits.connections,
             server_header=False,
+            ssl_certfile=None if tls is None else tls[0],
+            ssl_keyfile=None if tls is None else tls[1],
         )
         self._server = Server(config)
         self._task: asyncio.Task[Any] | None = None
@@ -110,7 +117,7 @@ class UvicornDoor:
             await self._task
 
 
-DOORS: dict[str, Callable[[Application, socket.socket], Door]] = {"granian": GranianDoor, "uvicorn": UvicornDoor}
+DOORS: dict[str, Callable[[Application, socket.socket, Tls], Door]] = {"granian": GranianDoor, "uvicorn": UvicornDoor}
 """The servers by their names."""
 
 

@@ -35,6 +35,7 @@ class TextStream(Streamed):
     """Text in UTF-8, sent as it is yielded. Where the function fails, a last line in brackets says so."""
 
     media_type = "text/plain; charset=utf-8"
+    kind = "texts"
 
     def write(self, value: Any) -> bytes:
         """Return a piece of the text as bytes."""
@@ -63,6 +64,7 @@ class ServerSentEvents(Streamed):
     """
 
     media_type = EVENTS
+    kind = "events"
     last = END
 
     def write(self, value: Any) -> bytes:

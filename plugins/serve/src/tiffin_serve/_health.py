@@ -22,9 +22,15 @@ def add_health(application: Application, offer: Offer) -> None:
         return Response(200 if told["ready"] else 503, write_json(told), JSON)
 
     async def metrics(request: Request) -> Response:
-        text = metrics_text(*await offer.metrics()) + application.traffic.text()
+        assert application.count is not None
+        text = metrics_text(*await offer.metrics()) + await application.count()
         return Response(200, text.encode(), METRICS)
 
+    async def count() -> str:
+        return application.traffic.text() + offer.counts()
+
+    if application.count is None:
+        application.count = count
     application.route("GET", "/livez", live)
     application.route("GET", "/readyz", ready)
     application.route("GET", "/metrics", metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ JSON = [("content-type", "application/json")]
 
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _LONG = b"0" * 19
-_DUMP = orjson.OPT_SERIALIZE_NUMPY
+_DUMP = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
 _MOST, _LEAST = (1 << 64) - 1, -(1 << 63)
 
 
@@ -74,6 +75,14 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, np.generic):
         return value.item()
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")  # of pydantic
+    if hasattr(value, "__attrs_attrs__"):
+        return {one.name: getattr(value, one.name) for one in value.__attrs_attrs__}
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    if isinstance(value, Enum):
+        return value.value
     if hasattr(value, "to_dict") and hasattr(value, "columns"):
         return value.to_dict("records")  # a frame of pandas
     if hasattr(value, "to_dicts"):

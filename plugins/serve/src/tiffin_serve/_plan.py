@@ -13,6 +13,8 @@ class Plan:
 
     Attributes:
         targets: tags as they were asked for, or one service.
+        tried: tags that are tried beside a target of the same name, with the part of its calls that they answer; 0 for one
+            that gets copies.
         service: whether the target is a service.
         server: "granian" or "uvicorn".
         workers: processes that read requests.
@@ -21,7 +23,10 @@ class Plan:
         options: of each model's runner, as for `Model.to_runner`.
         seconds: in which a model has to answer; `None` for no limit.
         limits: what a request may take up, as for `Limits`.
+        gate: what stands before all that is answered, as for `Gate`.
         oip_root: where the Open Inference Protocol is.
+        openai: whether language models answer clients of OpenAI, too.
+        grpc_port: where the protocol is by gRPC, in a process of its own; `None` for nowhere.
         check: whether a model's examples are replayed before it is served.
         follow: seconds between two looks at what aliases mean.
         grace: seconds after SIGTERM in which connections are still taken.
@@ -30,6 +35,7 @@ class Plan:
     """
 
     targets: Sequence[str]
+    tried: Sequence[tuple[str, float]] = ()
     service: bool = False
     server: str = "granian"
     workers: int = 1
@@ -38,7 +44,10 @@ class Plan:
     options: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
+    gate: Mapping[str, Any] = field(default_factory=dict)
     oip_root: str = "/v2"
+    openai: bool = False
+    grpc_port: int | None = None
     check: bool = True
     follow: float = 1.0
     grace: float = 0.0

@@ -6,6 +6,7 @@ is a model of its own, "iris.predict_proba".
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tiffin.version import __version__
@@ -50,7 +51,7 @@ def add_protocol(application: Application, shelf: Shelf, root: str = "/v2") -> N
                 "reason": "",
             }
             for name, found in models.items()
-            for one, _ in dict(found).values()
+            for one, *_ in dict(found).values()
         ]
         return json_response(list({(told["name"], told["version"]): told for told in listed}.values()))
 
@@ -60,12 +61,12 @@ def add_protocol(application: Application, shelf: Shelf, root: str = "/v2") -> N
     application.route("GET", f"{root}/health/ready", ready)
     application.route("POST", f"{root}/repository/index", index)
     for name, found in models.items():
-        for version, (one, method) in found.items():
+        for version, (one, method, full) in found.items():
             path = f"{root}/models/{name}" + (f"/versions/{version}" if version else "")
-            versions = list(dict.fromkeys(str(other.tag.version) for other, _ in found.values()))
+            versions = list(dict.fromkeys(str(other.tag.version) for other, *_ in found.values()))
             application.route("GET", path, _metadata(one, method, name, versions))
             application.route("GET", f"{path}/ready", _model_ready(one, name))
-            application.route("POST", f"{path}/infer", _infer(one, method, name))
+            application.route("POST", f"{path}/infer", shelf.handler(full, method, partial(_infer, name=name)))
 
     def missing(rest: str) -> RequestError:
         name = rest.partition("/")[0]
@@ -80,16 +81,19 @@ def add_protocol(application: Application, shelf: Shelf, root: str = "/v2") -> N
     application.unknown[f"{root}/models/"] = missing
 
 
-def models_of(shelf: Shelf) -> dict[str, dict[str, tuple[Served, Method]]]:
-    """Return the protocol's models: name → version (a version, an alias, or "" for where none is given) → what is meant."""
-    models: dict[str, dict[str, tuple[Served, Method]]] = {}
+def models_of(shelf: Shelf) -> dict[str, dict[str, tuple[Served, Method, str]]]:
+    """Return the protocol's models: name → version → what is meant, with its name on the shelf.
+
+    The version may be an alias, or "" for where none is given.
+    """
+    models: dict[str, dict[str, tuple[Served, Method, str]]] = {}
     for full, one in shelf.by_name.items():
         name, _, version = full.partition(":")
         if one.default and not one.methods[one.default].streams:
-            models.setdefault(name, {})[version] = one, one.methods[one.default]
+            models.setdefault(name, {})[version] = one, one.methods[one.default], full
         for method in one.methods.values():
             if not method.streams and method.name != one.default and f"{name}.{method.name}" not in shelf.by_name:
-                models.setdefault(f"{name}.{method.name}", {})[version] = one, method
+                models.setdefault(f"{name}.{method.name}", {})[version] = one, method, full
     return models
 
 
@@ -131,9 +135,10 @@ def _metadata(one: Served, method: Method, name: str, versions: list[str]) -> Ha
 
 def _infer(one: Served, method: Method, name: str) -> Handler:
     model = {"model_name": name, "model_version": str(one.tag.version)}
-    tag = ("tiffin-model", str(one.tag))
+    tag, within = ("tiffin-model", str(one.tag)), method.latency is not None
 
     async def infer(request: Request) -> Response:
+        method.check_open()
         body = await request.body()
         text, binary = _parts(body, request.headers.get(LENGTH))
         asked = read_json(text)
@@ -141,7 +146,9 @@ def _infer(one: Served, method: Method, name: str) -> Handler:
             raise RequestError(400, "The request is not an object", fix='Send {"inputs": [{"name": …}]}')
         outputs, binary_output = _outputs(asked)
         arrays = read_tensors(asked.get("inputs"), binary, text)
-        found = name_outputs(await method.run(method.taker.from_arrays(arrays)))
+        argument = method.taker.from_arrays(arrays)
+        result = await (method.run_within(argument, request.since) if within else method.run(argument))
+        found = name_outputs(result)
         unknown = [name for name in outputs if name not in found]
         if unknown:
             raise RequestError(400, f"There is no output {unknown[0][:80]!r}", fix=f"There are: {', '.join(found)}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import re
+import secrets
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -11,6 +14,10 @@ from typing import Any, Protocol
 from tiffin_serve._errors import RequestError
 
 MIB = 1 << 20
+_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\w.-]{0,80})?", re.ASCII)
+_SEED = secrets.token_hex(8)
+_NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,9 @@ class Headers(Protocol):
     def get(self, key: str, default: Any = None) -> Any:
         """Return a header's value."""
 
+    def items(self) -> Any:
+        """Return all names and values."""
+
 
 class Request:
     """One request; its body is read when it is asked for. Servers derive from it.
@@ -48,10 +58,24 @@ class Request:
         query: the query, as it came.
         headers: by their names in lower case.
         reading: whether the body is being read.
+        since: when its head came, at the latest, as `time.monotonic()`.
         ended: why nobody works at it any more, where that is so.
+        client: the address that it came from; empty where the server does not say.
     """
 
-    __slots__ = ("ended", "headers", "limits", "method", "path", "query", "reading")
+    __slots__ = (
+        "_id",
+        "_trace_parent",
+        "client",
+        "ended",
+        "headers",
+        "limits",
+        "method",
+        "path",
+        "query",
+        "reading",
+        "since",
+    )
 
     def __init__(self, method: str, path: str, query: str, headers: Headers, limits: Limits) -> None:
         self.method = method
@@ -60,7 +84,36 @@ class Request:
         self.headers = headers
         self.limits = limits
         self.reading = False
+        self.since = 0.0
         self.ended: RequestError | None = None
+        self.client = ""
+        self._id = ""
+        self._trace_parent: str | None = None
+
+    @property
+    def said_id(self) -> str:
+        """The header x-request-id, if it is one that may stand in logs; else empty."""
+        said: str = self.headers.get("x-request-id") or ""
+        return said if _ID.fullmatch(said) else ""
+
+    @property
+    def id(self) -> str:
+        """The request's id: what its caller says, or one that is made."""
+        if not self._id:
+            self._id = self.said_id or f"{_SEED}{next(_NUMBERS):08x}"
+        return self._id
+
+    @property
+    def trace_parent(self) -> str:
+        """The header traceparent of W3C's, or the span that was made for the request; empty if there is none."""
+        if self._trace_parent is None:
+            said: str = self.headers.get("traceparent") or ""
+            self._trace_parent = said if _TRACE.fullmatch(said) else ""
+        return self._trace_parent
+
+    @trace_parent.setter
+    def trace_parent(self, told: str) -> None:
+        self._trace_parent = told
 
     async def body(self) -> bytes:
         """Return the body, decompressed.

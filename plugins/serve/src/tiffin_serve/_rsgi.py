@@ -19,6 +19,7 @@ class RsgiRequest(Request):
     def __init__(self, scope: Any, protocol: Any, limits: Any) -> None:
         super().__init__(scope.method, scope.path, scope.query_string, scope.headers, limits)
         self._protocol = protocol
+        self.client = scope.client
 
     async def receive(self, stated: bool) -> bytes:
         """Return the body as it came: at once, where granian holds it to a stated length."""
@@ -58,7 +59,7 @@ class RsgiApplication:
         request = RsgiRequest(scope, protocol, self._application.limits)
         task = self._watch.enter(request)
         try:
-            response = await self._application.answer(request)
+            response = await self._application.entry(request)
             if isinstance(response, StreamedResponse):
                 await _send(response, protocol, request)
                 return

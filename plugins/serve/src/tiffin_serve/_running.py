@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from tiffin import Runner
-from tiffin.exceptions import RemoteError, RunnerError, TiffinError
+from tiffin.calls import CallFacts
+from tiffin.exceptions import LatencyLimitError, RemoteError, RunnerError, TiffinError
 from tiffin.runners import RunnableMethod
 from tiffin.signatures import plain_spec
+from tiffin_serve._errors import RequestError, as_request_error
+from tiffin_serve._requests import Request
 from tiffin_serve._streams import Stream
 from tiffin_serve._taking import ArrayTaker, Taker, make_taker
 
@@ -26,7 +31,10 @@ class Offer(Protocol):
     draining: bool
 
     async def metrics(self) -> Sequence[Mapping[str, Any]]:
-        """Return the counters of all runners that it calls, as `Runner.metrics`."""
+        """Return the counters of runners that it shares with other processes, or has alone, as `Runner.metrics`."""
+
+    def counts(self) -> str:
+        """Return what this process alone has counted, in Prometheus' text format."""
 
     def states(self) -> Mapping[str, bool]:
         """Return which of its parts have answered a call and take more."""
@@ -51,28 +59,91 @@ class Method:
         handle: the runner's method.
         about: what is declared of it.
         seconds: in which it has to answer, `None` for no limit.
+        latency: seconds after a request's head within which an answer is worth something, `None` for no limit.
 
     Attributes:
         call: awaits the method's answer.
         run: awaits its answer to what its taker made.
+        run_within: likewise, of a request whose head came at a time of `time.monotonic()`; with a latency only.
         taker: makes its arguments of what a request brings.
         output_spec: what it returns; `None` where that is not known.
         by_name: whether its arguments are given by their names.
         streams: whether it yields items, in place of one answer: then `stream` is what calls it.
     """
 
-    def __init__(self, name: str, handle: Any, about: RunnableMethod, seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        handle: Any,
+        about: RunnableMethod,
+        seconds: float | None = None,
+        latency: float | None = None,
+    ) -> None:
         self.name = name
+        self.latency = latency
+        self.run_within: Callable[[Any, float], Awaitable[Any]] = self._run_within
+        self._handle, self._seconds = handle, seconds
+        self._gated = hasattr(handle, "gate")
+        self._moment, self._by = -1, handle
+        self._closed_until, self._refusal = 0.0, RequestError(503, "")
         self.about = about
-        limited = handle if seconds is None else handle.options(timeout=seconds)
         self.streams = about.kind in ("stream", "async_stream")
-        self.call = limited.async_stream if self.streams else limited.async_run
         spec = None if about.input_spec is None else plain_spec(about.input_spec)
         self.by_name = spec is not None and spec["type"] == "arguments"
         self.taker: Taker = make_taker(spec)
+        self._take(handle if seconds is None else handle.options(timeout=seconds))
+        self.output_spec = None if about.output_spec is None else plain_spec(about.output_spec)
+
+    def of(self, request: Request, *, explain: bool = False) -> Method:
+        """Return the method for one request: what it says of itself goes with the call. Itself, where it says nothing.
+
+        Args:
+            request: with the caller's id and trace parent, if there are any.
+            explain: whether to answer with `Explained`; not for streams.
+        """
+        said, trace = request.said_id, request.trace_parent
+        if not (explain or said or trace):
+            return self
+        facts: CallFacts = {"explain": explain and not self.streams, "request_id": said, "trace_parent": trace}
+        if self._seconds is not None:
+            facts["timeout"] = self._seconds
+        if self.latency is not None:
+            facts["deadline"] = request.since + self.latency
+        made = copy.copy(self)
+        made._take(self._handle.options(**facts))
+        return made
+
+    def _take(self, handle: Any) -> None:
+        self.call = handle.async_stream if self.streams else handle.async_run
         # Not a coroutine around a coroutine: each call would pay for it.
         self.run: Callable[[Any], Awaitable[Any]] = self._run_by_name if self.by_name else self.call
-        self.output_spec = None if about.output_spec is None else plain_spec(about.output_spec)
+
+    def check_open(self) -> None:
+        """Refuse a call that would be turned away whatever it brings: before its body is read, which costs the most.
+
+        Raises:
+            RequestError: it would be; with the seconds after which to try again.
+        """
+        if self._gated and (gate := self._handle.gate) is not None:
+            raise as_request_error(gate)
+        if self._closed_until and time.monotonic() < self._closed_until:
+            raise as_request_error(self._refusal)
+
+    async def _run_within(self, argument: Any, since: float) -> Any:
+        assert self.latency is not None
+        # One deadline for all heads of a millisecond: calls whose options are one and the same travel and queue together.
+        moment = int(since * 1000)
+        if moment != self._moment:
+            self._moment = moment
+            self._by = self._handle.options(timeout=self._seconds, deadline=moment / 1000 + self.latency)
+        by = self._by
+        try:
+            return await (by.async_run(**argument) if self.by_name else by.async_run(argument))
+        except LatencyLimitError as error:
+            # For as long as the runner says, but never for long: only calls that get in show that there is room.
+            self._closed_until = time.monotonic() + min(error.retry_after, self.latency / 4)
+            self._refusal = as_request_error(error)
+            raise
 
     async def _run_by_name(self, argument: Any) -> Any:
         return await self.call(**argument)
@@ -101,16 +172,20 @@ class Method:
         return taker.take(np.zeros([1 if length is None else length for length in taker.shape], dtype), taker.name)
 
 
-def make_methods(runner: Runner, handles: Mapping[str, Any], seconds: float | None = None) -> dict[str, Method]:
+def make_methods(
+    runner: Runner, handles: Mapping[str, Any], seconds: float | None = None, latency: float | None = None
+) -> dict[str, Method]:
     """Return a runner's methods.
 
     Args:
         runner: says which there are; it need not be started.
         handles: what is called: name → the method of this runner, or of one that is attached in its place.
         seconds: in which a call has to be answered, `None` for no limit.
+        latency: seconds after a request's head within which an answer is worth something, `None` for no limit.
     """
     return {
-        name: Method(name, handles[name], about, seconds) for name, about in runner.runnable.runnable_methods.items()
+        name: Method(name, handles[name], about, seconds, latency)
+        for name, about in runner.runnable.runnable_methods.items()
     }
 
 

@@ -9,17 +9,22 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar, overload
 
 from tiffin import Runner
+from tiffin.runners import metrics_text
+from tiffin_serve._annotations import describe
 from tiffin_serve._application import Application, Handler, json_response
 from tiffin_serve._asgi import AsgiApplication
-from tiffin_serve._description import API_ERRORS, answer_of, document
+from tiffin_serve._context import Context, present
+from tiffin_serve._description import API_ERRORS, EXTENSION, answer_of, document
+from tiffin_serve._descriptors import Descriptor
 from tiffin_serve._errors import ServeError
 from tiffin_serve._flows import Streamed
 from tiffin_serve._health import add_health
+from tiffin_serve._mounting import Asgi, Mounted
+from tiffin_serve._pages import add_pages
 from tiffin_serve._requests import Limits, Request, Response, StreamedResponse
 from tiffin_serve._running import call_once, make_methods, start_runner, stop_runner
 from tiffin_serve._streams import UNSTORED, Stream
 from tiffin_serve._threads import ThreadItems, Threads
-from tiffin_serve.io import Descriptor, descriptors_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,13 +32,14 @@ _ROUTE = re.compile(r"/[\w.~:@-]+(?:/[\w.~:@-]+)*", re.ASCII)
 
 
 class Api(NamedTuple):
-    """One function of a service: where it is, and what it takes and gives."""
+    """One function of a service: where it is, what it takes and gives, and which argument gets the request's context."""
 
     name: str
     route: str
     function: Callable[..., Any]
     given: Descriptor | None
     returned: Descriptor
+    context: str | None
 
 
 class Service:
@@ -64,6 +70,9 @@ class Service:
         self._answered: dict[str, bool] = {runner.name: False for runner in self.runners}
         self._started: list[Runner] = []
         self._threads = Threads(name)
+        self._mounted: dict[str, Mounted] = {}
+        self._beginning: list[Callable[[], Any]] = []
+        self._ending: list[Callable[[], Any]] = []
 
     @overload
     def api(self, function: F, /) -> F: ...
@@ -91,18 +100,19 @@ class Service:
         """Put the decorated function behind HTTP. It stays as it is, and can be called as before.
 
         Args:
-            function: with one argument or none, when used without parentheses. A coroutine function runs on the event loop,
-                any other in a thread. What a generator yields is sent at once.
-            input: what it takes; by default its annotation says that.
+            function: the function, when used without parentheses. One argument is the body, several are the fields of an
+                object in JSON, or parts; one that is annotated `Context` gets the request's context. A coroutine function
+                runs on the event loop, any other in a thread. What a generator yields is sent at once.
+            input: what it takes; by default its annotations say that.
             output: what it returns; by default its annotation says that.
             route: its path; "/" and its name by default.
 
         Raises:
-            ServeError: the function takes several arguments, or the route is none, or is taken.
+            ServeError: the function's arguments do not fit what is said of them, or the route is none, or is taken.
         """
 
         def add(target: F) -> F:
-            given, returned = descriptors_of(target, input, output)
+            described = describe(target, input, output)
             path = f"/{target.__name__}" if route is None else route
             if not _ROUTE.fullmatch(path):
                 raise ServeError(f"{path!r} is no route", fix="Write a path such as '/classify'")
@@ -110,10 +120,39 @@ class Service:
                 raise ServeError(
                     f"The route {path!r} of {target.__name__!r} is taken", fix="Give it another: route='/…'"
                 )
-            self.apis[path] = Api(target.__name__, path, target, given, returned)
+            self.apis[path] = Api(target.__name__, path, target, *described)
             return target
 
         return add if function is None else add(function)
+
+    def mount(self, path: str, application: Asgi) -> None:
+        """Have an ASGI application answer what is below a path, but for the service's own routes.
+
+        It is started and stopped with the service, if it speaks the protocol `lifespan`. Its websockets are not served.
+
+        Args:
+            path: where it begins, such as "/admin"; "/" for all that nothing else answers.
+            application: speaks ASGI 3: of FastAPI, Starlette, Django, Flask behind an adapter, …
+
+        Raises:
+            ServeError: the path is none, or is taken.
+        """
+        begins = path.rstrip("/")
+        if begins in self._mounted or begins in self.apis or begins in RESERVED:
+            raise ServeError(f"The path {path!r} is taken", fix="Mount the application elsewhere")
+        if begins and not _ROUTE.fullmatch(begins):
+            raise ServeError(f"{path!r} is no path", fix="Write one such as '/admin'")
+        self._mounted[begins] = Mounted(begins, application)
+
+    def on_startup(self, function: F) -> F:
+        """Call the decorated function, of either kind, when the service starts; its runners come after it."""
+        self._beginning.append(function)
+        return function
+
+    def on_shutdown(self, function: F) -> F:
+        """Call the decorated function, of either kind, when the service has stopped."""
+        self._ending.append(function)
+        return function
 
     # Served
 
@@ -127,7 +166,9 @@ class Service:
         async def describe(request: Request) -> Response:
             return json_response(self.description())
 
-        application.route("GET", "/docs", describe)
+        for path, mounted in self._mounted.items():
+            application.mounted[path] = mounted.answer
+        add_pages(application, first="" not in self._mounted and "/" not in self._mounted)
         application.route("GET", "/openapi.json", describe)
         return application
 
@@ -146,18 +187,30 @@ class Service:
         coroutine = inspect.iscoroutinefunction(function)
 
         async def handle(request: Request) -> Response:
-            arguments = () if api.given is None else (api.given.read(await request.body()),)
+            context = Context(request)
+            present.set(context)
+            arguments: list[Any] = []
+            named: dict[str, Any] = {}
+            if api.given is not None:
+                given = api.given.take(await request.body(), request.headers.get("content-type") or "")
+                if api.given.several:
+                    named = given
+                else:
+                    arguments = [given]
+            if api.context is not None:
+                named[api.context] = context
             if at_once:
-                result = function(*arguments)
+                result = function(*arguments, **named)
             elif coroutine:
-                result = await function(*arguments)
+                result = await function(*arguments, **named)
             else:
-                result = await self._threads.call(function, *arguments)
+                result = await self._threads.call(function, *arguments, **named)
+            answer = context.response
             if not isinstance(returned, Streamed):
-                return Response(200, returned.write(result), headers)
+                return Response(answer.status, returned.write(result), [*headers, *answer.headers, *_numbered(request)])
             items = result if hasattr(result, "__aiter__") else ThreadItems(iter(result), self._threads)
             stream = await Stream(items, returned.write, returned.last, returned.failed).begin()
-            return StreamedResponse(200, stream, [*headers, *UNSTORED])
+            return StreamedResponse(answer.status, stream, [*headers, *UNSTORED, *answer.headers, *_numbered(request)])
 
         return handle
 
@@ -174,8 +227,16 @@ class Service:
                 },
             }
             if api.given is not None:
-                content = {api.given.media_type: {"schema": dict(api.given.schema)}}
+                content = {api.given.media_type: {"schema": dict(api.given.schema), "example": api.given.example()}}
                 told["requestBody"] = {"required": True, "content": content}
+            told[EXTENSION] = {
+                "group": self.name,
+                "names": [self.name],
+                "streams": isinstance(api.returned, Streamed),
+                "paths": [api.route],
+                "several": api.given is not None and api.given.several,
+                "gives": api.returned.kind,
+            }
             paths[api.route] = {"post": told}
         return document(self.name, paths)
 
@@ -186,8 +247,12 @@ class Service:
         return {runner.name: self._answered[runner.name] and runner.ready() for runner in self.runners}
 
     async def metrics(self) -> list[dict[str, Any]]:
-        """Return the counters of its runners, as `Runner.metrics`."""
-        return [runner.metrics() for runner in self.runners]
+        """Return nothing: each process has runners of its own."""
+        return []
+
+    def counts(self) -> str:
+        """Return the counters of its runners, in Prometheus' text format."""
+        return metrics_text(*(runner.metrics() for runner in self.runners))
 
     async def start(self) -> None:
         """Start the runners that are not started yet, and have each answer a call.
@@ -196,6 +261,10 @@ class Service:
             TiffinError: a model cannot be loaded, or its worker does not run.
             Exception: what loading raised.
         """
+        for function in self._beginning:
+            await self._call(function)
+        for mounted in self._mounted.values():
+            await mounted.start()
         # One by one: threads that import parts of one framework at the same time may see each other's half-made modules.
         for runner in self.runners:
             if not runner.scheduled:
@@ -211,8 +280,20 @@ class Service:
             seconds: to wait for that at most.
         """
         started, self._started = self._started, []
-        await asyncio.gather(*(stop_runner(runner, seconds) for runner in started))
-        self._threads.close()
+        try:
+            for mounted in self._mounted.values():
+                await mounted.stop()
+            await asyncio.gather(*(stop_runner(runner, seconds) for runner in started))
+            for function in self._ending:
+                await self._call(function)
+        finally:
+            self._threads.close()
+
+    async def _call(self, function: Callable[[], Any]) -> None:
+        if inspect.iscoroutinefunction(function):
+            await function()
+        else:
+            await self._threads.call(function)
 
     async def __aenter__(self) -> Service:
         await self.start()
@@ -225,5 +306,9 @@ class Service:
         return f"<Service {self.name!r}: {', '.join(self.apis) or 'no functions'}>"
 
 
-RESERVED = frozenset({"/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
+def _numbered(request: Request) -> list[tuple[str, str]]:
+    return [("x-request-id", request.id)]
+
+
+RESERVED = frozenset({"/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
 """Paths that every service has."""

@@ -12,7 +12,9 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tiffin_serve._hosting import Version
 from tiffin_serve._line import LineClosedError, parts_of
 from tiffin_serve._plan import Plan
 from tiffin_serve._reloading import newest
+from tiffin_serve._summing import sum_texts
 
 BACKLOG = 1024
 _LATE = 5.0
@@ -42,10 +45,13 @@ class Target:
         follows: whether it is an alias, which may move.
         refused: the version that it was to move to and that did not do; empty where there is none.
         trouble: why it did not.
+        beside: which target it is tried beside; empty for one that is served itself.
+        share: the part of that one's calls that it answers.
+        shadow: whether it gets copies of them, in place of that.
     """
 
-    def __init__(self, asked: str) -> None:
-        self.asked = asked
+    def __init__(self, asked: str, beside: str = "", share: float = 0.0) -> None:
+        self.asked, self.beside, self.share, self.shadow = asked, beside, share, bool(beside) and not share
         self.tag = str(tiffin.get(asked).tag)
         parsed = Tag.parse(asked)
         self.follows = parsed.version is not None and parsed.version in tiffin.models.aliases(parsed.name)
@@ -60,7 +66,25 @@ class Target:
             "since": self.since,
             "follows": self.follows,
             "trouble": self.trouble,
+            "beside": self.beside,
+            "share": self.share,
         }
+
+
+def _beside(asked: str, targets: Sequence[Target]) -> str:
+    """Return the first target of the same name.
+
+    Raises:
+        ServeError: there is none.
+    """
+    name = Tag.parse(asked).name
+    found = next((target.asked for target in targets if Tag.parse(target.asked).name == name), None)
+    if found is None:
+        raise ServeError(
+            f"{asked!r} is to be tried beside a version of {name!r}, and none is served",
+            fix=f"Served are: {', '.join(target.asked for target in targets)}",
+        )
+    return found
 
 
 class Supervisor:
@@ -89,6 +113,7 @@ class Supervisor:
         self.plan, self.log = plan, log
         self._held, self._sockets, self._opened = held, sockets, opened
         self.targets = [] if plan.service else [Target(asked) for asked in plan.targets]
+        self.targets += [Target(asked, _beside(asked, self.targets), share) for asked, share in plan.tried]
         self._apis: list[Child] = []
         self._versions: dict[str, Version] = {}
         self._number = 0
@@ -164,12 +189,16 @@ class Supervisor:
     async def _start(self) -> None:
         if self.plan.hosts:
             await asyncio.gather(*(self._open_version(tag) for tag in self._tags()))
-        self._apis = [self._new_api(number) for number in range(self.plan.workers)]
-        told = await asyncio.gather(*(child.start(self._facts(), self._held) for child in self._apis))
+        self._apis = [self._new_api(number) for number in range(self._doors)]
+        told = await asyncio.gather(
+            *(child.start(self._facts(number), self._held) for number, child in enumerate(self._apis))
+        )
         self._lines = told[0]["lines"]
+        if self.plan.grpc_port is not None:
+            self._lines.insert(-1, f"    gRPC on port {self.plan.grpc_port}: the Open Inference Protocol")
         self._held.listen(BACKLOG)
         await asyncio.gather(*(self._open(child) for child in self._apis))
-        for number in range(self.plan.workers):
+        for number in range(self._doors):
             self._keep(self._keep_api(number))
         if any(target.follows for target in self.targets):
             self._keep(self._follow())
@@ -188,16 +217,32 @@ class Supervisor:
 
     # API processes
 
-    def _new_api(self, number: int) -> Child:
-        return Child("api", f"api {number}", self._answer)
+    @property
+    def _doors(self) -> int:
+        """How many processes take calls: those of HTTP, and one of gRPC behind them."""
+        return self.plan.workers + (self.plan.grpc_port is not None)
 
-    def _facts(self) -> dict[str, Any]:
-        return {"plan": self.plan.plain(), **self._shown()}
+    def _new_api(self, number: int) -> Child:
+        return Child("api", f"api {number}" if number < self.plan.workers else "grpc", self._answer)
+
+    def _facts(self, number: int) -> dict[str, Any]:
+        plan = self.plan if number < self.plan.workers else replace(self.plan, server="grpc")
+        return {"plan": plan.plain(), **self._shown()}
 
     def _shown(self) -> dict[str, Any]:
         """Return what is to be served, as API processes are told."""
         versions = {tag: self._versions[tag].address if self.plan.hosts else "" for tag in self._tags()}
-        return {"versions": versions, "places": [{"asked": one.asked, "tag": one.tag} for one in self.targets]}
+        places: list[dict[str, Any]] = []
+        for target in self.targets:
+            if not target.beside:
+                place: dict[str, Any] = {"asked": target.asked, "tag": target.tag}
+                places.append(place)
+                for other in self.targets:
+                    if other.beside == target.asked and other.shadow:
+                        place["shadow"] = other.tag
+                    elif other.beside == target.asked:
+                        place |= {"canary": other.tag, "share": other.share}
+        return {"versions": versions, "places": places}
 
     def _tags(self) -> list[str]:
         return list(dict.fromkeys(target.tag for target in self.targets))
@@ -223,7 +268,7 @@ class Supervisor:
             async with self._moving:
                 self._apis[number] = child = self._new_api(number)
                 try:
-                    await child.start(self._facts(), self._held)
+                    await child.start(self._facts(number), self._held)
                     await self._open(child)
                 except ServeError as error:
                     self.log(f"{child.title} does not start: {error}")
@@ -233,14 +278,15 @@ class Supervisor:
                 else:
                     self.log(f"{child.title} serves again (process {child.told()['pid']})")
 
-    async def _tell(self, do: str, **facts: Any) -> None:
-        """Tell every API process that serves; one that ends meanwhile does not matter."""
+    async def _tell(self, do: str, **facts: Any) -> list[dict[str, Any]]:
+        """Ask every API process that serves, and return the answers; one that ends meanwhile does not matter."""
         told = await asyncio.gather(
             *(child.ask(do, **facts) for child in self._apis if child.state == "serving"), return_exceptions=True
         )
         for error in told:
             if isinstance(error, BaseException) and not isinstance(error, LineClosedError):
                 raise error
+        return [answer for answer in told if not isinstance(answer, BaseException)]
 
     # Hosts
 
@@ -255,10 +301,13 @@ class Supervisor:
             del self._versions[tag]
             version.kill()
             raise
-        self._keep(version.keep(lambda up: self._tell("up", hosts={tag: up})))
+        self._keep(version.keep(partial(self._tell_up, tag)))
         if self.plan.spares:
             self._keep(version.keep_spare())
         return version
+
+    async def _tell_up(self, tag: str, up: bool) -> None:
+        await self._tell("up", hosts={tag: up})
 
     # Moving
 
@@ -339,11 +388,20 @@ class Supervisor:
 
     async def _answer(self, question: dict[str, Any]) -> Mapping[str, Any] | None:
         """Answer what a child asks."""
+        if question["do"] == "count":
+            return {"text": await self._count()}
         raise ServeError(f"{question['do']!r} is not known here")
 
-    def status(self) -> dict[str, Any]:
+    async def _count(self) -> str:
+        return sum_texts([answer["text"] for answer in await self._tell("count")])
+
+    async def status(self) -> dict[str, Any]:
         """Return what is served by whom, as plain values."""
+        tried = [
+            line for line in (await self._count()).splitlines() if line.startswith(("tiffin_canary", "tiffin_shadow"))
+        ]
         return {
+            "tried": tried,
             "targets": [target.told() for target in self.targets]
             or [{"asked": self.plan.targets[0], "serves": "service"}],
             "processes": [child.told() for child in self._children()],

@@ -12,7 +12,7 @@ from tiffin.signatures import plain_spec
 from tiffin_serve._description import schema_of
 from tiffin_serve._descriptors import Descriptor
 from tiffin_serve._errors import RequestError, ServeError
-from tiffin_serve._json_forms import read_json, write_json
+from tiffin_serve._json_forms import write_json
 from tiffin_serve._taking import AnyTaker, ArrayTaker, FrameTaker, make_taker, plain_dtype
 
 
@@ -23,6 +23,8 @@ class NumpyNdarray(Descriptor):
         dtype: anything that numpy takes for a dtype; `None` for whatever comes.
         shape: lengths of the axes; -1 or `None` for any. `None` in its place: any shape.
     """
+
+    kind = "array"
 
     def __init__(self, dtype: Any = None, shape: Sequence[int | None] | None = None) -> None:
         given: dict[str, Any] = {"type": "array"}
@@ -37,11 +39,11 @@ class NumpyNdarray(Descriptor):
         self.schema = schema_of(spec)
         self._taker = ArrayTaker(spec) if len(spec) > 1 else AnyTaker()
 
-    def read(self, body: bytes) -> np.ndarray:
+    def value(self, value: Any, text: bytes) -> np.ndarray:
         """Return the array."""
-        found = self._taker.from_json(read_json(body), body)
+        found = self._taker.from_json(value, text)
         if not isinstance(found, np.ndarray):
-            raise RequestError(422, "The body is no array", fix="Send nested lists of numbers of the same lengths")
+            raise RequestError(422, "That is no array", fix="Send nested lists of numbers of the same lengths")
         return found
 
     def write(self, value: Any) -> bytes:
@@ -57,6 +59,8 @@ class PandasDataFrame(Descriptor):
         dtype: column → dtype, of those that are checked and cast.
     """
 
+    kind = "frame"
+
     def __init__(self, columns: Sequence[str] | None = None, dtype: Mapping[str, Any] | None = None) -> None:
         dtypes = dict(dtype or {})
         names = list(columns) if columns is not None else list(dtypes)
@@ -71,19 +75,16 @@ class PandasDataFrame(Descriptor):
             self._taker = FrameTaker(spec)
             self.schema = schema_of(spec)
 
-    def read(self, body: bytes) -> Any:
+    def value(self, value: Any, text: bytes) -> Any:
         """Return the table."""
-        value = read_json(body)
         if self._taker is not None:
-            return self._taker.from_json(value, body)
+            return self._taker.from_json(value, text)
         records = value if isinstance(value, list) else None
         first = records[0] if records else value
         if not isinstance(first, dict) or not first:
-            raise RequestError(
-                422, "The body is no table", fix='Send [{"column": value, …}, …] or {"column": [value, …]}'
-            )
+            raise RequestError(422, "That is no table", fix='Send [{"column": value, …}, …] or {"column": [value, …]}')
         columns = [{"name": name} for name in first]
-        return FrameTaker({"type": "frame", "columns": columns}).from_json(value, body)
+        return FrameTaker({"type": "frame", "columns": columns}).from_json(value, text)
 
 
 class PandasSeries(Descriptor):
@@ -94,6 +95,8 @@ class PandasSeries(Descriptor):
         name: its name.
     """
 
+    kind = "series"
+
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         spec: dict[str, Any] = {"type": "array", "shape": [None], **({} if dtype is None else {"dtype": dtype})}
         spec = plain_spec(spec, where="series")
@@ -102,8 +105,8 @@ class PandasSeries(Descriptor):
         self.schema = schema_of(spec)
         self._taker, self._name = make_taker(spec), name
 
-    def read(self, body: bytes) -> Any:
+    def value(self, value: Any, text: bytes) -> Any:
         """Return the series."""
         import pandas
 
-        return pandas.Series(self._taker.from_json(read_json(body), body), name=self._name)
+        return pandas.Series(self._taker.from_json(value, text), name=self._name)

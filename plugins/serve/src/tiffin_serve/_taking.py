@@ -12,6 +12,10 @@ from tiffin.signatures import check_spec, describe_spec
 from tiffin.values import from_numpy
 from tiffin_serve._errors import RequestError
 
+_MOST_TEXT = 64 << 20
+"""Bytes that numpy may waste for texts where a model takes them as it has them, all of one width."""
+_FEW_TEXTS = 64
+
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and keyword arguments."""
 
@@ -72,12 +76,12 @@ class ArrayTaker:
             array = np.empty([length or 0 for length in self.shape], self.dtype)
             return self._shaped(array)
         try:
-            array = np.array(value)
+            array = _array_of(value, text)
         except ValueError:
             refuse(self.words, "lists of different lengths")
         if array.dtype.kind == "f" and self.dtype in (None, array.dtype) and not (b"true" in text or b"false" in text):
             return self._shaped(array)  # nearly all of them
-        if array.dtype.kind not in "biufU" or _mixes(value, array.dtype.kind, text):
+        if array.dtype.kind not in "biufUO" or _mixes(value, array.dtype.kind, text):
             refuse(self.words, "values that are not all numbers, all truth values, or all texts")
         return self._shaped(self._cast(array, from_json=True))
 
@@ -115,6 +119,12 @@ class ArrayTaker:
             return array.astype(wanted)
         have, want = array.dtype.kind, wanted.kind
         if have in "UO" and want in "UO":
+            if have == "O" and want == "U" and _waste(array.ravel().tolist()) > _MOST_TEXT:
+                refuse(
+                    self.words,
+                    "texts of very different lengths, which numpy would give the width of the longest",
+                    where,
+                )
             return array.astype(object if want == "O" else np.str_)
         safe = np.can_cast(array.dtype, wanted, "safe") and (have == "b") == (want == "b") and want in "biufc"
         if from_json and not safe:
@@ -258,7 +268,7 @@ class AnyTaker:
         """Return an array or the value."""
         if isinstance(value, list):
             try:
-                array = np.array(value)
+                array = _array_of(value, text)
             except ValueError:
                 return value
             if array.dtype.kind in "iuf" and not _mixes(value, array.dtype.kind, text):
@@ -335,9 +345,39 @@ def plain_dtype(name: str | None) -> np.dtype[Any] | None:
         return None  # of another library
 
 
+def _array_of(value: Any, text: bytes) -> np.ndarray:
+    """Return the array of nested lists: of Python's texts where numpy would give each of them the width of a far longer one.
+
+    Raises:
+        ValueError: the lists are of different lengths.
+    """
+    # Few and short texts, as in the usual request for numbers, waste little.
+    quoted = text.split(b'"', 2 * _FEW_TEXTS) if b"\\" not in text else []
+    few = quoted and len(quoted) <= 2 * _FEW_TEXTS and max(map(len, quoted[1::2]), default=0) <= _FEW_TEXTS
+    if few or type(value) is not list or _waste(value) <= 0:
+        return np.array(value)
+    array = np.array(value, object)
+    if any(type(item) is list for item in array.ravel().tolist()):
+        raise ValueError("its lists are of different lengths")
+    return array
+
+
+def _waste(value: Any) -> int:
+    """Return how many bytes numpy would take for nested lists of texts, beyond 64 for each character that is there."""
+    pending, count, width, total = [value], 0, 0, 64
+    while pending:
+        items = pending.pop()
+        texts = [item for item in items if type(item) is str]
+        count += len(items)
+        total += sum(map(len, texts))
+        width = max(width, max(map(len, texts), default=0))
+        pending += [item for item in items if type(item) is list]
+    return 4 * count * width - 64 * total
+
+
 def _mixes(value: Any, kind: str, text: bytes) -> bool:
     """Tell whether numpy has joined values of different kinds of JSON into one: true into 1, 1.5 into "1.5"."""
-    if kind == "U":
+    if kind in "UO":
         return not _all_are(value, str)
     return kind != "b" and (b"true" in text or b"false" in text) and _has_truth(value)
 

@@ -67,7 +67,10 @@ def read_tensors(inputs: Any, binary: bytes, text: bytes) -> dict[str, np.ndarra
             raise RequestError(
                 400, f"Input {name[:80]!r} has {array.size} values, and its shape {shape} stands for {math.prod(shape)}"
             )
-        found[name] = array.reshape(shape)
+        try:
+            found[name] = array.reshape(shape)
+        except (ValueError, OverflowError) as error:  # no values, and axes that are longer than any may be
+            raise RequestError(400, f"Input {name[:80]!r} has the shape {str(shape)[:80]}: {error}") from None
     if place != len(binary):
         raise RequestError(400, f"After the last input {len(binary) - place} bytes are left over")
     return found

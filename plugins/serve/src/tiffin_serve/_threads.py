@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 logger = logging.getLogger("tiffin.serve")
@@ -35,10 +36,10 @@ class Threads:
             self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=self._name)
         return self._pool
 
-    async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    async def call(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Call a function in a thread, in a copy of this context."""
-        run = contextvars.copy_context().run
-        return await asyncio.get_running_loop().run_in_executor(self.pool, run, function, *arguments)
+        run = partial(contextvars.copy_context().run, function, *arguments, **named)
+        return await asyncio.get_running_loop().run_in_executor(self.pool, run)
 
     def close(self) -> None:
         """Let the threads end when they have nothing to do."""

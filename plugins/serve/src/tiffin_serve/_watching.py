@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from tiffin_serve._errors import RequestError
@@ -23,16 +24,34 @@ class Watch:
         self.open: dict[asyncio.Task[Any], tuple[Request, float]] = {}
         self._watched: dict[asyncio.Task[Any], asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._turning = self._followed = False
+        self._turn = self._since = 0.0
 
     def enter(self, request: Request) -> asyncio.Task[Any]:
         """Note that the current task answers a request; return the task, for `leave`."""
         task = asyncio.current_task()
         assert task is not None
         loop = task.get_loop()
+        if not self._turning:
+            # What comes while the loop works waits until its next turn: so the heads of this one came during the last.
+            self._turning, now = True, time.monotonic()
+            self._since = self._turn if self._followed else now
+            self._turn = now
+            loop.call_soon(self._turned)
+        request.since = self._since
         self.open[task] = request, loop.time()
         if self._timer is None:
             self._timer = loop.call_later(INTERVAL, self._look, loop)
         return task
+
+    def _turned(self) -> None:
+        """Note that the loop has begun another turn; whatever came during the last is answered in this one."""
+        self._turning, self._followed = False, True
+        asyncio.get_running_loop().call_soon(self._rested)
+
+    def _rested(self) -> None:
+        if not self._turning:
+            self._followed = False
 
     def leave(self, task: asyncio.Task[Any]) -> None:
         """Note that a task has answered its request."""

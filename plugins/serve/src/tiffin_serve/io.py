@@ -5,8 +5,8 @@ A descriptor reads a request's body, checks it, and writes the answer's. `Descri
 
 from __future__ import annotations
 
-from tiffin_serve._annotations import descriptors_of
 from tiffin_serve._descriptors import JSON, Descriptor, Text
+from tiffin_serve._files import Fields, File, Image, Multipart
 from tiffin_serve._flows import Event, ServerSentEvents, Streamed, TextStream
 from tiffin_serve._tables import NumpyNdarray, PandasDataFrame, PandasSeries
 
@@ -14,6 +14,10 @@ __all__ = [
     "JSON",
     "Descriptor",
     "Event",
+    "Fields",
+    "File",
+    "Image",
+    "Multipart",
     "NumpyNdarray",
     "PandasDataFrame",
     "PandasSeries",
@@ -21,5 +25,4 @@ __all__ = [
     "Streamed",
     "Text",
     "TextStream",
-    "descriptors_of",
 ]

@@ -38,7 +38,11 @@ def labels(made: Any) -> None:
     own = vars(made)
     if own.get("_cached_dict") is not None:
         _places(own["_cached_dict"], "cache")
-        require(len(own["_cached_dict"]) <= len(own["classes_"]), "its cache has more labels than it has")
+        known = own["classes_"]
+        require(
+            type(known) is np.ndarray and len(own["_cached_dict"]) <= len(known),
+            "its cache has more labels than it has",
+        )
 
 
 def encoder(made: Any) -> None:
@@ -53,8 +57,10 @@ def encoder(made: Any) -> None:
     )
     for known in categories:
         require(known.dtype.kind in "OUS" or _is_sorted(known), "its categories_ are in no order")
-    rare = own.get("_infrequent_indices") if own.get("_infrequent_enabled") else None
-    mappings = own.get("_default_to_infrequent_mappings") if own.get("_infrequent_enabled") else None
+    groups_rare = own.get("_infrequent_enabled", False)
+    require(type(groups_rare) in (bool, np.bool_), "it does not say whether it has rare categories")
+    rare = own.get("_infrequent_indices") if groups_rare else None
+    mappings = own.get("_default_to_infrequent_mappings") if groups_rare else None
     none = [None] * len(categories)
     require(
         all(part is None or (type(part) is list and len(part) == len(categories)) for part in (rare, mappings))

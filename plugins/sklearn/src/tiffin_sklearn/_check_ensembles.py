@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._require import array, features, require, whole
+from ._require import array, features, is_matrix, is_one, require, whole
 
 _LINEAR = ("LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV", "HuberRegressor")
 """Regressors whose answer is one number for each row, whatever their settings, if their coefficients have one axis."""
@@ -108,7 +108,7 @@ def _begins_with(own: dict[str, Any], count: int, width: int) -> bool:
         if name == "DummyRegressor":
             return count == 1 and type(constant) is np.ndarray and constant.shape == (1, 1)
         return (
-            inner.get("_strategy") == "prior" and type(prior) is np.ndarray and prior.ndim == 1
+            is_one(inner.get("_strategy"), "prior") and type(prior) is np.ndarray and prior.ndim == 1
             and (len(prior) == count if several else len(prior) == 2)
         )  # fmt: skip
     coefficients = inner.get("coef_")
@@ -208,12 +208,16 @@ def _says_one(made: Any) -> bool:
     if "boosting" in module or module.endswith("._gb"):
         return type(own.get("n_trees_per_iteration_")) is int and own["n_trees_per_iteration_"] == 1
     if name in ("SVC", "NuSVC"):
-        return len(own.get("classes_", ())) == 2
+        return type(own.get("classes_")) is np.ndarray and len(own["classes_"]) == 2
     if not any("decision_function" in vars(base) for base in kind.__mro__):
         return name != "Pipeline"
     coefficients, intercept = own.get("coef_"), own.get("intercept_")
     return (
         (module.startswith("sklearn.linear_model.") or name == "LinearSVC")
-        and getattr(coefficients, "shape", ())[:-1] == (1,)
-        and (type(intercept) in (float, np.float64, np.float32) or getattr(intercept, "shape", None) == (1,))
+        and is_matrix(coefficients)
+        and coefficients.shape[:-1] == (1,)
+        and (
+            type(intercept) in (float, np.float64, np.float32)
+            or (type(intercept) is np.ndarray and intercept.shape == (1,))
+        )
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._require import array, features, require, whole
+from ._require import array, features, is_matrix, is_one, require, whole
 
 _MAX_THREADS = 1024
 
@@ -23,6 +23,7 @@ def support_vectors(made: Any) -> None:
         and counts.min() >= 0,
         "its counts of support vectors are none",
     )  # fmt: skip
+    require(classes is None or type(classes) is np.ndarray, "its classes_ are none")
     kinds = 2 if classes is None else len(classes)
     require(len(counts) == kinds >= 2, "its classes_ are not those of its support vectors")
     total = int(counts[0]) if classes is None else int(counts.sum(dtype=np.int64))
@@ -47,9 +48,10 @@ def support_vectors(made: Any) -> None:
     require(type(is_sparse) is bool, "it does not say whether it is sparse")
     for name in ("_dual_coef_", "dual_coef_"):
         found = own[name]
+        require(is_matrix(found), f"its {name} is no matrix")
         require(found.shape == (kinds - 1, total), f"its {name} is of another shape")
         require(type(found) is np.ndarray or found.nnz == found.shape[0] * found.shape[1], f"its {name} has gaps")
-    if own.get("kernel") == "precomputed":
+    if own.get("kernel", "rbf") == "precomputed":
         shape = own.get("shape_fit_")
         require(not is_sparse and type(shape) is tuple and type(shape[0]) is int, "its kernel is of no shape")
         require(
@@ -57,7 +59,8 @@ def support_vectors(made: Any) -> None:
             "its support_ points outside",
         )
     else:
-        require(own["support_vectors_"].shape == (total, width), "its support vectors are of another shape")
+        found = own["support_vectors_"]
+        require(is_matrix(found) and found.shape == (total, width), "its support vectors are of another shape")
 
 
 def _threads(own: dict[str, Any]) -> None:
@@ -78,7 +81,7 @@ def exemplars(made: Any) -> None:
     own = vars(made)
     found = own.get("cluster_centers_")
     if found is not None:
-        require(getattr(found, "shape", ())[1:] == (features(own),), "its cluster_centers_ are of other features")
+        require(is_matrix(found) and found.shape[1:] == (features(own),), "its cluster_centers_ are of other features")
 
 
 def bisecting(made: Any) -> None:
@@ -115,10 +118,7 @@ def neighbors(made: Any) -> None:
     rows = own.get("_fit_X")
     if rows is None:
         return
-    require(
-        type(rows) is np.ndarray or type(rows).__module__ in ("scipy.sparse._csr", "scipy.sparse._csc"),
-        "its rows are no numbers",
-    )
+    require(is_matrix(rows), "its rows are no numbers")
     require(
         rows.ndim == 2 and rows.dtype.kind in "biuf" and rows.dtype.isnative and rows.shape[1] == features(own)
         and whole(own, "n_samples_fit_", -1) == rows.shape[0],
@@ -143,7 +143,8 @@ def classifying_neighbors(made: Any) -> None:
     for number, known in enumerate(kinds):
         column = columns[:, number]
         require(
-            not len(column) or 0 <= column.min() <= column.max() < len(known), "its labels are not those of its classes"
+            type(known) is np.ndarray and (not len(column) or 0 <= column.min() <= column.max() < len(known)),
+            "its labels are not those of its classes",
         )
 
 
@@ -162,5 +163,5 @@ def isotonic(made: Any) -> None:
         return
     inputs = array(own, "X_thresholds_", 1, "f")
     outputs = array(own, "y_thresholds_", 1, "f", (len(inputs),))
-    require(len(inputs) and own.get("out_of_bounds") in ("nan", "clip", "raise"), "its curve has no points")
+    require(len(inputs) and is_one(own.get("out_of_bounds"), "nan", "clip", "raise"), "its curve has no points")
     made._build_f(inputs, outputs)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tiffin.building import Maker, Name, names
+from tiffin.building import Maker, Name, is_one, names
 
 from . import _trees
 from ._require import is_setting, require
@@ -43,7 +43,7 @@ def _loss(module: str, name: str, numbers: int) -> Maker:
 def _multinomial(arguments: tuple[Any, ...], state: Any) -> Any:
     kind, checksum, nothing = arguments
     require(
-        isinstance(kind, Name) and type(checksum) is int and nothing in (None, ()) and state is None,
+        isinstance(kind, Name) and type(checksum) is int and is_one(nothing, None, ()) and state is None,
         "it makes a loss otherwise than scikit-learn does",
     )
     return Name("sklearn._loss._loss", "CyHalfMultinomialLoss").find()()
@@ -60,7 +60,7 @@ def _partial(arguments: tuple[Any, ...], state: Any) -> Any:
     (function,) = arguments
     require(
         isinstance(function, Name) and type(state) is tuple and len(state) == 4
-        and names(state[0], function.dotted) and state[1] == () and state[3] in (None, {})
+        and names(state[0], function.dotted) and is_one(state[1], ()) and is_one(state[3], None, {})
         and type(state[2]) is dict
         and all(type(name) is str and is_setting(value) for name, value in state[2].items()),
         "it makes a function with settings that is not checked",

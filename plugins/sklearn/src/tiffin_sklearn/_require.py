@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tiffin.building import require
+from tiffin.building import is_one, require
 
-__all__ = ["array", "features", "is_setting", "require", "whole"]
+__all__ = ["array", "features", "is_matrix", "is_one", "is_setting", "require", "whole"]
 
 
 def array(owner: dict[str, Any], name: str, axes: int, kinds: str, shape: tuple[int | None, ...] | None = None) -> Any:
@@ -42,6 +42,11 @@ def features(owner: dict[str, Any]) -> int:
     found: Any = owner.get("n_features_in_")
     require(type(found) is int and found >= 0, "its n_features_in_ is no number")
     return int(found)
+
+
+def is_matrix(found: Any) -> bool:
+    """Tell whether a value is an array, or a sparse matrix by rows or columns; others are not asked for their shape."""
+    return type(found) is np.ndarray or type(found).__module__ in ("scipy.sparse._csr", "scipy.sparse._csc")
 
 
 def whole(owner: dict[str, Any], name: str, default: int) -> int:

@@ -71,7 +71,7 @@ def save(model: Any, path: Path, options: Mapping[str, Any]) -> Saved | None:
 def load(path: Path, options: Mapping[str, Any], trusted: bool, read: Any) -> Any:
     """Read what is there, by the names of its files; where it is not trusted, core builds what it holds."""
     if not trusted:
-        return read(next(name for name in ("model.pt", "model.pth", "model.pkl") if (path / name).exists()))
+        return read(next((name for name in ("model.pt", "model.pth") if (path / name).exists()), "model.pkl"))
     from ._files import load_files
     from ._placing import placed
 

@@ -13,6 +13,9 @@ from tiffin.exceptions import StoreError
 
 from . import _modules
 
+_NAMES = ("model.pt", "model.pt2", "model.pth")
+"""Files that run code when they are read. Exactly these: what the patterns of code files miss, nobody has judged."""
+
 
 def load_files(path: Path) -> Any:
     """Return what the files hold, on the CPU. Runs code that is stored in them.
@@ -24,7 +27,7 @@ def load_files(path: Path) -> Any:
         return _modules.load(path)
     if (path / _modules.WEIGHTS).exists():
         return _modules.load_weights(path / _modules.WEIGHTS)
-    file = next((file for file in sorted(path.glob("model.pt*"))), path / "model.pt")
+    file = next((path / name for name in _NAMES if (path / name).exists()), path / _NAMES[0])
     try:
         if file.suffix == ".pt2":
             return torch.export.load(file)

@@ -85,11 +85,16 @@ def placed(obj: Any, options: Mapping[str, Any]) -> Any:
     device, dtype = device_of(options), dtype_of(options)
     if device is None and dtype is None:
         return obj
+    with out_of_memory(device):
+        return _placed(obj, device, dtype)
+
+
+def _placed(obj: Any, device: torch.device | None, dtype: torch.dtype | None) -> Any:
     if isinstance(obj, torch.nn.Module):
         return obj.to(device=device, dtype=dtype)
     if isinstance(obj, torch.Tensor):
         return obj.to(device=device, dtype=dtype if obj.is_floating_point() else None)
     if isinstance(obj, dict):
         for key, value in obj.items():  # in place: it is this load's own, and may be of a class with attributes
-            obj[key] = placed(value, options)
+            obj[key] = _placed(value, device, dtype)
     return obj

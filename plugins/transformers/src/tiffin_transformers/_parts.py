@@ -92,15 +92,17 @@ def pipeline_class(task: str) -> type[Any]:
     Raises:
         SignatureError: it has no such task.
     """
-    from transformers.pipelines import PIPELINE_REGISTRY, _resolve_impl
+    from transformers.pipelines import PIPELINE_REGISTRY
 
     try:
-        found: type[Any] = _resolve_impl(PIPELINE_REGISTRY.check_task(task)[1]["impl"])
+        found = PIPELINE_REGISTRY.check_task(task)[1]["impl"]
     except KeyError as error:
         known = ", ".join(PIPELINE_REGISTRY.get_supported_tasks())
         why = f"This is transformers {transformers.__version__}, which has {known}"
         raise SignatureError(f"task={task!r} is no task of transformers'", why=why, method="") from error
-    return found
+    # A class, or its dotted name in newer releases, which have all of these classes as public names.
+    kind: type[Any] = getattr(transformers, found.rpartition(".")[2]) if isinstance(found, str) else found
+    return kind
 
 
 def _parameters(pipeline: Any) -> tuple[dict[str, Any], list[str]]:

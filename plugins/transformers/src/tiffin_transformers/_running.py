@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -97,7 +98,7 @@ class RunningPipeline:
             with out_of_memory(place):
                 pipeline.model.to(device=place, dtype=dtype_of(options))
             pipeline.device = place
-        pipeline.model.eval()
+            pipeline.model.eval()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -120,7 +121,7 @@ class RunningPipeline:
             tokenizer = self._pipeline.tokenizer
             can_pad = tokenizer is None or tokenizer.pad_token_id is not None
             kwargs.setdefault("batch_size", len(inputs) if can_pad else 1)
-        with self._lock, torch.no_grad():
+        with self._lock, torch.no_grad(), _evaluating(self._pipeline.model):
             return self._pipeline(inputs, *args, **kwargs)
 
     def stream(self, inputs: Any, **kwargs: Any) -> Iterator[str]:
@@ -163,6 +164,19 @@ class OneByOne:
         """Call it."""
         with self._lock:
             return self._obj(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """Let a model that is being trained answer as it would when it is not; at save it is the user's own."""
+    training = [module for module in model.modules() if module.training] if model.training else []
+    if training:
+        model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def _is_array(value: Any) -> bool:

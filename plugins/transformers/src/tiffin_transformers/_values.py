@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from transformers import image_processing_base
 from transformers.utils import ModelOutput
 
 from tiffin.signatures import infer_spec
@@ -21,6 +22,13 @@ _ALONG_TOKENS = {
 """Field of an output → the axes along which it has a value for each token. Logits have one where they have three axes."""
 
 
+_ENCODINGS = {
+    "text": transformers.BatchEncoding,
+    "features": transformers.BatchFeature,
+    "images": image_processing_base.BatchFeature,
+}
+
+
 class EncodingKind(ValueKind):
     """What a tokenizer, a feature extractor or an image processor returns: batches side by side, by name.
 
@@ -29,7 +37,7 @@ class EncodingKind(ValueKind):
     """
 
     name = "transformers.BatchEncoding"
-    types = (transformers.BatchEncoding, transformers.BatchFeature)
+    types = tuple(_ENCODINGS.values())
 
     def count(self, value: Any, axis: int) -> int | None:
         """Return the rows that all values have in common."""
@@ -74,14 +82,13 @@ class EncodingKind(ValueKind):
         return type(result)({name: registry.settle(item) for name, item in result.items()})
 
     def send(self, value: Any) -> Any:
-        """Return the class's name and the values by name."""
-        return [type(value).__name__, _data(value)]
+        """Return what the class is for, and the values by name."""
+        return [next(name for name, kind in _ENCODINGS.items() if kind is type(value)), _data(value)]
 
     def receive(self, parts: Any) -> Any:
-        """Return one of the two classes."""
+        """Return one of the classes."""
         name, data = parts
-        kinds = {kind.__name__: kind for kind in (transformers.BatchEncoding, transformers.BatchFeature)}
-        return kinds[name](dict(data))
+        return _ENCODINGS[name](dict(data))
 
     def spec(self, value: Any, axis: int | None) -> Mapping[str, Any] | None:
         """Return the spec of each value, with the length of texts free."""

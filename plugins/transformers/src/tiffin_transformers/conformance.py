@@ -124,10 +124,10 @@ def feature_extractor() -> Any:
 
 def processor() -> Any:
     """Return a tokenizer and an image processor as one."""
-    from transformers import CLIPImageProcessorPil, CLIPProcessor
+    from transformers import CLIPImageProcessor, CLIPProcessor
 
     return CLIPProcessor(
-        image_processor=CLIPImageProcessorPil(crop_size=16, size={"shortest_edge": 16}), tokenizer=tokenizer()
+        image_processor=CLIPImageProcessor(crop_size=16, size={"shortest_edge": 16}), tokenizer=tokenizer()
     )
 
 

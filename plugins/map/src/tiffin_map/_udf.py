@@ -1,0 +1,227 @@
+"""Models as functions for engines of data: small when they travel, loaded once in each process that calls them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import tiffin
+from tiffin import Model
+from tiffin.exceptions import ModelNotFoundError
+from tiffin.signatures import plain_spec
+from tiffin_map._errors import MapError
+
+_loaded: dict[tuple[str, str], Any] = {}
+_lock = threading.Lock()
+
+
+def as_udf(
+    model: Model,
+    method: str = "",
+    *,
+    columns: Sequence[str] | None = None,
+    keep: Sequence[str] | None = None,
+    output: str = "prediction",
+    as_: str | None = None,
+    remote: str | None = None,
+) -> Udf:
+    """Return a stored model's method as a function of batches; see `Udf`.
+
+    Args:
+        model: the model.
+        method: which method; by default its only one, `predict` or `__call__`.
+        columns: what the method is given, in this order; by default the columns of its spec, or all of a batch.
+        keep: columns that are passed through; by default all.
+        output: the column with the answers, where they have no names of their own.
+        as_: what the method is given, as for `tiffin.map`.
+        remote: where workers pull the version from if their store lacks it: a remote's name, or a URL.
+
+    Raises:
+        MapError: there is no such method.
+    """
+    from tiffin_map._mapping import find_method
+
+    found, about = find_method(model, model.to_runnable().runnable_methods, method or None)
+    return Udf(
+        tag=str(model.tag),
+        content_digest=model.info.content_digest,
+        method=found,
+        columns=None if columns is None else tuple(columns),
+        keep=None if keep is None else tuple(keep),
+        output=output,
+        form=as_,
+        spec=None if about.input_spec is None else plain_spec(about.input_spec),
+        remote=remote,
+        trusted=_is_trusted(model),
+    )
+
+
+def _is_trusted(model: Model) -> bool:
+    """Tell whether code in the model's files may run here: a worker may do for the same content what this program may."""
+    return tiffin.models.inspect(model.tag).verdict in ("made here", "trusted", "signed")
+
+
+class Udf:
+    """A stored model's method, as a function of batches; made by `Model.as_udf`.
+
+    It takes a dict of arrays, a pandas or polars frame, or an Arrow table or record batch, and returns the same kind, with
+    the columns that it keeps and one or more of answers. An iterator of such batches gives an iterator. It pickles to the
+    model's tag and digest, never to its weights, and loads the model when it is first called in a process. Where the store
+    there lacks the version it is pulled, and used only if its content has exactly the digest that the program that made this
+    saw; that digest is trusted there as it was here.
+    """
+
+    def __init__(
+        self,
+        tag: str,
+        content_digest: str,
+        method: str,
+        columns: tuple[str, ...] | None,
+        keep: tuple[str, ...] | None,
+        output: str,
+        form: str | None,
+        spec: Mapping[str, Any] | None,
+        remote: str | None,
+        trusted: bool,
+    ) -> None:
+        self.tag = tag
+        self.content_digest = content_digest
+        self.method = method
+        self.columns = columns
+        self.keep = keep
+        self.output = output
+        self.form = form
+        self.spec = spec
+        self.remote = remote
+        self.trusted = trusted
+        # What engines show of a step.
+        self.__name__ = f"{tag}.{method}"
+
+    def __repr__(self) -> str:
+        return f"Udf({self.tag!r}, {self.method!r})"
+
+    def __call__(self, batch: Any) -> Any:
+        """Answer a batch, or each batch of an iterator.
+
+        Args:
+            batch: a dict of arrays, each with a row for each row; a frame; a table; or an iterator of these.
+
+        Returns:
+            the same kind, of as many rows.
+
+        Raises:
+            MapError: the batch is of no kind that is known, lacks a column, or the model is not there and there is no remote.
+            RemoteDamagedError: what was pulled is not the content that was vouched for.
+        """
+        if isinstance(batch, Iterator):
+            return (self(one) for one in batch)
+        return _like(batch, self._answered(_to_arrow(batch)))
+
+    def _answered(self, table: Any) -> Any:
+        import pyarrow as pa
+
+        from tiffin_map._feeding import PREDICTION, Feeder, as_columns
+
+        names = table.column_names
+        columns = self.columns or _columns(self.spec) or names
+        missing = [name for name in (*columns, *(self.keep or ())) if name not in names]
+        if missing:
+            raise MapError(f"The batch has no column {missing[0]!r}", why=f"It has: {', '.join(names)}")
+        feeder = Feeder(table.schema, columns, self.spec, self.form)
+        if table.num_rows == 0 and not self.spec:
+            return table.select(list(names if self.keep is None else self.keep))
+        answers = as_columns(self._bound()(feeder.feed(table)), table.num_rows)
+        kept = {name: table.column(name) for name in (names if self.keep is None else self.keep)}
+        answered = {self.output if name == PREDICTION else name: answers.column(name) for name in answers.column_names}
+        return pa.table({**kept, **answered})
+
+    def _bound(self) -> Any:
+        key = (self.content_digest, self.method)
+        if key not in _loaded:
+            # Threads of one process would load it as often as there are threads.
+            with _lock:
+                if key not in _loaded:
+                    _loaded[key] = getattr(self._model().to_runnable()(), self.method)
+        return _loaded[key]
+
+    def _model(self) -> Model:
+        found = self._stored()
+        if found is None:
+            if self.remote is None:
+                raise MapError(
+                    f"Model '{self.tag}' is not in the store of this process, or has another content there",
+                    why="A worker loads it from its own store",
+                    fix="Share one store, or say where to pull it from: model.as_udf(…, remote='…')",
+                )
+            found = tiffin.models.pull(self.tag, self.remote)
+            if found.info.content_digest != self.content_digest:
+                raise MapError(
+                    f"Model '{self.tag}' on the remote is not what it was when this job was made",
+                    why=f"Its content is {found.info.content_digest}, and {self.content_digest} was asked for",
+                    fix="Make the job again from the version that is meant",
+                )
+        if self.trusted:
+            tiffin.models.trust(found.tag, content_digest=self.content_digest)
+        return found
+
+    def _stored(self) -> Model | None:
+        try:
+            found = tiffin.get(self.tag)
+        except ModelNotFoundError:
+            return None
+        return found if found.info.content_digest == self.content_digest else None
+
+
+def _columns(spec: Mapping[str, Any] | None) -> list[str] | None:
+    if spec is None or spec.get("type") != "frame" or "columns" not in spec:
+        return None
+    return [str(column["name"]) for column in spec["columns"]]
+
+
+def _to_arrow(batch: Any) -> Any:
+    import pyarrow as pa
+
+    from tiffin_map._feeding import as_columns
+
+    if isinstance(batch, Mapping):
+        lengths = {len(column) for column in batch.values()}
+        if len(lengths) != 1:
+            raise MapError("The batch is a dict whose columns have not one length", why=f"Theirs are {sorted(lengths)}")
+        return as_columns({name: np.asarray(column) for name, column in batch.items()}, lengths.pop())
+    if isinstance(batch, (pa.Table, pa.RecordBatch)) or hasattr(batch, "columns"):
+        return as_columns(batch, len(batch))
+    raise MapError(
+        f"A batch of the class {type(batch).__name__!r} has no columns that are known",
+        fix="Give a dict of arrays, a pandas or polars frame, or an Arrow table",
+    )
+
+
+def _like(batch: Any, table: Any) -> Any:
+    """Return a table as what the batch was."""
+    import pyarrow as pa
+
+    if isinstance(batch, Mapping):
+        return {name: _array(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+    if isinstance(batch, pa.Table):
+        return table
+    if isinstance(batch, pa.RecordBatch):
+        return table.combine_chunks().to_batches()[0] if len(table) else pa.RecordBatch.from_pylist([], table.schema)
+    if hasattr(batch, "iloc"):
+        made = table.to_pandas()
+        made.index = batch.index
+        return made
+    import polars
+
+    return polars.from_arrow(table)
+
+
+def _array(column: Any) -> Any:
+    import pyarrow as pa
+
+    one = column.combine_chunks()
+    if pa.types.is_fixed_size_list(one.type):
+        return one.flatten().to_numpy(zero_copy_only=False).reshape(len(one), -1)
+    return one.to_numpy(zero_copy_only=False)
