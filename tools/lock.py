@@ -3,6 +3,9 @@
 One resolution holds for all of them, for every Python that Tiffin supports, so that any two locks fit together. What
 locks/core.txt has stands in no other. Needs a package index. Pins that still fit are kept; `--upgrade` takes the newest ones.
 The files name no index and no path: whoever installs takes the index from settings of their own.
+
+An index of the machine's own that has only some builds of a version puts only their hashes into a lock, which then fits no
+other Python. If there is one, resolve without it: PIP_CONFIG_FILE=/dev/null make lock.
 """
 
 from __future__ import annotations

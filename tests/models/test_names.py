@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import tiffin
-from tiffin.exceptions import AdapterNotFoundError
+from tiffin.exceptions import AdapterNotFoundError, PackageNotInstalledError
 
 
 def test_dir_names_the_public_names_and_the_frameworks(table_adapter: Any) -> None:
@@ -27,6 +27,15 @@ def test_every_public_name_is_there() -> None:
         assert getattr(tiffin.models, name) is not None
     with pytest.raises(AttributeError):
         tiffin.models.no_such_name
+
+
+def test_a_name_of_a_package_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is missing, for whoever asks: so `from tiffin import *` works, and `hasattr` answers."""
+    monkeypatch.setitem(sys.modules, "tiffin_map", None)
+    with pytest.raises(PackageNotInstalledError, match=r"'map' is in a package of its own.*pip install tiffin-map"):
+        tiffin.map
+    assert not hasattr(tiffin, "map")
+    assert "map" not in tiffin.__all__
 
 
 def test_a_framework_of_tiffin_s_own_that_is_not_installed_says_what_to_install(

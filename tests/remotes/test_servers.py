@@ -81,7 +81,8 @@ def test_a_remote_is_listed_and_searched(
     assert str(models.pull("wine:w", url, params=server.params, store=other).tag) == "wine:w1"
     with pytest.raises(ModelNotFoundError, match="was not found on"):
         models.pull("iris:v9", url, params=server.params, store=other)
-    assert models.list_remote(url, "nothing", params=server.params) == []
+    with pytest.raises(ModelNotFoundError, match="was not found on"):
+        models.list_remote(url, "nothing", params=server.params)
 
 
 def test_two_machines_that_push_one_version_at_once_leave_one_whole(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tiffin.store import ModelStore
     from tiffin.tags import Tag
 
+# `map` is none of these: `from tiffin import *` is for everybody, and must not hide the builtin function of this name.
 __all__ = [
     "AdapterInfo",
     "Arguments",
@@ -43,7 +44,6 @@ __all__ = [
     "get",
     "hookimpl",
     "load",
-    "map",
     "models",
     "register",
     "save",

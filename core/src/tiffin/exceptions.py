@@ -234,6 +234,10 @@ class AdapterNotFoundError(PluginError, LookupError, AttributeError):
     """
 
 
+class PackageNotInstalledError(PluginError, AttributeError):
+    """What brings a public name is a package of its own, which is not installed. Attribute: `plugin`, its module."""
+
+
 class BrokenPluginError(PluginError, ImportError):
     """A plugin is installed but cannot be used; the cause is chained."""
 

@@ -114,7 +114,7 @@ def test_a_folder_that_is_not_in_order_is_told(damage: str, tmp_path: Path) -> N
         save_file(dict(list(load_file(weights).items())[1:]), weights, metadata={"format": "pt"})
     else:
         (folder / "model_index.json").unlink()
-    with pytest.raises(StoreError, match="diffusers cannot read"):
+    with pytest.raises(StoreError, match=r"cannot (be )?read"):
         loaded(folder)
 
 

@@ -29,7 +29,7 @@ class Sums:
         if (rows == 666).any():
             os._exit(9)
         if (rows == 555).any():
-            time.sleep(60)
+            time.sleep(60)  # hangs: its call is given up long before
         return rows.sum(axis=1)
 
     def both(self, rows):

@@ -132,6 +132,15 @@ class Slow:
     def predict(self, rows):
         time.sleep(float(rows.max()))
         return rows
+
+
+class Held:
+    "Waits until somebody has made the file GATE."
+
+    def predict(self, rows):
+        while not os.path.exists(os.environ["GATE"]):
+            time.sleep(0.01)  # the model waits, not the test
+        return rows
 """
 
 
@@ -143,7 +152,7 @@ from tiffin import hookimpl
 
 @hookimpl
 def context_info():
-    names = "Drifting", "Plus", "Sums", "Words", "Matcher", "Slow", "Teller", "Writer", "Open"
+    names = "Drifting", "Held", "Plus", "Sums", "Words", "Matcher", "Slow", "Teller", "Writer", "Open"
     return {"types": [f"served_models.{name}" for name in names]}
 
 
@@ -278,6 +287,20 @@ class Calls:
     def __init__(self) -> None:
         self.sent = self.lost = 0
         self.statuses: dict[int, int] = {}
+        self._counting = threading.Lock()
+
+    def make(self, call: Callable[[], httpx.Response]) -> None:
+        """Make one call, and count it; from any thread."""
+        with self._counting:
+            self.sent += 1
+        try:
+            status = call().status_code
+        except httpx.TransportError:
+            with self._counting:
+                self.lost += 1
+        else:
+            with self._counting:
+                self.statuses[status] = self.statuses.get(status, 0) + 1
 
     @property
     def answered(self) -> int:
@@ -336,13 +359,7 @@ class Server:
         def call() -> None:
             with httpx.Client(base_url=self.url, timeout=60) as client:
                 while not over.is_set():
-                    calls.sent += 1
-                    try:
-                        status = client.post(path, content=body).status_code
-                    except httpx.TransportError:
-                        calls.lost += 1
-                    else:
-                        calls.statuses[status] = calls.statuses.get(status, 0) + 1
+                    calls.make(lambda: client.post(path, content=body))
 
         threads = [threading.Thread(target=call) for _ in range(callers)]
         for thread in threads:

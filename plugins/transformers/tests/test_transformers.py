@@ -263,6 +263,7 @@ def test_a_class_of_the_users_own_is_left_to_another_adapter() -> None:
         ("an adapter", "an adapter of PEFT"),
         ("a kernel", "names code to fetch"),
         ("no JSON", r"config\.json"),
+        ("JSON without end", r"config\.json"),
     ],
 )
 def test_a_folder_that_is_not_in_order_is_told(damage: str, said: str, tmp_path: Path) -> None:
@@ -290,7 +291,8 @@ def test_a_folder_that_is_not_in_order_is_told(damage: str, said: str, tmp_path:
     elif damage == "a kernel":
         change(folder, "config.json", attn_implementation="someone/kernel")
     else:
-        (folder / "config.json").write_text("{", encoding="utf-8")
+        text = "{" if damage == "no JSON" else '{"a":' * 100_000
+        (folder / "config.json").write_text(text, encoding="utf-8")
     with pytest.raises(StoreError, match=said) as caught:
         loaded(folder)
     if damage == "a newer class":

@@ -479,7 +479,7 @@ class Model:
             options: as for `tiffin_map.as_udf`: columns, keep, output, remote, `as_`.
 
         Raises:
-            PluginError: the package is not installed.
+            PackageNotInstalledError: it is not installed.
             MapError: there is no such method.
         """
         from tiffin.plugins import part_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from tiffin.exceptions import PluginError
+from tiffin.exceptions import PackageNotInstalledError
 from tiffin.hints import install_hint
 
 
@@ -17,7 +17,7 @@ def part_of(module: str, name: str) -> Any:
         name: the name in it.
 
     Raises:
-        PluginError: the package is not installed.
+        PackageNotInstalledError: it is not installed.
     """
     try:
         return getattr(import_module(module), name)
@@ -25,4 +25,4 @@ def part_of(module: str, name: str) -> Any:
         if error.name != module:
             raise
         what = f"{name!r} is in a package of its own, which is not installed"
-        raise PluginError(what, fix=install_hint(module, "modules"), plugin=module) from None
+        raise PackageNotInstalledError(what, fix=install_hint(module, "modules"), plugin=module) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from diffusers import pipelines
 from safetensors import SafetensorError, safe_open
 
 from tiffin.exceptions import StoreError, TiffinError
+from tiffin.info import read_json
 from tiffin_torch.running import device_of, dtype_of, placed
 
 INDEX = "model_index.json"
@@ -64,7 +64,7 @@ def read(path: Path, options: Mapping[str, Any]) -> Any:
     device_of(options)
     dtype = dtype_of(options)
     try:
-        index = json.loads((path / INDEX).read_text(encoding="utf-8"))
+        index = read_json(path / INDEX)
         stranger = unknown(index)
         if stranger:
             raise _unreadable(path, f"{INDEX} names {stranger}, which is no class of diffusers' or transformers' own")

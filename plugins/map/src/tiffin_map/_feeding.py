@@ -148,6 +148,13 @@ class Feeder:
         return odd
 
 
+def columns_of(spec: Mapping[str, Any] | None) -> list[str] | None:
+    """Return the columns that a spec names; `None` where it names none."""
+    if spec is None or spec.get("type") != "frame" or "columns" not in spec:
+        return None
+    return [str(column["name"]) for column in spec["columns"]]
+
+
 def _cast(values: Any, dtype: np.dtype[Any]) -> Any:
     if values.dtype == dtype:
         return values

@@ -36,8 +36,6 @@ COMPRESSIONS: Mapping[str, str] = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 LINES = ("csv", "tsv", "jsonl")
 """Formats whose rows are lines; only these may be compressed as a whole."""
 
-_PIECE = 1 << 20
-
 
 @attrs.frozen
 class SourceFile:

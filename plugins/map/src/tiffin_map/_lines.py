@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ LONGEST = 16 << 20
 """Bytes of a line at most: what has no line's end must not fill the memory."""
 SAMPLE = 10_000
 """Rows by which columns and types are told."""
+
+_ROW = re.compile(r"Row #\d+: ")
+"""The number that a parser gives to a line of those that it was given; the line's own is another."""
 
 Parser = Callable[[Sequence[bytes]], pa.Table]
 """Makes a table of lines."""
@@ -194,4 +198,4 @@ def _reason(line: bytes, why: str) -> str:
             json.loads(line)
         except ValueError as error:
             return f"It is no JSON: {error}"
-    return why
+    return _ROW.sub("", why)

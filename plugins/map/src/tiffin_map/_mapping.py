@@ -20,7 +20,7 @@ from tiffin.runners import RunnableMethod, available_processors
 from tiffin.showing import close_names
 from tiffin.signatures import plain_spec
 from tiffin_map._errors import MapError, TooManyBadRowsError
-from tiffin_map._feeding import FORMS, Feeder
+from tiffin_map._feeding import FORMS, Feeder, columns_of
 from tiffin_map._files import Source, open_source
 from tiffin_map._job import Summary, begin
 from tiffin_map._parts import SUMMARY, Output
@@ -108,7 +108,7 @@ def map(
     spec = None if about.input_spec is None else plain_spec(about.input_spec)
     target = Output(os.fspath(output), output_params, format)
     with open_source(source, params) as files:
-        given = columns if columns is not None else _columns_of(spec)
+        given = columns if columns is not None else columns_of(spec)
         reader, feeder = _prepare(files, given, keep, types or {}, spec, as_, row_number)
         job = {
             "format": format,
@@ -134,6 +134,7 @@ def map(
             pieces = reader.read(done * part_rows, batch_rows)
             run.progress.start("Scoring", None if (rows := reader.count()) is None else rows - done * part_rows)
             run.all(batches(pieces, done * part_rows, batch_rows), scorer.score, 2 * copies)
+        run.end(reader.end)
         if changed := files.changed():
             raise MapError(
                 f"The input changed while it was read: {', '.join(changed[:3])}",
@@ -217,12 +218,6 @@ def find_method(model: Model, declared: Mapping[str, RunnableMethod], asked: str
     return chosen, about
 
 
-def _columns_of(spec: Mapping[str, Any] | None) -> list[str] | None:
-    if spec is None or spec.get("type") != "frame" or "columns" not in spec:
-        return None
-    return [str(column["name"]) for column in spec["columns"]]
-
-
 def _prepare(
     files: Source,
     given: Sequence[str] | None,
@@ -281,6 +276,10 @@ class _Run:
                     one.cancel()
         if self._filled:
             self._publish()
+
+    def end(self, rows: int) -> None:
+        """Note the number of all rows, those before this run included, and judge the bad ones."""
+        self.rows = rows  # where a run before came to the end, its last part may have fewer rows than a part has
         self._judge(final=True)
 
     def _take(self, scored: Scored) -> None:

@@ -73,6 +73,7 @@ class Reader:
 
     Attributes:
         schema: the columns that are read, and their types; of numpy's files one, `ARRAY`, with the rows' type.
+        end: the number of rows, once all were read or passed over.
 
     Raises:
         MapError: the files differ in their columns or types, or lack one that was asked for.
@@ -80,6 +81,7 @@ class Reader:
 
     def __init__(self, source: Source, columns: Sequence[str] | None, types: Mapping[str, str]) -> None:
         self.source = source
+        self.end = 0
         self._types = {name: _type_of(name, text) for name, text in types.items()}
         self.schema = self._schema(source.files[0], columns, None)
         for file in source.files[1:]:
@@ -159,7 +161,7 @@ class Reader:
                     rows = piece.first + piece.count
                     if piece.count:
                         yield piece
-                first = rows
+                first = self.end = rows
 
     def _read(self, file: SourceFile, opened: Any, start: int, skip: int, size: int) -> Iterator[Piece]:
         """Give a file's rows, after a piece without rows that says over how many was passed."""

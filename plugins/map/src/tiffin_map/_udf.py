@@ -123,10 +123,10 @@ class Udf:
     def _answered(self, table: Any) -> Any:
         import pyarrow as pa
 
-        from tiffin_map._feeding import PREDICTION, Feeder, as_columns
+        from tiffin_map._feeding import PREDICTION, Feeder, as_columns, columns_of
 
         names = table.column_names
-        columns = self.columns or _columns(self.spec) or names
+        columns = self.columns or columns_of(self.spec) or names
         missing = [name for name in (*columns, *(self.keep or ())) if name not in names]
         if missing:
             raise MapError(f"The batch has no column {missing[0]!r}", why=f"It has: {', '.join(names)}")
@@ -173,12 +173,6 @@ class Udf:
         except ModelNotFoundError:
             return None
         return found if found.info.content_digest == self.content_digest else None
-
-
-def _columns(spec: Mapping[str, Any] | None) -> list[str] | None:
-    if spec is None or spec.get("type") != "frame" or "columns" not in spec:
-        return None
-    return [str(column["name"]) for column in spec["columns"]]
 
 
 def _to_arrow(batch: Any) -> Any:

@@ -80,6 +80,8 @@ class Api:
             self._offer.draining = True
         elif do == "end":
             self._offer.draining = True
+            # The door closes its own copy only: while there is another one, connections are taken in and never served.
+            self._held.close()
             try:
                 async with asyncio.timeout(self._plan.drain):
                     await self._door.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
@@ -41,17 +42,19 @@ class _Calls:
         return write_stub(list(self._described.values()), name)
 
 
-class _Described:
+class _Described(abc.ABC):
     """What both clients have."""
 
     def __init__(self) -> None:
         self._calls: list[Described] | None = None
 
+    @abc.abstractmethod
     def _make(self, one: Described) -> Any:
-        raise NotImplementedError
+        """Return the function that makes a call."""
 
+    @abc.abstractmethod
     def _known(self) -> list[Described]:
-        raise NotImplementedError
+        """Return all calls that the server describes."""
 
     def model(self, name: str) -> Any:
         """Return a served model, by any of its names; its methods are attributes.

@@ -11,6 +11,7 @@ import transformers
 from safetensors import SafetensorError
 
 from tiffin.exceptions import SignatureError, StoreError, TiffinError
+from tiffin.info import read_json
 from tiffin_torch.running import device_of, dtype_of, placed
 
 from . import _parts
@@ -97,11 +98,7 @@ def _model(kind: Any, path: Path, options: Mapping[str, Any], named: dict[str, A
 
 
 def _json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    except (OSError, ValueError) as error:
-        raise _unreadable(file.parent, f"{file.name}: {error}") from error
-    return found if isinstance(found, dict) else {}
+    return read_json(file) if file.exists() else {}
 
 
 def _unknown(path: Path, part: str, name: str) -> StoreError:
