@@ -30,7 +30,9 @@ def _make(dotted: str, arguments: tuple[Any, ...], state: Any) -> Any:
     require(arguments == () and type(state) is dict, f"it makes a {kind.__name__} otherwise than statsmodels does")
     has = {name for base in kind.__mro__ for name in vars(base)}
     for name, value in state.items():
-        require(type(name) is str and name.isidentifier(), f"it sets an attribute of {kind.__name__} whose name is none")
+        require(
+            type(name) is str and name.isidentifier(), f"it sets an attribute of {kind.__name__} whose name is none"
+        )
         require(name not in _FORMULA, "it holds a formula, which is evaluated as Python")
         own = value is None or isinstance(value, _OWN.get(name, ()))
         require(name not in has or own, f"it hides the attribute {name} of {kind.__name__}")
