@@ -13,34 +13,12 @@ from thinc.api import Config
 
 from tiffin.exceptions import StoreError
 
-_FACTORIES = frozenset(
-    [
-        "attribute_ruler",
-        "beam_ner",
-        "beam_parser",
-        "entity_ruler",
-        "future_entity_ruler",
-        "lemmatizer",
-        "merge_entities",
-        "merge_noun_chunks",
-        "merge_subtokens",
-        "morphologizer",
-        "ner",
-        "parser",
-        "senter",
-        "sentencizer",
-        "span_finder",
-        "span_ruler",
-        "spancat",
-        "spancat_singlelabel",
-        "tagger",
-        "textcat",
-        "textcat_multilabel",
-        "tok2vec",
-        "token_splitter",
-        "trainable_lemmatizer",
-    ]
-)
+_FACTORIES = frozenset({
+    "attribute_ruler", "beam_ner", "beam_parser", "entity_ruler", "future_entity_ruler", "lemmatizer", "merge_entities",
+    "merge_noun_chunks", "merge_subtokens", "morphologizer", "ner", "parser", "senter", "sentencizer", "span_finder",
+    "span_ruler", "spancat", "spancat_singlelabel", "tagger", "textcat", "textcat_multilabel", "tok2vec", "token_splitter",
+    "trainable_lemmatizer",
+})  # fmt: skip
 """Components that read no more than their own folder, by spaCy's own readers."""
 _FUNCTIONS = {
     "@architectures": ("spacy.", "spacy-legacy."),
@@ -50,7 +28,7 @@ _FUNCTIONS = {
     "@tokenizers": ("spacy.Tokenizer.",),
     "@vectors": ("spacy.Vectors.",),
 }
-"""Registry → how names of functions there begin that only build parts. Those of other packages, entry points of spaCy, do not."""
+"""Registry → how names of functions there begin that only build parts; those that other packages register have their own."""
 _NOT = ("spacy.TorchBiLSTMEncoder.", "spacy.EntityLinker.", "spacy-legacy.EntityLinker.")
 """Those among them that read by torch, or files of other places."""
 

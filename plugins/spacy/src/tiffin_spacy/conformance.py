@@ -30,7 +30,8 @@ def pipeline() -> Any:
     fix_random_seed(15)
     nlp = spacy.blank("en")
     nlp.add_pipe("sentencizer")
-    nlp.add_pipe("textcat", config={"model": {"@architectures": "spacy.TextCatBOW.v3", "length": 1024}})
+    small = {"@architectures": "spacy.TextCatBOW.v3", "length": 1024, "ngram_size": 1, "no_output_layer": False}
+    nlp.add_pipe("textcat", config={"model": {**small, "exclusive_classes": True}})
     told = [("a good thing", {"GOOD": 1.0, "BAD": 0.0}), ("a bad thing", {"GOOD": 0.0, "BAD": 1.0})]
     examples = [Example.from_dict(nlp.make_doc(text), {"cats": kinds}) for text, kinds in told]
     nlp.initialize(lambda: examples)
