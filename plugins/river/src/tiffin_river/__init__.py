@@ -40,10 +40,8 @@ def default_signatures(model: Any) -> dict[str, dict[str, bool]]:
     from river import base, compose
 
     last = list(model.steps.values())[-1] if isinstance(model, compose.Pipeline) else model
-    methods = {
-        base.Classifier: ("predict_one", "predict_proba_one"),
-        base.AnomalyDetector: ("score_one",),
-        base.Transformer: ("transform_one",),
-    }
-    found = next((names for kind, names in methods.items() if isinstance(last, kind)), ("predict_one",))
-    return {name: {"batchable": False} for name in found if hasattr(model, name)}
+    if isinstance(last, base.Classifier):
+        names = ["predict_one", "predict_proba_one"]
+    else:
+        names = [name for name in ("score_one", "transform_one", "predict_one") if hasattr(last, name)][:1]
+    return {name: {"batchable": False} for name in names}
