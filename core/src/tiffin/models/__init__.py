@@ -28,7 +28,7 @@ from tiffin.models._library import (
     trust,
     untrust,
 )
-from tiffin.models._moving import export_model, import_model, list_remote, pull, push
+from tiffin.models._moving import export_model, import_all, import_model, list_remote, pull, push
 from tiffin.models._references import ModelReference, reference
 from tiffin.models._remembering import aliases_at, history, trash, undelete
 from tiffin.models._upkeep import gc, usage, verify
@@ -78,6 +78,7 @@ __all__ = [
     "gc",
     "get",
     "history",
+    "import_all",
     "import_model",
     "inspect",
     "label",
