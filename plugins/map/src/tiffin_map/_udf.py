@@ -10,7 +10,7 @@ import numpy as np
 
 import tiffin
 from tiffin import Model
-from tiffin.exceptions import ModelNotFoundError
+from tiffin.models import ModelReference
 from tiffin.signatures import plain_spec
 from tiffin_map._errors import MapError
 
@@ -45,9 +45,10 @@ def as_udf(
     from tiffin_map._mapping import find_method
 
     found, about = find_method(model, model.to_runnable().runnable_methods, method or None)
+    referred = tiffin.models.reference(model)
     return Udf(
-        tag=str(model.tag),
-        content_digest=model.info.content_digest,
+        tag=referred.tag,
+        content_digest=referred.content_digest,
         method=found,
         columns=None if columns is None else tuple(columns),
         keep=None if keep is None else tuple(keep),
@@ -55,13 +56,8 @@ def as_udf(
         form=as_,
         spec=None if about.input_spec is None else plain_spec(about.input_spec),
         remote=remote,
-        trusted=_is_trusted(model),
+        trusted=referred.trusted,
     )
-
-
-def _is_trusted(model: Model) -> bool:
-    """Tell whether code in the model's files may run here: a worker may do for the same content what this program may."""
-    return tiffin.models.inspect(model.tag).verdict in ("made here", "trusted", "signed")
 
 
 class Udf:
@@ -113,8 +109,8 @@ class Udf:
             the same kind, of as many rows.
 
         Raises:
-            MapError: the batch is of no kind that is known, lacks a column, or the model is not there and there is no remote.
-            RemoteDamagedError: what was pulled is not the content that was vouched for.
+            MapError: the batch is of no kind that is known, or lacks a column.
+            ModelNotFoundError: the model is not there and there is no remote, or has another content there.
         """
         if isinstance(batch, Iterator):
             return (self(one) for one in batch)
@@ -148,31 +144,7 @@ class Udf:
         return _loaded[key]
 
     def _model(self) -> Model:
-        found = self._stored()
-        if found is None:
-            if self.remote is None:
-                raise MapError(
-                    f"Model '{self.tag}' is not in the store of this process, or has another content there",
-                    why="A worker loads it from its own store",
-                    fix="Share one store, or say where to pull it from: model.as_udf(…, remote='…')",
-                )
-            found = tiffin.models.pull(self.tag, self.remote)
-            if found.info.content_digest != self.content_digest:
-                raise MapError(
-                    f"Model '{self.tag}' on the remote is not what it was when this job was made",
-                    why=f"Its content is {found.info.content_digest}, and {self.content_digest} was asked for",
-                    fix="Make the job again from the version that is meant",
-                )
-        if self.trusted:
-            tiffin.models.trust(found.tag, content_digest=self.content_digest)
-        return found
-
-    def _stored(self) -> Model | None:
-        try:
-            found = tiffin.get(self.tag)
-        except ModelNotFoundError:
-            return None
-        return found if found.info.content_digest == self.content_digest else None
+        return ModelReference(self.tag, self.content_digest, self.remote, self.trusted).ensure_local()
 
 
 def _to_arrow(batch: Any) -> Any:
