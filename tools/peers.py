@@ -49,7 +49,8 @@ def ask_peer(name: str, *arguments: str | Path, **options: Any) -> str:
         [peer_python(name), *arguments], capture_output=True, text=True, check=False, timeout=120, **options
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    printed: str = done.stdout
+    return printed
 
 
 def make_peer(name: str) -> None:
