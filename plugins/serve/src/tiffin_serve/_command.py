@@ -59,6 +59,7 @@ class Serve(click.Command):
     help="Where models run: local, in the process that has the model, process, in further ones, or auto.",
 )
 @click.option("--copies", default=1, show_default=True, type=_COUNT, help="Copies of each model.")
+@click.option("--min-copies", type=_COUNT, help="Begin with so many, and have more, up to --copies, while calls wait.")
 @click.option(
     "--spares", default=0, show_default=True, type=click.IntRange(min=0, max=1), help="Copies that wait for one to die."
 )
@@ -164,8 +165,9 @@ def serve_command(
 def _plan(targets: tuple[str, ...], service: bool, gate: Gate, given: dict[str, Any]) -> Plan:
     options: dict[str, Any] = {"max_latency_ms": given["max_latency_ms"], "backend": given["backend"]}
     options["workers"] = given["copies"]
-    if given["max_batch_size"] is not None:
-        options["max_batch_size"] = given["max_batch_size"]
+    for option, name in (("max_batch_size", "max_batch_size"), ("min_workers", "min_copies")):
+        if given[name] is not None:
+            options[option] = given[name]
     several = given["workers"] > 1 or given["grpc_port"] is not None
     hosts = not service and (several if given["hosts"] is None else given["hosts"])
     if given["spares"] and not hosts and given["backend"] != "local":
@@ -251,6 +253,7 @@ _OF_MODELS = (
         "hosts",
         "backend",
         "copies",
+        "min_copies",
         "spares",
         "max_batch_size",
         "max_latency_ms",

@@ -101,9 +101,9 @@ class Method:
             request: with the caller's id and trace parent, if there are any.
             explain: whether to answer with `Explained`; not for streams.
         """
-        said, trace = request.said_id, request.trace_parent
-        if not (explain or said or trace):
+        if not explain and request.says_nothing:
             return self
+        said, trace = request.said_id, request.trace_parent
         facts: CallFacts = {"explain": explain and not self.streams, "request_id": said, "trace_parent": trace}
         if self._seconds is not None:
             facts["timeout"] = self._seconds
