@@ -63,16 +63,30 @@ def _open(text: str) -> int:
     return sum(int(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(names))
 
 
-def test_a_model_that_fails_in_any_way_costs_only_its_own_calls(serving: Callable[..., Any]) -> None:
-    """It raises, loses rows, wants more memory than there is, is killed for that, hangs: calls beside it are answered."""
-    one = serving("sums:1", "slow", "--backend", "process", "--timeout", "2")
-    with one.called(SUMS, ROWS) as calls, httpx.Client(base_url=one.url, timeout=60) as client:
-        for _ in range(5):
-            assert [failed(client, row) for row in (13, 17, 18)] == [500] * 3
-        assert failed(client, 19) == 503
-        assert client.post("/models/slow", content="[[3600]]").status_code == 504
-        calls.further(20)
+def test_a_model_that_raises_or_hangs_costs_only_its_own_calls(serving: Callable[..., Any], tmp_path: Path) -> None:
+    """What it raises is a 500 for the one whose row it was; a worker that hangs is killed, and another one answers."""
+    # To a file: what is logged would fill a pipe that nobody reads.
+    with (tmp_path / "log").open("w") as log:
+        one = serving("sums:1", "slow", "--backend", "process", "--timeout", "2", log=log)
+        with one.called(SUMS, ROWS) as calls, httpx.Client(base_url=one.url, timeout=60) as client:
+            assert [failed(client, 13) for _ in range(5)] == [500] * 5
+            assert client.post("/models/slow", content="[[3600]]").status_code == 504
+            calls.further(20)
     assert calls.statuses == {200: calls.sent}
+
+
+def test_a_model_that_loses_rows_or_takes_all_memory_costs_its_batch(
+    serving: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Of a wrong number of rows nobody can tell whose are missing; who is killed for its memory comes back."""
+    with (tmp_path / "log").open("w") as log:
+        one = serving("sums:1", "--backend", "process", log=log)
+        with one.called(SUMS, ROWS) as calls, httpx.Client(base_url=one.url, timeout=60) as client:
+            assert [failed(client, row) for row in (17, 18, 19)] == [500, 500, 503]
+            calls.further(20)
+    assert calls.sent == calls.answered + calls.refused + calls.statuses.get(500, 0)
+    assert calls.statuses.get(500, 0) <= 2 * 4  # two batches, of these callers at most
+    assert calls.refused <= 4
 
 
 def failed(client: httpx.Client, row: int) -> int:
