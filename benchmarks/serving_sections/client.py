@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
             head, found, body = self._head.partition(b"\r\n\r\n")
             if not found:
                 return
-            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            length = head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
             self._status, self._head, self.body = int(head[9:12]), b"", body
             self._left = int(length) - len(body)
         if self._left:
