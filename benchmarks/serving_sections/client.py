@@ -197,11 +197,15 @@ async def gaps(port: int, request: bytes, seconds: float) -> dict[str, Any]:
 
 
 async def once(port: int, request: bytes) -> str:
-    """Return the body of one answer, or the beginning of it."""
+    """Return the body of one answer, or the beginning of it; nothing where there is none."""
     answered = asyncio.get_running_loop().create_future()
-    [connection] = await _connect(port, request, 1, lambda *_: answered.set_result(None))
+    try:
+        [connection] = await _connect(port, request, 1, lambda *_: answered.set_result(None))
+    except OSError:
+        return ""
     connection.send()
     await answered
+    connection.transport.abort()
     return connection.body[:500].decode(errors="replace")
 
 
