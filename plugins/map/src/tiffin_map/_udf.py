@@ -114,11 +114,12 @@ class Udf:
         """
         if isinstance(batch, Iterator):
             return (self(one) for one in batch)
-        return _like(batch, self._answered(_to_arrow(batch)))
+        table = _to_arrow(batch)
+        kept = table.column_names if self.keep is None else list(self.keep)
+        return _like(batch, table, kept, self._answered(table))
 
-    def _answered(self, table: Any) -> Any:
-        import pyarrow as pa
-
+    def _answered(self, table: Any) -> dict[str, Any]:
+        """Return the columns that are answered."""
         from tiffin_map._feeding import PREDICTION, Feeder, as_columns, columns_of
 
         names = table.column_names
@@ -128,11 +129,9 @@ class Udf:
             raise MapError(f"The batch has no column {missing[0]!r}", why=f"It has: {', '.join(names)}")
         feeder = Feeder(table.schema, columns, self.spec, self.form)
         if table.num_rows == 0 and not self.spec:
-            return table.select(list(names if self.keep is None else self.keep))
+            return {}
         answers = as_columns(self._bound()(feeder.feed(table)), table.num_rows)
-        kept = {name: table.column(name) for name in (names if self.keep is None else self.keep)}
-        answered = {self.output if name == PREDICTION else name: answers.column(name) for name in answers.column_names}
-        return pa.table({**kept, **answered})
+        return {self.output if name == PREDICTION else name: answers.column(name) for name in answers.column_names}
 
     def _bound(self) -> Any:
         key = (self.content_digest, self.method)
@@ -165,23 +164,25 @@ def _to_arrow(batch: Any) -> Any:
     )
 
 
-def _like(batch: Any, table: Any) -> Any:
-    """Return a table as what the batch was."""
+def _like(batch: Any, table: Any, kept: Sequence[str], answered: Mapping[str, Any]) -> Any:
+    """Return what is kept of a batch, and what was answered, as what the batch was; `table` is the batch in Arrow."""
     import pyarrow as pa
 
+    if hasattr(batch, "iloc"):  # what is kept stays as it is, and is not copied through Arrow
+        named = dict(zip(table.column_names, batch.columns, strict=True))
+        made = batch[[named[name] for name in kept]]
+        return made.assign(**{name: column.to_pandas().array for name, column in answered.items()})
+    columns = {**{name: table.column(name) for name in kept}, **answered}
     if isinstance(batch, Mapping):
-        return {name: _array(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+        return {name: _array(column) for name, column in columns.items()}
+    whole = pa.table(columns)
     if isinstance(batch, pa.Table):
-        return table
+        return whole
     if isinstance(batch, pa.RecordBatch):
-        return table.combine_chunks().to_batches()[0] if len(table) else pa.RecordBatch.from_pylist([], table.schema)
-    if hasattr(batch, "iloc"):
-        made = table.to_pandas()
-        made.index = batch.index
-        return made
+        return whole.combine_chunks().to_batches()[0] if len(whole) else pa.RecordBatch.from_pylist([], whole.schema)
     import polars
 
-    return polars.from_arrow(table)
+    return polars.from_arrow(whole)
 
 
 def _array(column: Any) -> Any:

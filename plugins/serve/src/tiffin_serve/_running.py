@@ -31,10 +31,10 @@ class Offer(Protocol):
     draining: bool
 
     async def metrics(self) -> Sequence[Mapping[str, Any]]:
-        """Return the counters of runners that it shares with other processes, or has alone, as `Runner.metrics`."""
+        """Return the counters of runners that it shares with other processes, as `Runner.metrics`."""
 
     def counts(self) -> str:
-        """Return what this process alone has counted, in Prometheus' text format."""
+        """Return what this process alone has counted, its own runners' counters too, in Prometheus' text format."""
 
     def states(self) -> Mapping[str, bool]:
         """Return which of its parts have answered a call and take more."""
