@@ -383,8 +383,19 @@ class Supervisor:
 
     async def _answer(self, question: dict[str, Any]) -> Mapping[str, Any] | None:
         """Answer what a child asks."""
-        if question["do"] == "count":
+        do = question["do"]
+        if do == "count":
             return {"text": await self._count()}
+        if do == "admin status":
+            return await self.status()
+        if do == "admin rollout":
+            # Not waited for: whoever asks is a request of a process that cannot move before its requests are answered.
+            target, tag = self._meant(question["asked"], question["to"])
+            self._keep(self._move_later(target, tag))
+            return {"asked": target.asked, "moves": tag}
+        if do == "admin stop":
+            self.stop()
+            return {"stops": True}
         raise ServeError(f"{question['do']!r} is not known here")
 
     async def _count(self) -> str:
@@ -411,6 +422,16 @@ class Supervisor:
             ServeError: it is not served, or the version cannot be.
             TiffinError: there is no such version.
         """
+        target, tag = self._meant(asked, to)
+        await self.move(target, tag)
+        return target.told()
+
+    async def _move_later(self, target: Target, tag: str) -> None:
+        with contextlib.suppress(TiffinError):
+            await self.move(target, tag)  # what goes wrong is told by the target's status
+
+    def _meant(self, asked: str, to: str | None) -> tuple[Target, str]:
+        """Return a target and the full tag that it is to move to; see `roll`."""
         found = next((one for one in self.targets if one.asked == asked), None)
         if found is None:
             raise ServeError(
@@ -419,5 +440,4 @@ class Supervisor:
         tag = str(tiffin.get(to or asked).tag)
         if Tag.parse(tag).name != Tag.parse(asked).name:
             raise ServeError(f"{tag!r} is no version of {Tag.parse(asked).name!r}")
-        await self.move(found, tag)
-        return found.told()
+        return found, tag
