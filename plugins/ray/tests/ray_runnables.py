@@ -50,7 +50,7 @@ class Numbers(Runnable):
     def sleep(self) -> None:
         time.sleep(60)
 
-    @Runnable.method
+    @Runnable.method(idempotent=False)
     def end(self) -> None:
         os._exit(3)
 
