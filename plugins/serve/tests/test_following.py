@@ -72,6 +72,11 @@ def test_a_version_that_does_not_do_is_not_served_and_the_server_says_why(
     tiffin.models.trust("sums:4")
     assert rollout(one, "sums:prod").stdout == "sums:prod serves sums:4\n"
     assert rollout(one, "sums:prod", "--to", "sums:2").stdout == "sums:prod serves sums:2\n"
+    # What was moved by hand stays over many looks at the alias, until that moves.
+    assert {one.status()["targets"][0]["serves"] for _ in range(5)} == {"sums:2"}
+    tiffin.models.set_alias("sums:1", "prod")
+    while one.status()["targets"][0]["serves"] != "sums:1":
+        assert one.process.poll() is None
     assert "sums:prod stays sums:1: Model 'sums:3' answers" in one.ended()
 
 

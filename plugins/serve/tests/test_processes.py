@@ -156,6 +156,32 @@ def test_a_process_that_cannot_begin_is_an_error_in_words(store: None, models_fo
         assert "Traceback" not in done.stderr
 
 
+def test_an_owner_administers_over_http_by_a_token(serving: Callable[..., Any], tmp_path: Path) -> None:
+    """Status, rollout and stop; other tokens and none are refused, and this one lets nobody call models."""
+    for name in ("admin", "callers"):
+        (tmp_path / name).write_text(f"{name}-token\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o600)
+    files = ["--admin-token-file", str(tmp_path / "admin"), "--token-file", str(tmp_path / "callers")]
+    one = serving("sums:prod", *files)
+    owner = httpx.Client(base_url=one.url, headers={"authorization": "Bearer admin-token"}, timeout=60)
+    caller = httpx.Client(base_url=one.url, headers={"authorization": "Bearer callers-token"}, timeout=60)
+    with owner, caller:
+        assert caller.get("/admin/status").status_code == httpx.get(one.url + "/admin/status").status_code == 401
+        assert owner.post(SUMS, content=ROWS).status_code == 401
+        assert owner.get("/admin/status").json()["targets"][0]["serves"] == "sums:1"
+        assert owner.get("/admin/stop").status_code == 405
+        assert owner.post("/admin/rollout", json={"target": 1}).status_code == 422
+        refused = owner.post("/admin/rollout", json={"target": "words"})
+        assert (refused.status_code, "is not served here" in refused.text) == (409, True)
+        told = owner.post("/admin/rollout", json={"target": "sums:prod", "to": "sums:2"})
+        assert told.json() == {"asked": "sums:prod", "moves": "sums:2"}
+        while owner.get("/admin/status").json()["targets"][0]["serves"] != "sums:2":
+            assert one.process.poll() is None
+        assert caller.post(SUMS, content=ROWS).headers["tiffin-model"] == "sums:2"
+        assert owner.post("/admin/stop").json() == {"stops": True}
+    assert one.process.wait(60) == 0
+
+
 def test_only_its_user_reaches_the_admin_socket(serving: Callable[..., Any]) -> None:
     """It lies in a folder that nobody else enters; through it the server is stopped."""
     one = serving("sums:prod")

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import socket
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import tiffin
@@ -14,10 +16,11 @@ from tiffin_serve._calling import PREFIX
 from tiffin_serve._doors import DOORS, Door
 from tiffin_serve._errors import ServeError
 from tiffin_serve._finding import load_service
-from tiffin_serve._gate import Gate
+from tiffin_serve._gate import Gate, read_tokens
 from tiffin_serve._line import Line
 from tiffin_serve._making import fill
 from tiffin_serve._plan import Plan
+from tiffin_serve._remote_admin import with_admin
 from tiffin_serve._requests import Limits
 from tiffin_serve._running import Offer
 from tiffin_serve._served import Place, Served, Shelf
@@ -51,6 +54,9 @@ class Api:
             self._application.count = self._count
         gate = Gate(**plan.gate)
         gate.close_in(self._application)
+        if plan.admin is not None and plan.server != "grpc":
+            admin = partial(with_admin, tokens=read_tokens(Path(plan.admin)), ask=self._line.ask)
+            self._application.wrap(admin)
         if plan.server == "grpc":
             from tiffin_serve._grpc import GrpcDoor
 

@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
 from tiffin.cli import complete_tag, say
 from tiffin_serve._admin import administered, ask_server, sockets_of, sweep
-from tiffin_serve._gate import Gate, gate_options
+from tiffin_serve._gate import Gate, gate_options, read_tokens
 from tiffin_serve._plan import Plan
 from tiffin_serve._requests import MIB
 from tiffin_serve._reserving import reserve
@@ -104,6 +105,12 @@ class Serve(click.Command):
 @click.option(
     "--drain", default=30.0, show_default=True, type=_SECONDS, help="Seconds that open requests have after that."
 )
+@click.option(
+    "--admin-token-file",
+    "admin",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    help="Let those who bring a token of this file ask for status, rollout and stop at /admin/, over HTTP.",
+)
 @click.option("--reload", is_flag=True, help="Start a service anew when a file of it changes.")
 @click.option(
     "--containerfile",
@@ -136,6 +143,8 @@ def serve_command(
         raise click.UsageError("--reload is for services: models are followed by their aliases", context)
     scheme = "http" if gate.tls is None else "https"
     gate.check()
+    if given["admin"] is not None:
+        read_tokens(Path(given["admin"]))
     with reserve(host, port) as held:
         address, port = held.getsockname()[:2]
         sockets = sockets_of(address, port)
@@ -172,7 +181,19 @@ def _plan(targets: tuple[str, ...], service: bool, gate: Gate, given: dict[str, 
     hosts = not service and (several if given["hosts"] is None else given["hosts"])
     if given["spares"] and not hosts and given["backend"] != "local":
         options["spares"] = given["spares"]
-    taken = ("server", "workers", "oip_root", "openai", "grpc_port", "check", "follow", "grace", "drain", "reload")
+    taken = (
+        "server",
+        "workers",
+        "oip_root",
+        "openai",
+        "grpc_port",
+        "check",
+        "follow",
+        "grace",
+        "drain",
+        "admin",
+        "reload",
+    )
     return Plan(
         targets=targets,
         tried=[*((tag, 0.0) for tag in given["shadows"]), *map(_share, given["canaries"])],

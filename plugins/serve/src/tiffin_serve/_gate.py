@@ -76,7 +76,7 @@ class Gate:
             ServeError: a file cannot be read or written, or what traces need is not installed.
         """
         if self.token_file is not None:
-            application.wrap(partial(with_tokens, tokens=_tokens(Path(self.token_file)), pages=PAGES))
+            application.wrap(partial(with_tokens, tokens=read_tokens(Path(self.token_file)), pages=PAGES))
         if self.cors:
             application.wrap(partial(with_origins, origins=self.cors))
         if self.trace:
@@ -87,7 +87,12 @@ class Gate:
             application.wrap(partial(with_log, into=_opened(self.access_log)))
 
 
-def _tokens(path: Path) -> list[str]:
+def read_tokens(path: Path) -> list[str]:
+    """Return the tokens of a file, one a line.
+
+    Raises:
+        ServeError: there is none, or everybody may read them.
+    """
     tokens = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not tokens:
         raise ServeError(f"There is no token in {str(path)!r}", why="Nobody could come in", fix="Write one a line")

@@ -31,6 +31,7 @@ class Plan:
         follow: seconds between two looks at what aliases mean.
         grace: seconds after SIGTERM in which connections are still taken.
         drain: seconds that open requests have after that.
+        admin: a file with tokens of those who may ask for status, rollout and stop over HTTP; `None` for nobody.
         reload: whether changed files of the service start it anew.
     """
 
@@ -52,6 +53,7 @@ class Plan:
     follow: float = 1.0
     grace: float = 0.0
     drain: float = 30.0
+    admin: str | None = None
     reload: bool = False
 
     @property

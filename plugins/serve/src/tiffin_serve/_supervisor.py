@@ -45,6 +45,7 @@ class Target:
         follows: whether it is an alias, which may move.
         refused: the version that it was to move to and that did not do; empty where there is none.
         trouble: why it did not.
+        passed: the version that the alias meant when the target was moved elsewhere by hand; empty once it means another.
         beside: which target it is tried beside; empty for one that is served itself.
         share: the part of that one's calls that it answers.
         shadow: whether it gets copies of them, in place of that.
@@ -55,7 +56,7 @@ class Target:
         self.tag = str(tiffin.get(asked).tag)
         parsed = Tag.parse(asked)
         self.follows = parsed.version is not None and parsed.version in tiffin.models.aliases(parsed.name)
-        self.refused = self.trouble = ""
+        self.refused = self.trouble = self.passed = ""
         self.since = time.time()
 
     def told(self) -> dict[str, Any]:
@@ -318,9 +319,11 @@ class Supervisor:
                 except TiffinError as error:
                     self._note(target, "", str(error))
                     continue
+                if tag != target.passed:
+                    target.passed = ""
                 if tag == target.tag:
                     target.refused = target.trouble = ""
-                elif tag != target.refused:
+                elif tag not in (target.refused, target.passed):
                     with contextlib.suppress(TiffinError):
                         await self.move(target, tag)
 
@@ -383,8 +386,19 @@ class Supervisor:
 
     async def _answer(self, question: dict[str, Any]) -> Mapping[str, Any] | None:
         """Answer what a child asks."""
-        if question["do"] == "count":
+        do = question["do"]
+        if do == "count":
             return {"text": await self._count()}
+        if do == "admin status":
+            return await self.status()
+        if do == "admin rollout":
+            # Not waited for: whoever asks is a request of a process that cannot move before its requests are answered.
+            target, tag = self._meant(question["asked"], question["to"])
+            self._keep(self._move_later(target, tag))
+            return {"asked": target.asked, "moves": tag}
+        if do == "admin stop":
+            self.stop()
+            return {"stops": True}
         raise ServeError(f"{question['do']!r} is not known here")
 
     async def _count(self) -> str:
@@ -411,6 +425,25 @@ class Supervisor:
             ServeError: it is not served, or the version cannot be.
             TiffinError: there is no such version.
         """
+        target, tag = self._meant(asked, to)
+        await self._move_by_hand(target, tag)
+        return target.told()
+
+    async def _move_by_hand(self, target: Target, tag: str) -> None:
+        """Move a target; what its alias means now is passed over until it means something else."""
+        before, target.passed = target.passed, str(tiffin.get(target.asked).tag) if target.follows else ""
+        try:
+            await self.move(target, tag)
+        except BaseException:
+            target.passed = before
+            raise
+
+    async def _move_later(self, target: Target, tag: str) -> None:
+        with contextlib.suppress(TiffinError):
+            await self._move_by_hand(target, tag)  # what goes wrong is told by the target's status
+
+    def _meant(self, asked: str, to: str | None) -> tuple[Target, str]:
+        """Return a target and the full tag that it is to move to; see `roll`."""
         found = next((one for one in self.targets if one.asked == asked), None)
         if found is None:
             raise ServeError(
@@ -419,5 +452,4 @@ class Supervisor:
         tag = str(tiffin.get(to or asked).tag)
         if Tag.parse(tag).name != Tag.parse(asked).name:
             raise ServeError(f"{tag!r} is no version of {Tag.parse(asked).name!r}")
-        await self.move(found, tag)
-        return found.told()
+        return found, tag
