@@ -11,7 +11,7 @@ from measuring.workers import clean_environment
 from serving_sections.bench import Bench, Server
 from serving_sections.findings import Finding
 
-HOLDER = "import pickle, sys; model = pickle.load(open(sys.argv[1], 'rb')); print(); sys.stdin.read()"
+HOLDER = "import pickle, sys; model = pickle.load(open(sys.argv[1], 'rb')); print(flush=True); sys.stdin.read()"
 
 
 def measure(bench: Bench) -> list[Finding]:
