@@ -8,11 +8,12 @@ from tiffin.testing import Subject
 
 
 def subjects() -> list[Subject]:
-    """Return a pipeline that makes small images of nothing."""
+    """Return a pipeline that makes small images of nothing, and one that makes them of a prompt."""
     few = {"__call__": {"num_inference_steps": 2, "output_type": "np"}}
     seeded: dict[str, Any] = {"framework": "diffusers", "options": {"seed": 15}, "partial_kwargs": few, "same": _same}
     return [
         Subject(name="unconditional", make=unconditional, inputs={"__call__": 2}, **seeded),
+        Subject(name="text-to-image", make=text_to_image, inputs={"__call__": "a dog"}, **seeded),
     ]
 
 
