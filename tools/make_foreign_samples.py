@@ -25,6 +25,17 @@ TOOLS = {
     "bentoml": ["bentoml==1.4.39", "pytest>=8", *SHARED],
     "xgboost": ["bentoml==1.4.39", "xgboost==3.2.0", *SHARED],
     "mlflow": ["mlflow==3.17.2", "skops==0.16.0", *SHARED],
+    "frameworks": [
+        "bentoml==1.4.39",
+        "mlflow==3.17.2",
+        "xgboost-cpu==3.2.0",
+        "lightgbm==4.7.0",
+        "catboost==1.2.10",
+        "onnx==1.23.2",
+        "onnxruntime==1.32.0",
+        "torch==2.13.0",
+        *SHARED,
+    ],
 }
 
 BENTOML = """
@@ -123,6 +134,64 @@ expected = {
 (target / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 """
 
+FRAMEWORKS = """
+import json, os, shutil, sys
+from pathlib import Path
+
+import bentoml, catboost, lightgbm, mlflow, numpy as np, onnx, onnxruntime, torch, xgboost
+from onnx import helper, numpy_helper
+
+plugins = Path(sys.argv[1])
+os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true"
+rows = np.random.default_rng(7).normal(size=(60, 3)).astype("float32")
+classes = (rows[:, 0] + rows[:, 1] > 0).astype(int)
+
+
+def keep(folder, name, saved, model, method, answer, mlflow_options=None):
+    # A model by both tools: BentoML's archive, MLflow's folder as a zip, and what the model answers.
+    target = plugins / folder / "tests" / "data"
+    target.mkdir(parents=True, exist_ok=True)
+    if saved is not None:
+        getattr(bentoml, saved).save_model(f"{name}:v1", model, signatures={method: {"batchable": True}}).export(
+            str(target / f"{name}.bentomodel")
+        )
+    if mlflow_options is not None:
+        made = target / name
+        getattr(mlflow, folder if folder != "torch" else "pytorch").save_model(
+            model, str(made), pip_requirements=[], **mlflow_options
+        )
+        shutil.make_archive(str(made), "zip", str(made))
+        shutil.rmtree(made)
+    file = target / "frameworks.json"
+    answers = json.loads(file.read_text()) if file.exists() else {}
+    answers[name] = np.asarray(answer).tolist()
+    answers["rows"] = rows[:5].tolist()
+    file.write_text(json.dumps(answers, indent=1) + "\\n")
+
+
+forest = xgboost.XGBClassifier(n_estimators=3, max_depth=2, n_jobs=1).fit(rows, classes)
+keep("xgboost", "flavored", None, forest, "predict", forest.predict(rows[:5]), {})
+
+booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, lightgbm.Dataset(rows, classes), 3)
+keep("lightgbm", "booster", "lightgbm", booster, "predict", booster.predict(rows[:5]), {})
+
+quiet = {"iterations": 3, "depth": 2, "thread_count": 1, "verbose": False, "allow_writing_files": False}
+cats = catboost.CatBoostClassifier(**quiet).fit(rows, np.where(classes, "yes", "no"))
+keep("catboost", "cats", "catboost", cats, "predict", cats.predict(rows[:5]), {})
+
+values = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["rows", 3]) for name in ("x", "y")]
+weights = numpy_helper.from_array(np.arange(9, dtype="float32").reshape(3, 3), "w")
+graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "graph", values[:1], values[1:], [weights])
+proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+keep("onnx", "linear", "onnx", proto, "run", rows[:5] @ np.arange(9, dtype="float32").reshape(3, 3), {})
+
+torch.manual_seed(7)
+layer = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU()).eval()
+answer = layer(torch.from_numpy(rows[:5])).detach()
+keep("torch", "layer", "pytorch", layer, "__call__", answer, {"serialization_format": "pickle"})
+keep("torch", "script", "torchscript", torch.jit.script(layer), "__call__", answer)
+"""
+
 MLFLOW = '''
 import json, os, shutil, sys
 from pathlib import Path
@@ -207,6 +276,9 @@ def main() -> None:
     """Make all samples anew."""
     for tool, program in (("bentoml", BENTOML), ("xgboost", XGBOOST), ("mlflow", MLFLOW)):
         make(tool, program)
+    with environment("frameworks") as (python, variables):
+        command = [str(python), "-c", FRAMEWORKS, str(ROOT / "plugins")]
+        subprocess.run(command, check=True, cwd=variables["HOME"], env=variables)
 
 
 def make(tool: str, program: str) -> None:

@@ -17,20 +17,26 @@ ROOT = BENCHMARKS.parent
 ENVIRONMENTS = BENCHMARKS / ".envs"
 
 
-def tiffin(*plugins: str) -> Path:
+def tiffin(*plugins: str, name: str = "", dependencies: bool = True) -> Path:
     """Return the Python of an environment with the wheels of core and of these plugins; with none, of core alone.
 
     Args:
         plugins: names of folders below plugins/.
+        name: the environment's, where it is not one of the two that most benchmarks use.
+        dependencies: whether what the plugins depend on is installed too; what core depends on always is.
     """
     projects = [ROOT / "core", *(ROOT / "plugins" / plugin for plugin in plugins)]
-    name = "tiffin" if plugins else "tiffin-alone"
+    name = name or ("tiffin" if plugins else "tiffin-alone")
     wanted = _digest(projects)
     if not _is_made(name, wanted):
         python = _new(name)
         wheels = ENVIRONMENTS / name / "wheels"
         _run(python, "-m", "pip", "wheel", "-qq", "--no-deps", "--wheel-dir", wheels, *projects)
-        _run(python, "-m", "pip", "install", "-qq", *wheels.glob("*.whl"))
+        built = list(wheels.glob("*.whl"))
+        if not dependencies:
+            _run(python, "-m", "pip", "install", "-qq", "--no-deps", *built)
+            built = [wheel for wheel in built if wheel.name.startswith("tiffin-")]
+        _run(python, "-m", "pip", "install", "-qq", *built)
         _finish(name, python, wanted)
     return _python(name)
 

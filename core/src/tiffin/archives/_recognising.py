@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,17 @@ def find_foreign(folder: str, files: Mapping[str, int], checks: Checks) -> Found
             plugin=_plugin(tool),
         )
     return Found(description, root)
+
+
+def read_above(folder: Path, names: Iterable[str], checks: Checks) -> dict[str, Any]:
+    """Return what stands in files of another tool's beside the folder of a model, by name; of those that are there.
+
+    Raises:
+        DamagedArchiveError, UnsafeArchiveError: one cannot be read.
+    """
+    return {
+        name: _parse(_load(folder / name, name, checks), name, checks) for name in names if (folder / name).is_file()
+    }
 
 
 def _check_installed(path: str, data: Any, checks: Checks) -> None:

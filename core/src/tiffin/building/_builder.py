@@ -269,7 +269,8 @@ class _Builder:
             node.value = frozenset(self.keys(node.content))
         elif kind == ARRAY:
             dtype, shape, order, native = node.content
-            node.value = make_array(node.of, make_dtype(dtype.of), shape, order, native=native)
+            made = make_dtype(dtype.of) if dtype.value is HOLE else dtype.value
+            node.value = make_array(node.of, made, shape, order, native=native)
         elif kind == BUFFER:
             if node.of >= len(self.buffers):
                 raise Unbuildable("it uses a buffer that is not there")

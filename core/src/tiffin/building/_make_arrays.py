@@ -94,11 +94,12 @@ def _is_foreign(dtype: np.dtype[Any]) -> bool:
 
 def check_shape(shape: Any) -> None:
     """Refuse a shape that is none, or of which no bytes could tell the size."""
-    require(
-        type(shape) is tuple and len(shape) <= _DIMENSIONS and all(type(n) is int and 0 <= n < _MOST for n in shape),
-        "it makes an array of no shape",
-    )
-    require(prod(n or 1 for n in shape) < _MOST, "it makes an array of an impossible size")
+    require(type(shape) is tuple and len(shape) <= _DIMENSIONS, "it makes an array of no shape")
+    size = 1
+    for length in shape:
+        require(type(length) is int and 0 <= length < _MOST, "it makes an array of no shape")
+        size *= length or 1
+    require(size < _MOST, "it makes an array of an impossible size")
 
 
 def of_objects(items: Any, shape: tuple[int, ...], order: str) -> np.ndarray[Any, Any]:

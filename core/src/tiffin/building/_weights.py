@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from tiffin.inspection import Tape
-from tiffin.inspection.tape import ARRAY, BUFFER, BUILD, CALL, FROZENSET, MAKE, NAME, NEW, TUPLE, Node
+from tiffin.inspection.tape import ARRAY, BUFFER, BUILD, CALL, DICT, FROZENSET, MAKE, NAME, NEW, TUPLE, Node
 
 _WORD = 8
 """Bytes of a text, or of an array, that weigh as much as one item of a list."""
@@ -35,7 +35,7 @@ def weights(tape: Tape, buffers: Sequence[memoryview]) -> dict[Node, int]:
             elif node.kind == BUFFER and node.of < len(buffers):
                 weight += buffers[node.of].nbytes // _WORD
             own[node] = weight
-        else:
+        elif node.kind != DICT or node.of is not None or not node.has_state:  # else the parser has read it
             own[node] += _add((operand,) if event == BUILD else operand, held[node])
     found = {node: own[node] for node, parts in held.items() if not parts}
     for first in reversed(held):  # what is held is mostly made later, and so weighed already

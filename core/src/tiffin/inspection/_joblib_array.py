@@ -12,6 +12,7 @@ from typing import Any
 from tiffin.inspection.tape import ARRAY, DICT, DTYPE, Node, Unfollowable, is_name
 
 _FIELDS = frozenset({"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"})
+_TEXT = frozenset({str})
 _ALIGNMENT = 16
 _MOST = 1 << 48
 """Of an axis; to multiply numbers of millions of digits takes for ever."""
@@ -30,19 +31,23 @@ def read_state(node: Node, state: Any) -> tuple[Node, tuple[int, ...], str, bool
         or state.kind != DICT
         or state.has_state
         or state.content is None
-        or not all(type(name) is str for name in state.content[::2])
+        or not _TEXT.issuperset(map(type, state.content[::2]))
     ):
         raise Unfollowable("it makes an array of joblib's otherwise than joblib does")
     fields = dict(zip(state.content[::2], state.content[1::2], strict=True))
     if not fields.keys() <= _FIELDS or 2 * len(fields) != len(state.content):
         raise Unfollowable("it makes an array of joblib's otherwise than joblib does")
     shape, order, dtype = fields.get("shape"), fields.get("order"), fields.get("dtype")
-    if not any(is_name(fields.get("subclass"), "numpy", name) for name in ("ndarray", "memmap")):
+    subclass = fields.get("subclass")
+    if not (is_name(subclass, "numpy", "ndarray") or is_name(subclass, "numpy", "memmap")):
         raise Unfollowable("it holds an array of a subclass")
     if dtype.__class__ is not Node or dtype.kind != DTYPE or not dtype.of.complete or order not in ("C", "F"):
         raise Unfollowable("it holds an array whose size cannot be told")
-    if type(shape) is not tuple or len(shape) > 32 or not all(type(n) is int and 0 <= n < _MOST for n in shape):
+    if type(shape) is not tuple or len(shape) > 32:
         raise Unfollowable("it holds an array whose size cannot be told")
+    for length in shape:
+        if type(length) is not int or not 0 <= length < _MOST:
+            raise Unfollowable("it holds an array whose size cannot be told")
     alignment = fields.get("numpy_array_alignment_bytes")
     if alignment is not None and (type(alignment) is not int or alignment != _ALIGNMENT):
         raise Unfollowable("it aligns an array otherwise than joblib does")

@@ -128,6 +128,7 @@ class _Parser:
         left = self.limits.max_operations
         most = self.limits.max_objects
         rare = _RARE
+        frame_end = self.frame_end
         while True:
             code = view[position]
             begin = position
@@ -138,7 +139,8 @@ class _Parser:
                     raise Unfollowable("it counts its memo in two ways")
                 put(stack[-1])
             elif code == 0x68:  # BINGET
-                stack.append(self.recall(view[position]))
+                index = view[position]
+                stack.append(memo[index] if 0 < index < len(memo) else self.recall(index))
                 position += 1
             elif code == 0x8C:  # SHORT_BINUNICODE
                 end = position + 1 + view[position]
@@ -152,7 +154,8 @@ class _Parser:
             elif code == 0x4E:  # NONE
                 stack.append(None)
             elif code == 0x6A:  # LONG_BINGET
-                stack.append(self.recall(_uint4(view, position)[0]))
+                index = _uint4(view, position)[0]
+                stack.append(memo[index] if 0 < index < len(memo) else self.recall(index))
                 position += 4
             elif code == 0x71:  # BINPUT
                 self.put(view[position], stack)
@@ -191,6 +194,7 @@ class _Parser:
             elif code == 0x62:  # BUILD
                 state = stack.pop()
                 position = self.build(stack, state, position)
+                frame_end = self.frame_end
             elif code in (0x75, 0x73):  # SETITEMS, SETITEM
                 if code == 0x75:
                     operands = stack
@@ -230,11 +234,11 @@ class _Parser:
             elif code == 0x2E:  # STOP
                 break
             elif code == 0x95:  # FRAME
-                if self.frame_end and begin != self.frame_end:
+                if frame_end and begin != frame_end:
                     raise Unfollowable("it begins a frame within a frame")
                 position += 8
-                self.frame_end = position + _uint8(view, begin + 1)[0]
-                if self.frame_end > size:
+                self.frame_end = frame_end = position + _uint8(view, begin + 1)[0]
+                if frame_end > size:
                     raise Unfollowable("it is cut off within a frame")
                 continue
             else:
@@ -248,12 +252,12 @@ class _Parser:
                 position, stack = self.position, self.stack
             if left < 0 or len(events) > most:
                 raise Unfollowable(f"it has more than {self.limits.max_operations} operations or {most} objects")
-            if self.frame_end and position >= self.frame_end:
-                if position > self.frame_end:
+            if frame_end and position >= frame_end:
+                if position > frame_end:
                     raise Unfollowable("it has an argument that crosses its frame's end")
                 if position < size and view[position] != 0x95:
-                    self.frame_end = 0
-        if self.frame_end and position != self.frame_end:
+                    self.frame_end = frame_end = 0
+        if frame_end and position != frame_end:
             raise Unfollowable("it ends before its frame does, and something may be hidden there")
         if len(stack) != 1 or self.marks:
             raise Unfollowable("it leaves values on its stack")

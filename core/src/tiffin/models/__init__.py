@@ -28,7 +28,8 @@ from tiffin.models._library import (
     trust,
     untrust,
 )
-from tiffin.models._moving import export_model, import_model, list_remote, pull, push
+from tiffin.models._moving import export_model, import_all, import_model, list_remote, pull, push
+from tiffin.models._references import ModelReference, reference
 from tiffin.models._remembering import aliases_at, history, trash, undelete
 from tiffin.models._upkeep import gc, usage, verify
 from tiffin.store import ModelStore
@@ -54,6 +55,7 @@ __all__ = [
     "ModelContext",
     "ModelInfo",
     "ModelOptions",
+    "ModelReference",
     "ModelSignature",
     "ModelStore",
     "Problem",
@@ -76,6 +78,7 @@ __all__ = [
     "gc",
     "get",
     "history",
+    "import_all",
     "import_model",
     "inspect",
     "label",
@@ -85,6 +88,7 @@ __all__ = [
     "prune",
     "pull",
     "push",
+    "reference",
     "remove_alias",
     "save",
     "set_alias",

@@ -13,7 +13,7 @@ from tiffin.store import ModelStore
 from tiffin.tags import Tag
 
 if TYPE_CHECKING:
-    from tiffin.archives import Limits
+    from tiffin.archives import ImportReport, Limits
     from tiffin.info import ModelInfo
     from tiffin.places import Progress
     from tiffin.remotes import Pushed, Remote
@@ -142,6 +142,38 @@ def import_model(
         limits=limits,
         progress=progress,
         store=store or default_store(),
+    )
+
+
+def import_all(
+    folder: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    as_files: bool = False,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+    store: ModelStore | None = None,
+) -> ImportReport:
+    """Import each model below a folder that is a folder itself, as a store of another tool has them. Links are not followed.
+
+    A model that cannot be imported is left, with the reason, and the next one is looked at.
+
+    Args:
+        folder: where to look, at any depth.
+        force, as_files, limits, progress: as for one model, see `import_model`; limits count for each.
+        store: another store than the default one.
+
+    Returns:
+        What came, what was lost of it, and what was left.
+
+    Raises:
+        ArchiveError: it is no folder, or holds no model that an installed plugin knows.
+        StorageFullError, ReadOnlyStoreError: the store's disk refused; what came before stays.
+    """
+    from tiffin.archives import import_all
+
+    return import_all(
+        folder, force=force, as_files=as_files, limits=limits, progress=progress, store=store or default_store()
     )
 
 

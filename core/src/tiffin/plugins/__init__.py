@@ -19,7 +19,7 @@ from tiffin.plugins._values import carried, known_kinds, restore, waiting_packag
 if TYPE_CHECKING:
     from tiffin.plugins._foreign import find_reader, foreign_tools
     from tiffin.plugins._foreign_description import ForeignDescription
-    from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
+    from tiffin.plugins._foreign_model import ForeignModel, ForeignReading, reading_of_file
     from tiffin.plugins._foreign_tool import ForeignTool
     from tiffin.plugins._voucher import Voucher, ask_vouchers, check_attestation, has_vouchers, proves
 
@@ -51,6 +51,7 @@ __all__ = [
     "part_of",
     "proves",
     "read_parameters",
+    "reading_of_file",
     "register",
     "registry",
     "restore",
@@ -71,6 +72,7 @@ _MODULES = {
     "foreign_tools": "tiffin.plugins._foreign",
     "has_vouchers": "tiffin.plugins._voucher",
     "proves": "tiffin.plugins._voucher",
+    "reading_of_file": "tiffin.plugins._foreign_model",
 }
 """Where each name is that a load of what was saved here does without."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,3 +71,19 @@ class ForeignReading:
             fix="Return a ForeignReading or a dict with some of its fields, or None",
             plugin=plugin,
         )
+
+
+def reading_of_file(foreign: ForeignModel, kinds: Mapping[str, str], target: str, **said: Any) -> ForeignReading | None:
+    """Return the reading of a model that is one file, the framework's own, under another name.
+
+    Args:
+        foreign: what `read_foreign` was given.
+        kinds: kind → pattern of the file's path, as `fnmatch` takes it: "saved_model.*".
+        target: the name by which `load` finds it.
+        said: further fields of the reading.
+
+    Returns:
+        The reading; `None` for another kind, and where it is not one file that fits.
+    """
+    found = fnmatch.filter(foreign.files, kinds.get(foreign.kind, ""))
+    return ForeignReading(renames={found[0]: target}, **said) if len(found) == 1 else None

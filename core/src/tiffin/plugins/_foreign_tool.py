@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from tiffin.plugins._foreign_description import ForeignDescription
@@ -20,10 +21,12 @@ class ForeignTool(ABC):
             that the archive holds. It may be `model.yaml`, as Tiffin's own is: the plugin is asked about those that are not
             Tiffin's.
         notes: names of further files beside it, YAML too, which `describe` gets where they are there.
+        above: names of YAML files in the folder that holds a model's folder, which `tag_at` gets where they are there.
     """
 
     record: ClassVar[str]
     notes: ClassVar[Sequence[str]] = ()
+    above: ClassVar[Sequence[str]] = ()
 
     @abstractmethod
     def is_record(self, data: Any) -> bool:
@@ -44,3 +47,15 @@ class ForeignTool(ABC):
             files: path → size in bytes, of all files of the model, the record among them.
             notes: name → what is in the file, of the `notes` that are there.
         """
+
+    def tag_at(self, path: PurePosixPath, above: Mapping[str, Any]) -> str:
+        """Return the tag of a model by where it lies, `name` or `name:version`, where all models of a folder are imported.
+
+        Args:
+            path: the model's folder.
+            above: name → what is in the file, of those `above` that are there.
+
+        Returns:
+            The tag; "", as for tools whose records have names, leaves it to the record.
+        """
+        return ""

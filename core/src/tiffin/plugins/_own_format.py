@@ -7,14 +7,18 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from tiffin.exceptions import MetadataError, SignatureError, StoreError
 from tiffin.info import plain, read_json
+from tiffin.plugins._adapter_info import AdapterInfo
 from tiffin.plugins._saved import NotMine
 from tiffin.showing import shown
+
+if TYPE_CHECKING:
+    from tiffin.plugins._foreign_model import ForeignModel, ForeignReading
 
 _THREADS = frozenset({"n_jobs", "nthread", "num_threads", "thread_count"})
 """What parameters are called that say how many threads to start."""
@@ -27,11 +31,28 @@ class OwnClasses:
 
     Args:
         module: the dotted name of the module that has them; imported when a class is asked for.
-        names: the names of the classes there.
+        names: the names of the classes there; the first is what a file becomes of which nobody says more.
     """
 
     module: str
     names: Sequence[str]
+
+    def info(self, **more: Any) -> AdapterInfo:
+        """Return what the adapter of these classes says of itself: they predict, in compiled code, and their files run none.
+
+        Args:
+            more: fields of `AdapterInfo`, which go before these.
+        """
+        said = {
+            "types": [f"{self.module}.{name}" for name in self.names],
+            "distributions": [self.module],
+            "signatures": {"predict": {"batchable": True}},
+            "options": {"model_class": ""},
+            "code_files": (),
+            "cpu_multi_threading": True,
+            "holds_gil": False,
+        }
+        return AdapterInfo(**{**said, **more})
 
     def name_of(self, model: Any) -> str:
         """Return the name of a model's class.
@@ -45,11 +66,12 @@ class OwnClasses:
         return name
 
     def get(self, name: str) -> Any:
-        """Return the class of a name, for the option `model_class`.
+        """Return the class of a name, for the option `model_class`; the first one for "".
 
         Raises:
             SignatureError: there is no such class.
         """
+        name = name or self.names[0]
         if name not in self.names:
             raise SignatureError(
                 f"The option model_class={name!r} names no class of models",
@@ -57,6 +79,25 @@ class OwnClasses:
                 method="",
             )
         return getattr(import_module(self.module), name)
+
+    def read_foreign(
+        self, foreign: ForeignModel, target: str, kinds: Mapping[str, tuple[str, str]]
+    ) -> ForeignReading | None:
+        """Return the reading of a file of the framework's own that another tool stored.
+
+        Args:
+            foreign: what the hook was given.
+            target: the name by which `load` finds the file.
+            kinds: kind → pattern of the file's path, and the field or option that names its class, "" if none does.
+        """
+        from tiffin.plugins._foreign_model import reading_of_file
+
+        field = kinds.get(foreign.kind, ("", ""))[1]
+        options = foreign.fields.get("options")
+        fields = {**foreign.fields, **(options if isinstance(options, Mapping) else {})}
+        name = str(fields.get(field) or self.names[0]).rpartition(".")[2]
+        files = {kind: pattern for kind, (pattern, _) in kinds.items()}
+        return reading_of_file(foreign, files, target, options={"model_class": name}, used=[field])
 
 
 def write_parameters(values: Mapping[str, Any], file: Path) -> list[str]:

@@ -255,4 +255,8 @@ def from_numpy(array: Any, spec: Mapping[str, Any]) -> Any:
         LookupError: this process does not know the kind, or the kind makes no values of arrays.
     """
     name = spec.get("kind")
-    return array if name is None else registry.named[name].from_numpy(array, spec)
+    if name is None:
+        return array
+    if name not in registry.named:
+        registry.ask()
+    return registry.named[name].from_numpy(array, spec)

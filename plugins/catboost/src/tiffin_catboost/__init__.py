@@ -12,20 +12,13 @@ from tiffin.plugins import ForeignModel, ForeignReading, NotMine, OwnClasses, Sa
 
 _CLASSES = OwnClasses("catboost", ("CatBoost", "CatBoostClassifier", "CatBoostRegressor", "CatBoostRanker"))
 _FILE, _PARAMETERS = "model.cbm", "parameters.json"
+_FOREIGN = {"bentoml.catboost": ("saved_model.cbm", "training_class_name"), "catboost": ("model.cb", "model_type")}
 
 
 @hookimpl
 def context_info() -> AdapterInfo:
     """Describe the adapter: it stores CatBoost's own classes of models."""
-    return AdapterInfo(
-        types=["catboost.CatBoost"],
-        distributions=["catboost"],
-        signatures={"predict": {"batchable": True}},
-        options={"model_class": ""},
-        code_files=(),
-        cpu_multi_threading=True,
-        holds_gil=False,
-    )
+    return _CLASSES.info()
 
 
 @hookimpl
@@ -42,7 +35,7 @@ def save(model: Any, path: Path, options: Mapping[str, Any]) -> Saved:
 @hookimpl
 def load(path: Path, options: Mapping[str, Any]) -> Any:
     """Read the file into an object of the class that the options name."""
-    cls = _CLASSES.get(options["model_class"] or "CatBoost")
+    cls = _CLASSES.get(options["model_class"])
     model = cls().load_model(path / _FILE)
     model._init_params = read_parameters(path / _PARAMETERS, cls) or model._init_params
     return model
@@ -62,12 +55,5 @@ def prepare(obj: Any, device: str | None) -> Any:
 
 @hookimpl
 def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
-    """Take what BentoML's module wrote, which is the same file."""
-    if (foreign.tool, foreign.kind) != ("bentoml", "bentoml.catboost"):
-        return None
-    found = foreign.fields.get("options", {}).get("training_class_name")
-    return ForeignReading(
-        renames={"saved_model.cbm": _FILE},
-        options={"model_class": found or "CatBoost"},
-        used=["training_class_name"],
-    )
+    """Take what BentoML's module and MLflow's flavor wrote, where it is the same file."""
+    return _CLASSES.read_foreign(foreign, _FILE, _FOREIGN)

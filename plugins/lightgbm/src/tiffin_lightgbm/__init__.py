@@ -11,20 +11,13 @@ from tiffin.plugins import ForeignModel, ForeignReading, OwnClasses, Saved, read
 
 _CLASSES = OwnClasses("lightgbm", ("Booster", "LGBMModel", "LGBMClassifier", "LGBMRegressor", "LGBMRanker"))
 _FILE, _PARAMETERS, _FITTED = "model.txt", "parameters.json", "fitted.json"
+_FOREIGN = {"bentoml.lightgbm": ("saved_model.*", ""), "lightgbm": ("model.lgb", "")}
 
 
 @hookimpl
 def context_info() -> AdapterInfo:
     """Describe the adapter: it stores boosters, and the estimators that are LightGBM's own."""
-    return AdapterInfo(
-        types=["lightgbm.Booster", "lightgbm.LGBMModel"],
-        distributions=["lightgbm"],
-        signatures={"predict": {"batchable": True}},
-        options={"model_class": ""},
-        code_files=(),
-        cpu_multi_threading=True,
-        holds_gil=False,
-    )
+    return _CLASSES.info()
 
 
 @hookimpl
@@ -45,7 +38,7 @@ def load(path: Path, options: Mapping[str, Any]) -> Any:
     """Read the trees into an object of the class that the options name."""
     from . import _estimators
 
-    cls = _CLASSES.get(options["model_class"] or "Booster")
+    cls = _CLASSES.get(options["model_class"])
     return _estimators.make(
         cls, path / _FILE, read_parameters(path / _PARAMETERS, cls), read_parameters(path / _FITTED)
     )
@@ -63,8 +56,5 @@ def prepare(obj: Any, device: str | None) -> Any:
 
 @hookimpl
 def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
-    """Take what BentoML's module wrote, which is the same file."""
-    if (foreign.tool, foreign.kind) != ("bentoml", "bentoml.lightgbm"):
-        return None
-    found = next((name for name in foreign.files if name.startswith("saved_model.")), "saved_model.ubj")  # or .txt
-    return ForeignReading(renames={found: _FILE}, options={"model_class": "Booster"})
+    """Take what BentoML's module and MLflow's flavor wrote, where it is the same file."""
+    return _CLASSES.read_foreign(foreign, _FILE, _FOREIGN)

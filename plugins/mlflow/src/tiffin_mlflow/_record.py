@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from tiffin.plugins import ForeignDescription, ForeignModel, ForeignTool
+from tiffin.tags import is_part
 from tiffin_mlflow._schema import read_schema
 
 _REGISTERED = "registered_model_meta"
 """A file that MLflow writes beside a model which it downloads from a registry: the name and version there."""
+_LOGGED = "meta.yaml"
+"""What MLflow 3 tracks of a model, beside the folder of its files."""
 _GENERAL = "python_function"
 """The flavor that says how MLflow itself calls the model: less than the framework's own flavor, if there is one."""
 _MAX_FLAVORS = 50
@@ -26,6 +31,7 @@ class MLflow(ForeignTool):
 
     record = "MLmodel"
     notes = (_REGISTERED,)
+    above = (_LOGGED,)
 
     def is_record(self, data: Any) -> bool:
         """Tell whether this is MLflow's record."""
@@ -68,6 +74,24 @@ class MLflow(ForeignTool):
             if name not in _KNOWN and value
         ]
         return described
+
+    def tag_at(self, path: PurePosixPath, above: Mapping[str, Any]) -> str:
+        """Return name and id of what was logged as a model, else its path among a run's artifacts and the run's id.
+
+        Args:
+            path: the model's folder.
+            above: what is tracked of it.
+        """
+        logged = above.get(_LOGGED)
+        if isinstance(logged, Mapping) and logged.get("name") and logged.get("model_id"):
+            name, version = str(logged["name"]), str(logged["model_id"])
+        elif "artifacts" in path.parts[1:-1]:
+            index = len(path.parts) - 1 - path.parts[::-1].index("artifacts")
+            name, version = "-".join(path.parts[index + 1 :]), path.parts[index - 1]
+        else:
+            name, version = path.name, ""
+        parts = [re.sub(r"[^a-z0-9._-]+", "-", part.lower()).strip("-._") for part in (name, version)]
+        return ":".join(filter(None, parts)) if is_part(parts[0]) else ""
 
 
 def _keep_flavors(described: ForeignDescription, flavors: Mapping[str, Any], files: Mapping[str, int]) -> None:

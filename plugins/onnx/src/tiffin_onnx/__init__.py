@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tiffin import AdapterInfo, hookimpl
+from tiffin.plugins import ForeignModel, ForeignReading, reading_of_file
 
 
 @hookimpl
@@ -57,6 +58,13 @@ def prepare(obj: Any, options: Mapping[str, Any]) -> Any:
     from ._session import Running, open_session
 
     return Running(open_session(obj, options) if hasattr(obj, "SerializeToString") else obj)
+
+
+@hookimpl
+def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
+    """Take what BentoML's module and MLflow's flavor wrote, which is the same file, on the providers that are usual here."""
+    kinds = {"bentoml.onnx": "saved_model.onnx", "onnx": "model.onnx"}
+    return reading_of_file(foreign, kinds, "model.onnx", not_kept=["providers and settings of its sessions"])
 
 
 def default_signatures(model: Any) -> dict[str, Any]:

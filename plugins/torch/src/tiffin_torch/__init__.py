@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tiffin import AdapterInfo, hookimpl, pickling
-from tiffin.plugins import Saved
+from tiffin.plugins import ForeignModel, ForeignReading, Saved, reading_of_file
 
 from ._reader import inspect
 
@@ -93,6 +93,14 @@ def values() -> list[Any]:
     from ._tensors import TensorKind
 
     return [TensorKind()]
+
+
+@hookimpl
+def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
+    """Take what BentoML's module and MLflow's flavor wrote by `torch.save`, or exported."""
+    if "data/model.pt2" in foreign.files:
+        return reading_of_file(foreign, {"pytorch": "data/model.pt2"}, "model.pt2")
+    return reading_of_file(foreign, {"bentoml.pytorch": "saved_model.pt", "pytorch": "data/model.pth"}, "model.pt")
 
 
 def default_signatures(model: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tiffin import AdapterInfo, hookimpl
 from tiffin.exceptions import StoreError
+from tiffin.plugins import ForeignModel, ForeignReading, reading_of_file
 
 _FILE = "model.pt"
 
@@ -67,3 +68,10 @@ def prepare(obj: Any, options: Mapping[str, Any], device: str | None) -> Any:
     from ._inference import Inference
 
     return Inference(obj, device, options)
+
+
+@hookimpl
+def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
+    """Take what BentoML's modules for TorchScript and for Lightning wrote, which is the same file."""
+    kinds = {"bentoml.torchscript": "saved_model.pt", "bentoml.pytorch_lightning": "saved_model.pt"}
+    return reading_of_file(foreign, kinds, _FILE)

@@ -13,20 +13,13 @@ _CLASSES = OwnClasses(
     "xgboost", ("Booster", "XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor")
 )
 _FILE, _PARAMETERS = "model.ubj", "parameters.json"
+_FOREIGN = {"bentoml.xgboost": ("saved_model.ubj", "model_class"), "xgboost": ("model.ubj", "model_class")}
 
 
 @hookimpl
 def context_info() -> AdapterInfo:
     """Describe the adapter: it stores boosters, and the estimators that are XGBoost's own."""
-    return AdapterInfo(
-        types=["xgboost.Booster", "xgboost.XGBModel"],
-        distributions=[["xgboost", "xgboost-cpu"]],
-        signatures={"predict": {"batchable": True}},
-        options={"model_class": ""},
-        code_files=(),
-        cpu_multi_threading=True,
-        holds_gil=False,
-    )
+    return _CLASSES.info(distributions=[["xgboost", "xgboost-cpu"]])
 
 
 @hookimpl
@@ -46,7 +39,7 @@ def save(model: Any, path: Path, options: Mapping[str, Any]) -> Saved:
 @hookimpl
 def load(path: Path, options: Mapping[str, Any]) -> Any:
     """Read the trees into an object of the class that the options name."""
-    cls = _CLASSES.get(options["model_class"] or "Booster")
+    cls = _CLASSES.get(options["model_class"])
     values = {} if options["model_class"] == "Booster" else read_parameters(path / _PARAMETERS, cls)
     model = cls(**values)
     model.load_model(path / _FILE)
@@ -58,15 +51,12 @@ def load(path: Path, options: Mapping[str, Any]) -> Any:
 @hookimpl
 def prepare(obj: Any) -> Any:
     """Return a booster as what takes arrays and tables, which it does not itself."""
-    from ._boosters import of_arrays
+    from ._boosters import Arrays
 
-    return of_arrays(obj)
+    return obj if hasattr(obj, "get_params") else Arrays(obj)
 
 
 @hookimpl
 def read_foreign(foreign: ForeignModel) -> ForeignReading | None:
-    """Take what BentoML's module wrote, which is the same file."""
-    if (foreign.tool, foreign.kind) != ("bentoml", "bentoml.xgboost"):
-        return None
-    found = foreign.fields.get("options", {}).get("model_class")  # its first releases knew boosters only
-    return ForeignReading(renames={"saved_model.ubj": _FILE}, options={"model_class": found or "Booster"})
+    """Take what BentoML's module and MLflow's flavor wrote, where it is the same file."""
+    return _CLASSES.read_foreign(foreign, _FILE, _FOREIGN)

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-
-def of_arrays(model: Any) -> Any:
-    """Return what answers as the model does, and takes arrays and tables where the model is a booster."""
-    import xgboost
-
-    return Arrays(model) if isinstance(model, xgboost.Booster) else model
+import xgboost
 
 
 class Arrays:
@@ -30,8 +25,6 @@ class Arrays:
             data: shape (rows, features).
             options: as XGBoost's own takes them.
         """
-        import xgboost
-
         if not isinstance(data, xgboost.DMatrix):
             options.setdefault("validate_features", hasattr(data, "columns"))
             data = xgboost.DMatrix(data, enable_categorical=True)
