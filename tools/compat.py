@@ -1,9 +1,10 @@
 """Run every adapter's conformance kit against the oldest and the newest release that it declares; write the page and reports.
 
-Usage: python tools/compat.py [NAME …]; each NAME is a package, by the name of its folder, and the default is all that bring
-subjects (a module `conformance`). With names, only their rows are made anew. What the kit says of the newest release is the
-report that the package ships. Needs a package index, and uv, which alone can choose the oldest versions. Not part of CI: what
-an index has changes from day to day.
+Usage: python tools/compat.py [NAME …] [--hold=REQUIREMENT …]; each NAME is a package, by the name of its folder, and the
+default is all that bring subjects (a module `conformance`). With names, only their rows are made anew. `--hold` is for what
+cannot be had here at both ends, as `--hold=torch==2.13.0+cpu` where older builds bring gigabytes for GPUs; the page says so.
+What the kit says of the newest release is the report that the package ships. Needs a package index, and uv, which alone can
+choose the oldest versions. Not part of CI: what an index has changes from day to day.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def below(package: Package) -> list[Package]:
     return list(found.values())
 
 
-def try_end(package: Package, end: str, folder: Path) -> dict[str, Outcome]:
+def try_end(package: Package, end: str, folder: Path, held: Sequence[str]) -> dict[str, Outcome]:
     """Make an environment, run the kit of each of the package's adapters in it, and return what came of them."""
     program = uv()
     if program is None:
@@ -99,8 +100,16 @@ def try_end(package: Package, end: str, folder: Path) -> dict[str, Outcome]:
     python = folder / "venv" / "bin" / "python"
     together = below(package)
     install: list[str | Path] = [program, "pip", "install", "--quiet", f"--python={python}"]
+    constraints = folder / "held.txt"
+    constraints.write_text("\n".join(held), encoding="utf-8")
     for arguments in (
-        ["--only-binary=:all:", *ENDS[end], *third_party(together), *declared(package)],
+        [
+            "--only-binary=:all:",
+            f"--constraint={constraints}",
+            *ENDS[end],
+            *third_party(together),
+            *declared(package),
+        ],
         ["--no-deps", *(str(one.folder) for one in together)],
     ):
         done = subprocess.run([*install, *arguments], env=uv_settings(), capture_output=True, text=True, check=False)
@@ -141,7 +150,7 @@ def check(package: Package, adapter: str, python: Path, folder: Path, *, ship: b
     return Outcome(found, counts, failed)
 
 
-def try_all(chosen: Sequence[str]) -> dict[str, Any]:
+def try_all(chosen: Sequence[str], held: Sequence[str]) -> dict[str, Any]:
     """Return what is known of each adapter, those that are not chosen as the page has them."""
     facts = json.loads(FACTS.read_text(encoding="utf-8")) if FACTS.exists() else {}
     present = {package.folder.name: package for package in with_subjects()}
@@ -153,8 +162,9 @@ def try_all(chosen: Sequence[str]) -> dict[str, Any]:
     for name in chosen or present:
         for end in ENDS:
             with tempfile.TemporaryDirectory(prefix="tiffin-compat-", ignore_cleanup_errors=True) as folder:
-                for adapter, outcome in try_end(present[name], end, Path(folder)).items():
+                for adapter, outcome in try_end(present[name], end, Path(folder), held).items():
                     kept.setdefault(adapter, {})["python"] = platform.python_version()
+                    kept[adapter]["held"] = list(held)
                     kept[adapter][end] = outcome._asdict()
                     print(adapter, end, outcome.versions, outcome.counts or outcome.failed, flush=True)
     return dict(sorted(kept.items()))
@@ -170,8 +180,12 @@ def page_of(facts: dict[str, Any]) -> str:
             cells = [cell_of(facts[name][end]) for end in ENDS]
             lines.append(f"| `{name}` | {needs} | {facts[name]['python']} | {' | '.join(cells)} |")
             notes += [f"- `{name}`, {end}: {text}" for end in ENDS for text in facts[name][end]["failed"]]
-    silent = ", ".join(f"`{name}`" for package in packages() for name in adapters_of(package) if name not in facts)
+    silent = ", ".join(f"`{name}`" for package in with_subjects() for name in adapters_of(package) if name not in facts)
     lines.append(f"\nAdapters that were not tried, and so have no row: {silent or 'none'}.")
+    held = [(name, fact["held"]) for name, fact in facts.items() if fact.get("held")]
+    if held:
+        lines.append("\nHeld at one release at both ends, since no other could be had that fits the machine:\n")
+        lines += [f"- `{name}`: {', '.join(f'`{one}`' for one in requirements)}" for name, requirements in held]
     if notes:
         lines += ["\n## What fails\n", *notes]
     return "\n".join(lines) + "\n"
@@ -193,7 +207,8 @@ def rank(item: tuple[str, int]) -> int:
 
 def main() -> None:
     """Run the kits, and write the page and what it was made of."""
-    facts = try_all(sys.argv[1:])
+    held = [argument.removeprefix("--hold=") for argument in sys.argv[1:] if argument.startswith("--hold=")]
+    facts = try_all([name for name in sys.argv[1:] if not name.startswith("--hold=")], held)
     FACTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page_of(facts), encoding="utf-8")
 

@@ -198,16 +198,44 @@ class Matcher:
 
 
 def test_several_arguments_are_described_by_their_names():
-    """Positional ones too; what has no rows is not counted, and defaults are left out."""
+    """Positional ones too; what has no rows is not counted, and arguments that the example leaves out are not known."""
     example = Arguments(X, X, scale=2.0)
     signature = infer(BATCHABLE, Matcher().match, example)
     rows = {"type": "array", "dtype": "float64", "shape": [None, 4]}
-    properties = {"x": rows, "y": rows, "scale": {"type": "float"}}
+    properties = {"x": rows, "y": rows, "scale": {"type": "float", "default": 1.0}}
     assert signature.input_spec == {"type": "arguments", "properties": properties}
     assert signature.output_spec == {"type": "array", "dtype": "float64", "shape": [None]}
     assert describe_spec(signature.input_spec).startswith("x: array of float64, shape (any, 4), y: array")
     again = ModelSignature.from_any(signature.to_dict())
     assert infer(again, Matcher().match, example) == again == signature
+
+
+def test_defaults_are_kept_where_they_are_plain():
+    """`None`, truth values, finite numbers and texts: what a record and JSON can hold and give back."""
+
+    def method(rows, mask=None, *, mode="fast", power=2, limit=float("inf"), kind=str):
+        return rows
+
+    example = Arguments(X, None, mode="slow", power=1, limit=1.0, kind="int")
+    properties = infer(ModelSignature(), method, example).input_spec["properties"]
+    assert {name: spec["default"] for name, spec in properties.items() if "default" in spec} == {
+        "mask": None,
+        "mode": "fast",
+        "power": 2,
+    }
+    written = {"rows": {"type": "any"}, "power": {"type": "int", "default": 2}}
+    [given] = normalise_signatures({"method": {"input_spec": written}}).values()
+    assert ModelSignature.from_any(given.to_dict()).input_spec["properties"] == written
+    assert describe_spec(given.input_spec) == "rows: anything, power: int = 2"
+
+
+@pytest.mark.parametrize("default", [float("nan"), [1], b"1"])
+def test_a_default_that_json_cannot_hold_is_refused(default):
+    """And a spec that is no argument's has none."""
+    with pytest.raises(SignatureError, match=r"input_spec\['x'\].default.* has the wrong form"):
+        normalise_signatures({"match": {"input_spec": {"x": {"type": "float", "default": default}}}})
+    with pytest.raises(SignatureError, match="unknown field 'default'"):
+        normalise_signatures({"match": {"input_spec": {"type": "float", "default": 1.0}}})
 
 
 def test_axes_by_name_count_the_arguments_that_they_name():

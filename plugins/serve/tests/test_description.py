@@ -25,6 +25,8 @@ def test_a_spec_becomes_a_schema() -> None:
     assert schema_of({"type": "list", "items": {"type": "str"}}) == {"type": "array", "items": {"type": "string"}}
     assert schema_of({"type": "object", "class": "a.B"}) == {}
     assert schema_of(None) == {}
+    several = {"type": "arguments", "properties": {"scale": {"type": "float", "default": 1.0}}}
+    assert schema_of(several)["properties"] == {"scale": {"type": "number", "default": 1.0}}
 
 
 def test_the_document_names_every_method(client: Callable[..., Any]) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import attrs
 
 from tiffin.exceptions import SignatureError
-from tiffin.signatures._methods import first_argument
+from tiffin.signatures._methods import first_argument, parameters_of
 from tiffin.signatures._rows import count_rows
 from tiffin.signatures._signature import ModelSignature
 from tiffin.signatures._spec import infer_spec
 from tiffin.signatures._spec_check import check_spec
-from tiffin.signatures._spec_form import Spec, plain_spec
+from tiffin.signatures._spec_form import Spec, is_default, plain_spec
 from tiffin.values import find_kind
 
 
@@ -37,8 +37,9 @@ def infer_signature_specs(
     """Call `function` on the example once and return the signature with both specs filled in.
 
     A spec that the signature already has is checked against the example, or the real output, and stays. The example is
-    one positional argument, a tuple or dict too; `Arguments` stands for several, and its spec has them by name. A coroutine
-    is awaited in a thread of its own; what streams (a generator) is not read, has no output spec, and is not counted.
+    one positional argument, a tuple or dict too; `Arguments` stands for several, and its spec has them by name, with their
+    plain defaults. A coroutine is awaited in a thread of its own; what streams (a generator) is not read, has no output
+    spec, and is not counted.
 
     Args:
         signature: what is known so far; says whether and along which axes the method is batchable.
@@ -63,7 +64,7 @@ def infer_signature_specs(
         named = _by_name(call, function, method)
         axes = {name: _named_axis(signature, name, value) for name, value in named.items()}
         rows = _common_rows(named, axes, method)
-        input_spec = _named_spec(given, named, axes, by_name, method)
+        input_spec = _named_spec(given, named, axes, by_name, function, method)
     else:
         input_axis = _input_axis(signature, function)
         rows = None if input_axis is None else count_rows(input_example, input_axis, where="input", method=method)
@@ -127,13 +128,19 @@ def _common_rows(named: Mapping[str, Any], axes: Mapping[str, int | None], metho
 
 
 def _named_spec(
-    given: Any, named: Mapping[str, Any], axes: Mapping[str, int | None], by_name: bool, method: str
+    given: Any,
+    named: Mapping[str, Any],
+    axes: Mapping[str, int | None],
+    by_name: bool,
+    function: Callable[..., Any],
+    method: str,
 ) -> Spec:
     if given is None:
-        return {
-            "type": "arguments",
-            "properties": {name: infer_spec(value, batch_dim=axes[name]) for name, value in named.items()},
-        }
+        properties = {name: infer_spec(value, batch_dim=axes[name]) for name, value in named.items()}
+        for name, parameter in (parameters_of(function) or {}).items():
+            if name in properties and is_default(parameter.default):
+                properties[name]["default"] = parameter.default
+        return {"type": "arguments", "properties": properties}
     # A spec without names is of the first argument.
     check_spec(given, named if by_name else next(iter(named.values()), None), where="input", method=method)
     return plain_spec(given, where="input_spec", method=method)

@@ -7,6 +7,7 @@ A spec is a mapping with the field `type`. Names come from JSON Schema where val
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,7 +62,28 @@ def plain_spec(spec: Any, *, where: str = "spec", method: str = "") -> Spec:
         spec = spec.get("properties", {})
     elif not (isinstance(spec, Mapping) and spec and all(isinstance(item, Mapping) for item in spec.values())):
         return _plain_value(spec, where, method)
-    return {"type": "arguments", "properties": _plain_properties(spec, where, method)}
+    return {"type": "arguments", "properties": _plain_arguments(spec, where, method)}
+
+
+def is_default(value: Any) -> bool:
+    """Tell whether a spec may hold a value as an argument's default: a plain one, which JSON has."""
+    return value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
+
+
+def _plain_arguments(value: Any, where: str, method: str) -> dict[str, Spec]:
+    defaults = {}
+    if isinstance(value, Mapping):
+        named = {name: spec for name, spec in value.items() if isinstance(spec, Mapping) and "default" in spec}
+        defaults = {name: spec["default"] for name, spec in named.items()}
+        bare = {name: {key: item for key, item in spec.items() if key != "default"} for name, spec in named.items()}
+        value = {**value, **bare}
+    plain = _plain_properties(value, where, method)
+    for name, default in defaults.items():
+        if not is_default(default):
+            fix = "Give None, a truth value, a finite number or a text, or leave it out"
+            raise _wrong_field(f"{where}[{name!r}].default", default, fix, method)
+        plain[name]["default"] = default
+    return plain
 
 
 def _plain_value(spec: Any, where: str, method: str) -> Spec:
@@ -171,7 +193,10 @@ def describe_spec(spec: Spec) -> str:
     if kind == "dict" and "properties" in spec:
         return f"dict with the keys {', '.join(map(repr, spec['properties']))}"
     if kind == "arguments":
-        return ", ".join(f"{name}: {describe_spec(item)}" for name, item in spec["properties"].items())
+        return ", ".join(
+            f"{name}: {describe_spec(item)}" + (f" = {item['default']!r}" if "default" in item else "")
+            for name, item in spec["properties"].items()
+        )
     if kind == "object":
         return f"object of class {spec['class']}" if "class" in spec else "object"
     return "anything" if kind == "any" else kind

@@ -207,7 +207,13 @@ def schema_of(spec: Any) -> dict[str, Any]:
     if kind == "dict" and "properties" in spec:
         return _object({key: schema_of(item) for key, item in spec["properties"].items()}, list(spec["properties"]))
     if kind == "arguments":
-        return _object({key: schema_of(item) for key, item in spec["properties"].items()}, [])
+        return _object(
+            {
+                key: schema_of(item) | ({"default": item["default"]} if "default" in item else {})
+                for key, item in spec["properties"].items()
+            },
+            [],
+        )
     return {}
 
 

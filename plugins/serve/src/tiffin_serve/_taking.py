@@ -334,12 +334,18 @@ def make_taker(spec: Mapping[str, Any] | None, name: str = "input") -> Taker:
     if spec is None or spec["type"] in ("any", "object"):
         return AnyTaker(name)
     if spec["type"] == "arguments":
-        return ArgumentsTaker({key: make_taker(item, key) for key, item in spec["properties"].items()})
+        return ArgumentsTaker(
+            {key: make_taker(_without_default(item), key) for key, item in spec["properties"].items()}
+        )
     if spec["type"] == "array":
         return ArrayTaker(spec, name)
     if spec["type"] == "frame" and "columns" in spec:
         return FrameTaker(spec)
     return PlainTaker(spec, name)
+
+
+def _without_default(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: item for field, item in spec.items() if field != "default"}
 
 
 def plain_dtype(name: str | None) -> np.dtype[Any] | None:
