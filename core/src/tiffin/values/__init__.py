@@ -10,12 +10,14 @@ from tiffin.values._containers import (
     find_container,
     register_container,
 )
+from tiffin.values._dense import DenseKind
 from tiffin.values._kind import Inseparable, Unsendable, ValueKind
 from tiffin.values._kind_registry import KindRegistry, find_kind, from_numpy, make_ready, register_kind, registry
 
 __all__ = [
     "BatchContainer",
     "ContainerRegistry",
+    "DenseKind",
     "Inseparable",
     "KindRegistry",
     "Unsendable",
