@@ -12,8 +12,8 @@ help:  ## show this list
 setup:  ## make .venv: packages of locks/, the workspace's own editable; nothing if up to date
 	@tools/setup.sh .venv
 
-demo:  ## save, list, alias, load, predict, verify: the main job on real data
-	@tools/setup.sh .venv picklable sklearn
+demo:  ## save, list, alias, load, predict, verify, share, serve: the main job on real data
+	@tools/setup.sh .venv picklable sklearn serve
 	@$(BIN)/python examples/demo.py
 
 # What is quick to fail comes first; in both tiers pytest has the last word.

@@ -1,4 +1,4 @@
-"""The main job on real data: train, save two versions, list, alias, load, predict, verify, run, share, look.
+"""The main job on real data: train, save two versions, list, alias, load, predict, verify, run, share, look, serve.
 
 Run by `make demo`. Works in a temporary TIFFIN_HOME, and leaves nothing behind.
 """
@@ -6,11 +6,17 @@ Run by `make demo`. Works in a temporary TIFFIN_HOME, and leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
+import threading
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +26,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 import tiffin
 
@@ -29,11 +36,15 @@ def heading(text: str) -> None:
     print(f"\n── {text} " + "─" * (96 - len(text)), flush=True)
 
 
+def surroundings() -> dict[str, str]:
+    """Return the environment of a terminal in which this Python's commands are found."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def shell(command: str) -> None:
     """Show a command, and run it as it would run in a terminal."""
     print(f"$ {command}", flush=True)
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run(shlex.split(command), check=True, env=environment)
+    subprocess.run(shlex.split(command), check=True, env=surroundings())
 
 
 async def run_together(tag: str, rows: Any) -> None:
@@ -57,6 +68,87 @@ def show_folder(folder: Path) -> None:
             stat = path.stat()
             shared = f", {stat.st_nlink} names" if stat.st_nlink > 1 else ""
             print(f"{indent}{path.name}  ({stat.st_size:,} bytes{shared})")
+
+
+@contextlib.contextmanager
+def served(tag: str) -> Iterator[str]:
+    """Serve a model beside this program, on a port that is free; return the server's address.
+
+    Raises:
+        RuntimeError: it did not start, or did not end in order.
+    """
+    command = f"tiffin serve {tag} --port 0 --follow 0.1"
+    print(f"$ {command} &", flush=True)
+    with subprocess.Popen(shlex.split(command), env=surroundings(), stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            url = ""
+            for line in server.stdout:
+                print(line, end="", flush=True)
+                url = url or line.split()[-1]
+                if "See also" in line:
+                    break
+            if server.poll() is None:
+                yield url
+            server.wait(30)
+        finally:
+            server.terminate()
+    if server.returncode:
+        raise RuntimeError(f"the server ended with {server.returncode}; what it says above tells why")
+
+
+def call(url: str, rows: list[list[float]]) -> tuple[Any, str]:
+    """Return what a served model answers for some rows, and which version it was."""
+    with urllib.request.urlopen(url, data=json.dumps(rows).encode(), timeout=30) as answer:
+        return json.load(answer), answer.headers["tiffin-model"]
+
+
+def move_while_called(url: str, rows: list[list[float]], alias: str, tag: str) -> None:
+    """Move an alias while four callers ask without a pause, until the version that it names now has answered; count."""
+    answered: Counter[str] = Counter()
+    failed: list[Exception] = []
+    moved, over = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                _, version = call(url, rows)
+            except OSError as error:
+                failed.append(error)
+                moved.set()
+                return
+            answered[version] += 1
+            if version == tag:
+                moved.set()
+
+    callers = [threading.Thread(target=ask) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    try:
+        shell(f"tiffin models alias {tag} {alias}")
+        if not moved.wait(30):
+            raise RuntimeError(f"{tag} has not answered in 30 s")
+    finally:
+        over.set()
+        for caller in callers:
+            caller.join()
+    told = ", ".join(f"{count} by {version}" for version, count in answered.items())
+    print(f"{answered.total()} calls were answered meanwhile ({told}), {len(failed)} failed")
+
+
+def serve(rows: list[list[float]], better: tiffin.Model) -> None:
+    """Serve what `iris:prod` names, call it, move the alias to a better version while calls run, and stop."""
+    with served("iris:prod") as url:
+        port = url.rpartition(":")[2]
+        path = f"{url}/models/iris/predict"
+        heading("Call it: plain JSON from any client, here from Python")
+        print(f"$ curl -d '{json.dumps(rows)}' {path}")
+        print(json.dumps(call(path, rows)[0]))
+        heading("Move the alias while calls run: the server follows, and loses none")
+        move_while_called(path, rows, "prod", str(better.tag))
+        shell(f"tiffin serve status --port {port}")
+        heading("Stop it: what was taken in is answered first")
+        shell(f"tiffin serve stop --port {port}")
 
 
 def main() -> None:
@@ -118,6 +210,16 @@ def main() -> None:
     heading("The store is a folder: every version is complete in itself")
     show_folder(Path(os.environ["TIFFIN_HOME"]))
     shell("tiffin models du")
+
+    heading("Serve it over HTTP: one command, no code; here while another version waits for its turn")
+    better = tiffin.save(
+        "iris",
+        DecisionTreeClassifier(random_state=0).fit(iris.data, iris.target),
+        labels={"kind": "tree"},
+        input_example=iris.data[:2],
+    )
+    tiffin.models.set_alias(tags[2], "prod")
+    serve(iris.data[::60].tolist(), better)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).resolve().parent
 
 
 def test_the_demonstration_does_the_main_job(tmp_path: Path) -> None:
-    """`make demo` saves two versions, lists, aliases, loads, predicts, verifies, and shows the store's folder."""
+    """`make demo` saves, lists, aliases, loads, predicts, verifies, shows the store's folder, serves, and leaves nothing."""
     command = [sys.executable, str(EXAMPLES / "demo.py")]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -24,6 +24,17 @@ def test_the_demonstration_does_the_main_job(tmp_path: Path) -> None:
     assert "digits:latest is a RandomForestClassifier" in result.stdout
     assert "150 calls of one row each ran as 3 batches:" in result.stdout
     assert "model.yaml  (" in result.stdout
+    served = result.stdout.partition("$ tiffin serve iris:prod --port 0 --follow 0.1 &\n")[2]
+    url = re.match(r"Serving on (http://127\.0\.0\.1:\d+)\n", served)
+    assert url is not None
+    rows = "[[5.1, 3.5, 1.4, 0.2], [5.0, 2.0, 3.5, 1.0], [6.9, 3.2, 5.7, 2.3]]"
+    assert f"$ curl -d '{rows}' {url[1]}/models/iris/predict\n[0, 1, 2]\n" in served
+    counts = r"(\d+) calls were answered meanwhile \((\d+) by iris:\S+, (\d+) by iris:\S+\), 0 failed\n"
+    moved = re.search(counts, served)
+    assert moved is not None
+    assert int(moved[1]) == int(moved[2]) + int(moved[3])
+    assert served.endswith("Stopped\n")
+    assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,8 +104,15 @@ class Browser:
 
 
 @contextlib.contextmanager
-def browsing(folder: Path) -> Iterator[Browser]:
-    """Run a browser for the block; its profile lies in a folder."""
+def browsing() -> Iterator[Browser]:
+    """Run a browser for the block. It is killed after that, and what it had on disk removed."""
+    # Beside the tests' own folders: the path of a socket in it has to be short.
+    with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as folder, _running(folder) as one:
+        yield one
+
+
+@contextlib.contextmanager
+def _running(folder: str) -> Iterator[Browser]:
     assert PROGRAM is not None
     there, ours = os.pipe()
     here, theirs = os.pipe()
@@ -119,10 +127,11 @@ def browsing(folder: Path) -> Iterator[Browser]:
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"]
     options += ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
     process = subprocess.Popen(
-        [PROGRAM, *options, f"--user-data-dir={folder}", "about:blank"],
+        [PROGRAM, *options, f"--user-data-dir={folder}/profile", "about:blank"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         preexec_fn=prepare,
+        env={**os.environ, "TMPDIR": folder},
         close_fds=False,
         start_new_session=True,
     )

@@ -58,7 +58,7 @@ def test_bad_rows_are_counted_and_pointed_to(store: Path, table: pa.Table, tmp_p
         (["sums", "--max-bad", "many"], "neither a number of rows nor a share"),
         (["sums", "--type", "x"], "COLUMN=TYPE"),
         (["sums", "--type", "x=flaot"], "'x' is to be read as 'flaot', which is no type"),
-        (["sums", "--part-rows", "100"], "multiple"),
+        (["sums", "--part-rows", "100", "--batch-rows", "64"], "multiple"),
     ],
 )
 def test_mistakes_are_told_without_a_traceback(

@@ -113,6 +113,23 @@ def test_the_result_is_the_same_in_any_number_of_parts(
     assert rows_of(tmp_path / "out")["prediction"].to_pylist() == sums(table)
 
 
+@pytest.mark.parametrize(
+    ("width", "part", "rows"), [(2, 1 << 18, 16384), (512, 1 << 18, 2048), (2, 1000, 1000), (None, 1 << 18, 4096)]
+)
+def test_calls_have_as_many_rows_as_fill_8_mib(
+    width: int | None, part: int, rows: int, store: Path, tmp_path: Path
+) -> None:
+    """And at most 16,384, where nobody says how many; a part holds whole ones. Where rows have any length, 4,096."""
+    if width is None:
+        source = write(pa.table({"words": ["a"]}), tmp_path / "in.parquet")
+    else:
+        source = tmp_path / "in.npy"
+        np.save(source, np.zeros((3, width)))
+    model = "texts" if width is None else "sums"
+    map(model, source, tmp_path / "out", backend="local", part_rows=part, max_bad=3)
+    assert json.loads((tmp_path / "out" / "_job.json").read_text(encoding="utf-8"))["batch_rows"] == rows
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "arrow"])
 def test_the_output_has_the_format_that_is_asked_for(ending: str, store: Path, table: pa.Table, tmp_path: Path) -> None:
     """In CSV lists are columns."""

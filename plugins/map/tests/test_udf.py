@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import tiffin
-from tiffin.exceptions import UntrustedModelError
+from tiffin.exceptions import ModelNotFoundError, UntrustedModelError
 from tiffin_map import MapError, _udf
 
 
@@ -153,9 +153,9 @@ def test_another_content_under_the_same_tag_is_refused(
     other.other = True
     tiffin.save("sums:1", other, signatures={"predict": {"batchable": True}}, overwrite=True)
     url = elsewhere()
-    with pytest.raises(MapError, match="is not what it was when this job was made"):
+    with pytest.raises(ModelNotFoundError, match="is not what it was when it was referred to"):
         udf({"x": np.ones(2)})
-    with pytest.raises(MapError, match="is not what it was when this job was made"):
+    with pytest.raises(ModelNotFoundError, match="is not what it was when it was referred to"):
         _udf.Udf(**{**vars_of(udf), "content_digest": "sha256:" + "0" * 64, "remote": url})({"x": np.ones(2)})
 
 
@@ -168,7 +168,7 @@ def test_without_a_remote_the_error_says_what_to_do(elsewhere: Callable[[], str]
     """A worker of another machine has a store of its own."""
     udf = tiffin.get("sums:1").as_udf()
     elsewhere()
-    with pytest.raises(MapError, match="say where to pull it from"):
+    with pytest.raises(ModelNotFoundError, match="name a remote"):
         udf({"x": np.ones(2)})
 
 

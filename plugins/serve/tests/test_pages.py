@@ -22,9 +22,9 @@ PICTURES = os.environ.get("TIFFIN_PICTURES", "")
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[browser.Browser]:
+def page() -> Iterator[browser.Browser]:
     """Return a page of a browser."""
-    with browser.browsing(tmp_path / "profile") as one:
+    with browser.browsing() as one:
         yield one
 
 
@@ -34,6 +34,7 @@ def fill_and_call(page: browser.Browser, path: str, body: str | None) -> str:
     page.run(f"{block}.querySelector('details:last-of-type').open = true")
     if body is not None:
         page.run(f"{block}.querySelector('textarea').value = {body!r}")
+        page.run(f"{block}.querySelector('textarea').dispatchEvent(new Event('input', {{bubbles: true}}))")
     page.run(f"{block}.querySelector('form').requestSubmit()")
     page.wait(f"/^\\d{{3}}, /.test({block}.querySelector('[role=status]').textContent)")
     found: str = page.run(f"{block}.querySelector('[role=log]').textContent")
@@ -84,6 +85,40 @@ def test_a_page_fits_a_desk_and_a_telephone_by_day_and_night(
     kept = Path(PICTURES) if PICTURES else tmp_path
     page.picture(kept / f"page{path.replace('/', '-')}-{width}-{'dark' if dark else 'light'}.png")
     assert page.complaints == []
+
+
+def test_the_readmes_picture_shows_a_model_that_is_called(
+    page: browser.Browser, serving: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A flower is tried while calls come in; TIFFIN_PICTURES keeps the picture, to be put into docs/_static."""
+    pytest.importorskip(
+        "tiffin_sklearn", reason="the picture's model is scikit-learn's: tiffin-sklearn is not installed"
+    )
+    from PIL import Image
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
+    iris = load_iris()
+    model = LogisticRegression(max_iter=1000).fit(iris.data, iris.target)
+    card = "Tells three kinds of iris by the lengths and widths of their sepals and petals."
+    tiffin.save("iris", model, labels={"stage": "trial"}, input_example=iris.data[:2], card=card)
+    tiffin.models.set_alias("iris", "prod")
+    one = serving("iris:prod")
+    page.show(one.url)
+    page.wait("document.querySelector('h3') !== null")
+    asked = "{method: 'POST', body: '[[5.1, 3.5, 1.4, 0.2]]'}"
+    page.run(f"for (let i = 0; i < 6; i++) (async () => {{ while (true) await fetch('/models/iris', {asked}) }})(); 0")
+    page.wait(f"document.querySelector('polyline').points.length >= {6 if PICTURES else 2}")
+    assert fill_and_call(page, "/models/iris/predict", "[[5.1, 3.5, 1.4, 0.2], [6.9, 3.2, 5.7, 2.3]]") == "[0,2]"
+    assert "6.9, 3.2, 5.7, 2.3" in page.run("[...document.querySelectorAll('pre')].at(-1).textContent")
+    assert page.run("Number(document.querySelector('dd').textContent)") > 1
+    picture = (Path(PICTURES) if PICTURES else tmp_path) / "serving.png"
+    page.picture(picture)
+    with Image.open(picture) as taken:
+        taken.convert("RGB").quantize(64).save(picture, optimize=True)
+    assert picture.stat().st_size < 100_000
+    readme = Path(__file__).parents[3] / "README.md"
+    assert "](docs/_static/serving.png)" in readme.read_text(encoding="utf-8")
 
 
 def test_a_page_asks_for_the_token(page: browser.Browser, serving: Callable[..., Any], tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ def test_only_its_user_reaches_the_admin_socket(serving: Callable[..., Any]) -> 
     command = [sys.executable, "-m", "tiffin", "serve", "stop", "--port", str(one.port)]
     assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == "Stopped\n"
     assert one.process.wait(60) == 0
+    assert one.process.stdout.read() == ""  # it ends in order, and complains of nothing
     assert not admin.exists()
     again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert again.returncode == 1

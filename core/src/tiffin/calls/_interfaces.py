@@ -50,6 +50,8 @@ class WorkerSpec:
         environment: environment variables to set before the worker imports anything (thread counts of BLAS and OpenMP).
             A back end in this process ignores them.
         runner: tells the runner from all others, in other processes too: a method that calls its own runner is refused.
+        number: the worker's number, from 0; a spare has that of the worker that it is made like.
+        models: the stored models that the runnable uses. A back end on other machines sees to it that they are there.
     """
 
     name: str
@@ -61,6 +63,8 @@ class WorkerSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     ahead: int = 0
     runner: str = ""
+    number: int = 0
+    models: Sequence[Any] = ()
 
 
 @runtime_checkable

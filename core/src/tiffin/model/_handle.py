@@ -27,6 +27,7 @@ from tiffin.exceptions import (
 )
 from tiffin.files import unreadable
 from tiffin.model._custom_objects import CustomObjects
+from tiffin.model._elsewhere import found
 from tiffin.model._path_of import path_of
 from tiffin.tags import Tag
 
@@ -488,4 +489,5 @@ class Model:
 
 
 def _rebuild(source: ModelSource, name: str, version: str, options: Mapping[str, Any] | None) -> Model:
-    return Model(source, name, version, options=options)
+    here = found.get().get(f"{name}:{version}")
+    return Model(source if here is None else here._source, name, version, options=options)

@@ -29,6 +29,7 @@ from tiffin.models._library import (
     untrust,
 )
 from tiffin.models._moving import export_model, import_all, import_model, list_remote, pull, push
+from tiffin.models._references import ModelReference, reference
 from tiffin.models._remembering import aliases_at, history, trash, undelete
 from tiffin.models._upkeep import gc, usage, verify
 from tiffin.store import ModelStore
@@ -54,6 +55,7 @@ __all__ = [
     "ModelContext",
     "ModelInfo",
     "ModelOptions",
+    "ModelReference",
     "ModelSignature",
     "ModelStore",
     "Problem",
@@ -86,6 +88,7 @@ __all__ = [
     "prune",
     "pull",
     "push",
+    "reference",
     "remove_alias",
     "save",
     "set_alias",

@@ -138,6 +138,8 @@ class Runner:
                 extra_slots=max_concurrency if unmerged else 0,
                 ahead=ahead,
                 environment=environment_of(resources, number, workers, processors, runnable),
+                number=number,
+                models=tuple(self.models),
             )
             for number in range(workers)
         ]

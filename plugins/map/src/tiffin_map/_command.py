@@ -8,7 +8,7 @@ import click
 
 from tiffin.cli import complete_tag, output_option, progress_bar, say, show_data
 from tiffin_map._feeding import FORMS
-from tiffin_map._mapping import BATCH_ROWS, PART_ROWS, ROW_NUMBER, map
+from tiffin_map._mapping import PART_ROWS, ROW_NUMBER, map
 from tiffin_map._parts import BAD_ROWS, WRITERS
 
 _COUNT = click.IntRange(min=1)
@@ -67,7 +67,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
 @click.option("--row-number", default=ROW_NUMBER, show_default=True, help="The column of rows' numbers; '' for none.")
 @click.option("--backend", default="process", show_default=True, help="Where the model runs: process, or local.")
 @click.option("--workers", type=_COUNT, help="Copies of the model; by default one for each processor.")
-@click.option("--batch-rows", default=BATCH_ROWS, show_default=True, type=_COUNT, help="Rows of a call.")
+@click.option("--batch-rows", type=_COUNT, help="Rows of a call.  [default: 16384, fewer where rows are wide]")
 @click.option("--part-rows", default=PART_ROWS, show_default=True, type=_COUNT, help="Rows of a file of the output.")
 @click.option(
     "--max-bad",

@@ -29,6 +29,7 @@ class Feeder:
     Attributes:
         columns: the columns that the method is given.
         form: the form that it is given.
+        row_bytes: bytes of a row that is given, `None` where rows differ.
 
     Raises:
         MapError: the columns cannot be given in that form.
@@ -39,6 +40,8 @@ class Feeder:
     ) -> None:
         self.columns = list(schema.names if columns is None else columns)
         types = [schema.field(name).type for name in self.columns]
+        widths = [_width(one) for one in types]
+        self.row_bytes = None if None in widths else sum(width for width in widths if width)
         self._spec = spec or {}
         self.form = form or self._choose(types)
         self._dtype = self._array_dtype(types) if self.form == "array" else None
@@ -183,6 +186,14 @@ def _listed(one: pa.DataType) -> pa.DataType | None:
     return None
 
 
+def _width(one: pa.DataType) -> int | None:
+    """Return the bytes of a value, `None` where values differ."""
+    if pa.types.is_fixed_size_list(one):
+        inner = _width(one.value_type)
+        return None if inner is None else inner * one.list_size
+    return int(one.byte_width) if _is_number(one) and one.bit_width >= 8 else 1 if pa.types.is_boolean(one) else None
+
+
 def pick(rows: Any, at: Any) -> Any:
     """Return the rows at some indexes, of a table or an array."""
     return rows[at] if isinstance(rows, np.ndarray) else rows.take(pa.array(at))
@@ -192,7 +203,7 @@ def inputs_of(rows: Any, index: int, columns: Sequence[str]) -> Any:
     """Return one row as plain values, for people: a dict, or for an array a list."""
     if isinstance(rows, np.ndarray):
         return rows[index].tolist()
-    return rows.select(list(columns)).slice(index, 1).to_pylist()[0]
+    return {name: rows.column(name)[index].as_py() for name in columns}
 
 
 def as_columns(answer: Any, count: int) -> pa.Table:

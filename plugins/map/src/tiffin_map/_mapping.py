@@ -27,7 +27,12 @@ from tiffin_map._parts import SUMMARY, Output
 from tiffin_map._reading import Reader
 from tiffin_map._scoring import Batch, Scored, Scorer, batches
 
-BATCH_ROWS = 4096
+BATCH_ROWS = 1 << 14
+"""Rows of a call at most, where nobody says how many."""
+_BATCH_BYTES = 8 << 20
+"""Bytes of a call's rows at most, where nobody says how many."""
+_UNKNOWN_WIDTH = 2048
+"""Bytes that a row counts for where its columns have texts, or lists of any length."""
 PART_ROWS = 1 << 18
 ROW_NUMBER = "row"
 _CHANCE = 100
@@ -48,7 +53,7 @@ def map(
     row_number: str = ROW_NUMBER,
     backend: str = "process",
     workers: int | None = None,
-    batch_rows: int = BATCH_ROWS,
+    batch_rows: int | None = None,
     part_rows: int = PART_ROWS,
     max_bad: float = 0,
     timeout: float | None = None,
@@ -78,7 +83,7 @@ def map(
         row_number: the name of the column with each row's number in the input, from 0; empty for none.
         backend: where the model runs, as for `Model.to_runner`.
         workers: copies of the model; by default one for each processor.
-        batch_rows: rows of a call, 1 or more.
+        batch_rows: rows of a call, 1 or more; by default 16,384, and fewer where these have more than 8 MiB.
         part_rows: rows of a part, a multiple of `batch_rows`.
         max_bad: rows that may be bad: a number of rows, or below 1 a share of all.
         timeout: seconds after which a call counts as failed; `None` for no limit.
@@ -110,6 +115,8 @@ def map(
     with open_source(source, params) as files:
         given = columns if columns is not None else columns_of(spec)
         reader, feeder = _prepare(files, given, keep, types or {}, spec, as_, row_number)
+        if batch_rows is None:
+            batch_rows = _batch_rows(feeder.row_bytes or _UNKNOWN_WIDTH, part_rows)
         job = {
             "format": format,
             "content_digest": found.info.content_digest,
@@ -130,7 +137,8 @@ def map(
         most = None if max_bad < 1 and max_bad else max(0, int(max_bad) - before)
         run = _Run(target, part_rows, done, before, max_bad, progress or Silent())
         with runner:
-            scorer = Scorer(runner.methods[name].run, feeder, keep, most, row_number)
+            call = runner.methods[name].run
+            scorer = Scorer(call, feeder, keep, most, row_number, apart=backend != "local")
             pieces = reader.read(done * part_rows, batch_rows)
             run.progress.start("Scoring", None if (rows := reader.count()) is None else rows - done * part_rows)
             run.all(batches(pieces, done * part_rows, batch_rows), scorer.score, 2 * copies)
@@ -158,8 +166,16 @@ def map(
         return summary
 
 
-def _check_sizes(batch_rows: int, part_rows: int, max_bad: float, form: str | None) -> None:
-    if batch_rows < 1 or part_rows < 1 or part_rows % batch_rows:
+def _batch_rows(row_bytes: int, part_rows: int) -> int:
+    """Return how many rows a call has: as many as may be, since calls cost less for a row when they are large."""
+    calls = -(-part_rows // max(1, min(BATCH_ROWS, _BATCH_BYTES // row_bytes)))
+    while part_rows % calls:
+        calls += 1
+    return part_rows // calls
+
+
+def _check_sizes(batch_rows: int | None, part_rows: int, max_bad: float, form: str | None) -> None:
+    if part_rows < 1 or (batch_rows is not None and (batch_rows < 1 or part_rows % batch_rows)):
         raise MapError(
             f"batch_rows={batch_rows}, part_rows={part_rows}",
             why="A part holds whole batches, so that a run that goes on makes the same ones",

@@ -178,13 +178,15 @@ def bad_line(row: BadRow) -> str:
 
 def _plain(value: Any) -> Any:
     """Return what JSON can hold: of numbers that are none their names, of other values their texts."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+    return str(value)
 
 
 def _write_all(file: Any, data: bytes) -> None:

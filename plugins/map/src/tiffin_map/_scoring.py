@@ -109,11 +109,20 @@ class Scorer:
         keep: columns that are passed through.
         most: rows that may be bad in this run at most; `None` for any number.
         number: the name of the column with the rows' numbers; empty for none.
+        apart: whether the method runs in another process, and so cannot change what it is given.
     """
 
     def __init__(
-        self, call: Callable[[Any], Any], feeder: Feeder, keep: Sequence[str], most: int | None, number: str
+        self,
+        call: Callable[[Any], Any],
+        feeder: Feeder,
+        keep: Sequence[str],
+        most: int | None,
+        number: str,
+        *,
+        apart: bool = False,
     ) -> None:
+        self._apart = apart
         self._call = call
         self._feeder = feeder
         self._keep = list(keep)
@@ -134,7 +143,7 @@ class Scorer:
         for one in bad:
             self._count(one)
         if len(batch.numbers):
-            self._run(batch, np.arange(len(batch.numbers)), answers, bad, first=True)
+            self._run(batch, np.arange(len(batch.numbers)), None, answers, bad)
         if not answers:
             return Scored(batch.stop, None, sorted(bad, key=lambda one: one.row))
         at = np.concatenate([one[0] for one in answers])
@@ -157,11 +166,13 @@ class Scorer:
         names = [f"predicted_{name}" if name in twice else name for name in answered.column_names]
         return pa.table({**columns, **dict(zip(names, answered.columns, strict=True))})
 
-    def _run(self, batch: Batch, at: Any, answers: list[Any], bad: list[BadRow], *, first: bool = False) -> None:
+    def _run(self, batch: Batch, at: Any, given: Any, answers: list[Any], bad: list[BadRow]) -> None:
+        """Score the rows at some indexes; `given` is the argument for them where it is made already."""
         whole = len(at) == len(batch.numbers)
-        rows = batch.rows if whole else pick(batch.rows, at)
         try:
-            answered = as_columns(self._call(self._feeder.feed(rows)), len(at))
+            if given is None:
+                given = self._feeder.feed(batch.rows if whole else pick(batch.rows, at))
+            answered = as_columns(self._call(given), len(at))
         except _OF_NO_ROW:
             raise
         # A method may fail in any way, and so may what it answers; what is left of a row is told in words.
@@ -169,21 +180,22 @@ class Scorer:
             if len(at) == 1:
                 bad.append(self._blame(batch, int(at[0]), error))
                 return
-            for group in self._divide(rows, at, first=first):
-                self._run(batch, group, answers, bad)
+            again = self._apart and isinstance(given, np.ndarray)
+            for group in self._divide(batch.rows, len(at), whole=whole):
+                self._run(batch, at[group], given[group] if again else None, answers, bad)
             return
         answers.append((at, answered))
 
-    def _divide(self, rows: Any, at: Any, *, first: bool) -> list[Any]:
-        """Return groups of a batch that failed: at first the ordinary rows, and each odd one alone; else two halves.
+    def _divide(self, rows: Any, count: int, *, whole: bool) -> list[Any]:
+        """Return groups of rows that failed: of a whole batch the ordinary rows, and each odd one alone; else two halves.
 
         Small calls cost much more for a row than large ones, and which rows are to blame can often be seen.
         """
-        odd = self._feeder.odd(rows) if first else np.zeros(len(at), bool)
-        if 0 < odd.sum() < len(at) / 2:
-            return [at[~odd], *at[odd].reshape(-1, 1)]
-        half = len(at) // 2
-        return [at[:half], at[half:]]
+        index = np.arange(count)
+        odd = self._feeder.odd(rows) if whole else np.zeros(count, bool)
+        if 0 < odd.sum() < count / 2:
+            return [index[~odd], *index[odd].reshape(-1, 1)]
+        return [index[: count // 2], index[count // 2 :]]
 
     def _blame(self, batch: Batch, index: int, error: Exception) -> BadRow:
         number = int(batch.numbers[index])

@@ -10,7 +10,7 @@ import numpy as np
 
 import tiffin
 from tiffin import Model
-from tiffin.exceptions import ModelNotFoundError
+from tiffin.models import ModelReference
 from tiffin.signatures import plain_spec
 from tiffin_map._errors import MapError
 
@@ -45,9 +45,10 @@ def as_udf(
     from tiffin_map._mapping import find_method
 
     found, about = find_method(model, model.to_runnable().runnable_methods, method or None)
+    referred = tiffin.models.reference(model)
     return Udf(
-        tag=str(model.tag),
-        content_digest=model.info.content_digest,
+        tag=referred.tag,
+        content_digest=referred.content_digest,
         method=found,
         columns=None if columns is None else tuple(columns),
         keep=None if keep is None else tuple(keep),
@@ -55,13 +56,8 @@ def as_udf(
         form=as_,
         spec=None if about.input_spec is None else plain_spec(about.input_spec),
         remote=remote,
-        trusted=_is_trusted(model),
+        trusted=referred.trusted,
     )
-
-
-def _is_trusted(model: Model) -> bool:
-    """Tell whether code in the model's files may run here: a worker may do for the same content what this program may."""
-    return tiffin.models.inspect(model.tag).verdict in ("made here", "trusted", "signed")
 
 
 class Udf:
@@ -113,16 +109,17 @@ class Udf:
             the same kind, of as many rows.
 
         Raises:
-            MapError: the batch is of no kind that is known, lacks a column, or the model is not there and there is no remote.
-            RemoteDamagedError: what was pulled is not the content that was vouched for.
+            MapError: the batch is of no kind that is known, or lacks a column.
+            ModelNotFoundError: the model is not there and there is no remote, or has another content there.
         """
         if isinstance(batch, Iterator):
             return (self(one) for one in batch)
-        return _like(batch, self._answered(_to_arrow(batch)))
+        table = _to_arrow(batch)
+        kept = table.column_names if self.keep is None else list(self.keep)
+        return _like(batch, table, kept, self._answered(table))
 
-    def _answered(self, table: Any) -> Any:
-        import pyarrow as pa
-
+    def _answered(self, table: Any) -> dict[str, Any]:
+        """Return the columns that are answered."""
         from tiffin_map._feeding import PREDICTION, Feeder, as_columns, columns_of
 
         names = table.column_names
@@ -132,11 +129,9 @@ class Udf:
             raise MapError(f"The batch has no column {missing[0]!r}", why=f"It has: {', '.join(names)}")
         feeder = Feeder(table.schema, columns, self.spec, self.form)
         if table.num_rows == 0 and not self.spec:
-            return table.select(list(names if self.keep is None else self.keep))
+            return {}
         answers = as_columns(self._bound()(feeder.feed(table)), table.num_rows)
-        kept = {name: table.column(name) for name in (names if self.keep is None else self.keep)}
-        answered = {self.output if name == PREDICTION else name: answers.column(name) for name in answers.column_names}
-        return pa.table({**kept, **answered})
+        return {self.output if name == PREDICTION else name: answers.column(name) for name in answers.column_names}
 
     def _bound(self) -> Any:
         key = (self.content_digest, self.method)
@@ -148,31 +143,7 @@ class Udf:
         return _loaded[key]
 
     def _model(self) -> Model:
-        found = self._stored()
-        if found is None:
-            if self.remote is None:
-                raise MapError(
-                    f"Model '{self.tag}' is not in the store of this process, or has another content there",
-                    why="A worker loads it from its own store",
-                    fix="Share one store, or say where to pull it from: model.as_udf(…, remote='…')",
-                )
-            found = tiffin.models.pull(self.tag, self.remote)
-            if found.info.content_digest != self.content_digest:
-                raise MapError(
-                    f"Model '{self.tag}' on the remote is not what it was when this job was made",
-                    why=f"Its content is {found.info.content_digest}, and {self.content_digest} was asked for",
-                    fix="Make the job again from the version that is meant",
-                )
-        if self.trusted:
-            tiffin.models.trust(found.tag, content_digest=self.content_digest)
-        return found
-
-    def _stored(self) -> Model | None:
-        try:
-            found = tiffin.get(self.tag)
-        except ModelNotFoundError:
-            return None
-        return found if found.info.content_digest == self.content_digest else None
+        return ModelReference(self.tag, self.content_digest, self.remote, self.trusted).ensure_local()
 
 
 def _to_arrow(batch: Any) -> Any:
@@ -193,23 +164,25 @@ def _to_arrow(batch: Any) -> Any:
     )
 
 
-def _like(batch: Any, table: Any) -> Any:
-    """Return a table as what the batch was."""
+def _like(batch: Any, table: Any, kept: Sequence[str], answered: Mapping[str, Any]) -> Any:
+    """Return what is kept of a batch, and what was answered, as what the batch was; `table` is the batch in Arrow."""
     import pyarrow as pa
 
+    if hasattr(batch, "iloc"):  # what is kept stays as it is, and is not copied through Arrow
+        named = dict(zip(table.column_names, batch.columns, strict=True))
+        made = batch[[named[name] for name in kept]]
+        return made.assign(**{name: column.to_pandas().array for name, column in answered.items()})
+    columns = {**{name: table.column(name) for name in kept}, **answered}
     if isinstance(batch, Mapping):
-        return {name: _array(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+        return {name: _array(column) for name, column in columns.items()}
+    whole = pa.table(columns)
     if isinstance(batch, pa.Table):
-        return table
+        return whole
     if isinstance(batch, pa.RecordBatch):
-        return table.combine_chunks().to_batches()[0] if len(table) else pa.RecordBatch.from_pylist([], table.schema)
-    if hasattr(batch, "iloc"):
-        made = table.to_pandas()
-        made.index = batch.index
-        return made
+        return whole.combine_chunks().to_batches()[0] if len(whole) else pa.RecordBatch.from_pylist([], whole.schema)
     import polars
 
-    return polars.from_arrow(table)
+    return polars.from_arrow(whole)
 
 
 def _array(column: Any) -> Any:

@@ -72,8 +72,15 @@ async def administered(sockets: Path, supervisor: Administered) -> AsyncIterator
             return None
         raise ServeError(f"{do!r} is not known here")
 
+    lines: dict[Line, asyncio.Task[Any]] = {}
+
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await Line(reader, writer, answer).listen()
+        task = asyncio.current_task()
+        assert task is not None
+        line = Line(reader, writer, answer)
+        lines[line] = task
+        await line.listen()
+        del lines[line]
 
     path = f"{sockets}.admin"
     server = await asyncio.start_unix_server(connected, path)
@@ -82,6 +89,11 @@ async def administered(sockets: Path, supervisor: Administered) -> AsyncIterator
     finally:
         server.close()
         Path(path).unlink(missing_ok=True)
+        # Who asked for the end waits until the connection closes; a task that the loop cancels would be complained of.
+        open_lines = dict(lines)
+        for line in open_lines:
+            await line.close()
+        await asyncio.gather(*open_lines.values())
 
 
 def ask_server(host: str, port: int, do: str, **facts: Any) -> dict[str, Any]:
