@@ -76,9 +76,9 @@ tiffin.save("net", net.bind(net.init(jax.random.key(0), jax.numpy.ones((1, 4))))
 
 def test_arrays_are_safe_from_anybody_and_modules_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module's pickle is refused."""
-    tiffin.save("net", conformance.bound()).export(str(tmp_path / "net.tar"))
+    models.export_model(tiffin.save("net", conformance.bound()).tag, tmp_path / "net.tar")
     variables = conformance.variables(conformance.bound())
-    tiffin.flax.save_model("arrays", variables).export(str(tmp_path / "arrays.tar"))
+    models.export_model(tiffin.flax.save_model("arrays", variables).tag, tmp_path / "arrays.tar")
     monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "other"))
     assert conformance.near(models.import_model(tmp_path / "arrays.tar").load(), variables)
     with pytest.raises(UntrustedModelError):

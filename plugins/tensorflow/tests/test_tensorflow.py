@@ -76,7 +76,7 @@ def test_a_fixed_axis_is_not_batched() -> None:
 
 def test_a_strangers_program_needs_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A SavedModel can read and write files."""
-    tiffin.save("net", conformance.module()).export(str(tmp_path / "net.tar"))
+    models.export_model(tiffin.save("net", conformance.module()).tag, tmp_path / "net.tar")
     monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "other"))
     imported = models.import_model(tmp_path / "net.tar")
     with pytest.raises(UntrustedModelError):
@@ -123,8 +123,8 @@ EXPORT = """
 import sys
 if sys.argv[1] == "with":
     import tensorflow
-import tiffin
-tiffin.get("data:1").export(sys.argv[2])
+from tiffin import models
+models.export_model("data:1", sys.argv[2])
 """
 
 

@@ -37,7 +37,7 @@ def write(model: Any, folder: Path) -> list[str]:
             fix="Call it once, or begin it with keras.Input(shape)",
             path="",
         )
-    # Not as an archive: Keras would make it of temporary files elsewhere, and what lies apart is stored once.
+    # Not as an archive: Keras would hold it in memory or in temporary files, and what lies apart is stored once.
     model.save(str(folder), zipped=False)
     wanted = _config.others(_config.config_of(folder / _config.UNPACKED))
     if not wanted:
@@ -156,4 +156,4 @@ def _without_gradients() -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext()
     import torch
 
-    return torch.no_grad()  # type: ignore[no-any-return, no-untyped-call]
+    return torch.no_grad()  # type: ignore[no-any-return]
