@@ -150,7 +150,7 @@ class Fuzzer:
         self.counts[f"{words[0]} {words[1]} {result.exit_code}"] += 1
         name = " ".join(word for word in words[:2]) + (" " + words[-1] if words[-1] in ("yaml", "json", "text") else "")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
-            where = traceback.extract_tb(result.exc_info[2])[-1]
+            where = traceback.extract_tb(result.exception.__traceback__)[-1]
             self.faults[
                 f"{name}: {type(result.exception).__name__} in {where.name}: {str(result.exception)[:120]!r}"
             ] += 1
