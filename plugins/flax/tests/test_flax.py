@@ -43,6 +43,26 @@ def test_a_module_of_nnx_runs_in_evaluation_mode_and_stays_as_it_is() -> None:
         np.testing.assert_array_equal(runner.run(ROWS), runner.run(ROWS))
 
 
+def test_any_method_of_a_module_runs() -> None:
+    """One of linen's is applied to the variables by its name."""
+
+    class Net(flax.linen.Module):
+        def setup(self):
+            self.dense = flax.linen.Dense(2)
+
+        def __call__(self, rows):
+            return self.dense(rows)
+
+        def half(self, rows):
+            return self.dense(rows) / 2
+
+    net = Net()
+    net = net.bind(net.init(jax.random.key(0), ROWS))
+    model = tiffin.save("net", net, signatures={"__call__": {"batchable": True}, "half": {"batchable": True}})
+    with model.to_runner() as runner:
+        np.testing.assert_array_equal(runner.half.run(ROWS) * 2, runner.run(ROWS))
+
+
 def test_types_of_elements_stay() -> None:
     """Halves of sixteen bits too, and one array under two names is one."""
     shared = jnp.ones((2, 2), jnp.bfloat16)

@@ -55,10 +55,10 @@ def load(path: Path, options: Mapping[str, Any], custom_objects: Mapping[str, An
 
 @hookimpl
 def prepare(obj: Any) -> Any:
-    """Return a module of nnx in evaluation mode, a copy that has the same arrays; one of linen as it is."""
-    from ._modules import evaluating
+    """Return a module of nnx in evaluation mode, a copy that has the same arrays; one of linen applied to its variables."""
+    from ._modules import running
 
-    return evaluating(obj)
+    return running(obj)
 
 
 @hookimpl

@@ -106,9 +106,11 @@ def others(text: str) -> dict[str, str]:
     found = {}
     for described in objects(text):
         name, module = described.get("class_name"), described.get("module")
-        if name in _PLAIN or name in _CODE or (isinstance(module, str) and _is_kerass(module)):
-            continue
         key = described.get("config") if name == "function" else described.get("registered_name") or name
+        # What a program has registered goes before Keras' own, and has another name than its class.
+        is_plain_name = str(key).isidentifier() and key in (name, described.get("config"))
+        if name in _PLAIN or name in _CODE or (is_plain_name and isinstance(module, str) and _is_kerass(module)):
+            continue
         found[str(key)] = f"{module or '__main__'}.{key}"
     return found
 
@@ -123,7 +125,7 @@ def inspect(file: Path) -> Inspection:
         kinds = {str(described.get("class_name")) for described in objects(text)}
         problems += [f"It has {said} ({name})" for name, said in _CODE.items() if name in kinds]
         # Of Python's functions Keras takes those that it has itself, and no other.
-        names = [name for name in others(text).values() if not name.startswith("builtins.")]
+        names = [name for key, name in others(text).items() if name != f"builtins.{key}" or not key.isidentifier()]
         parse_pickle(tape, memoryview(pickle.dumps(text)))
     except Unfollowable as error:
         problems.append(f"The file cannot be followed: {error}")

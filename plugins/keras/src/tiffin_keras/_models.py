@@ -89,7 +89,7 @@ def read(folder: Path, device: str, custom_objects: Mapping[str, Any], *, safe: 
             return keras.saving.load_model(
                 file if file.name == _config.FILE else folder, custom_objects=objects, safe_mode=safe
             )
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, EOFError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, EOFError, NameError) as error:
             raise _unreadable(file, error) from error
 
 
@@ -110,16 +110,15 @@ def on(device: str) -> contextlib.AbstractContextManager[Any]:
     """
     if not device:
         return contextlib.nullcontext()
-    try:
-        with keras.device(device):
-            keras.ops.zeros((1,))
-        return keras.device(device)  # type: ignore[no-any-return]
-    except (ValueError, RuntimeError, AssertionError, IndexError) as error:
+    kind, _, number = device.lower().partition(":")
+    here = list(map(str.lower, keras.distribution.list_devices()))
+    if f"{kind}:{number or 0}" not in here:
         raise SignatureError(
-            f"device={device!r} is no device that is here: {str(error).splitlines()[0]}",
-            fix="Give one such as 'cpu:0' or 'gpu:0', or leave it out: then Keras takes a GPU where it sees one",
+            f"device={device!r} is no device that is here: {', '.join(here)}",
+            fix="Give one of these, or leave it out: then Keras takes a GPU where it sees one",
             method="",
-        ) from error
+        )
+    return keras.device(device)  # type: ignore[no-any-return]
 
 
 class Running:
