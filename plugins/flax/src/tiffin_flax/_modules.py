@@ -10,7 +10,7 @@ from flax import linen, nnx
 
 
 def running(obj: Any) -> Any:
-    """Return what runs: of a module of nnx one in evaluation mode over the same arrays, since methods may change their own."""
+    """Return what runs: of a module of nnx one in evaluation mode, over the same arrays, since calls may change it."""
     if isinstance(obj, linen.Module) and obj.scope is not None:
         return Applied(obj)
     if not isinstance(obj, nnx.Module):

@@ -111,13 +111,20 @@ def on(device: str) -> contextlib.AbstractContextManager[Any]:
     if not device:
         return contextlib.nullcontext()
     kind, _, number = device.lower().partition(":")
-    here = list(map(str.lower, keras.distribution.list_devices()))
-    if f"{kind}:{number or 0}" not in here:
+    try:
+        with keras.device(device):
+            keras.ops.zeros((1,))
+        # TensorFlow takes another device in place of one that is not there.
+        if backend() == "tensorflow" and f"{kind}:{number or 0}" not in map(
+            str.lower, keras.distribution.list_devices()
+        ):
+            raise ValueError("TensorFlow has " + ", ".join(keras.distribution.list_devices()))
+    except (ValueError, RuntimeError, AssertionError, IndexError) as error:
         raise SignatureError(
-            f"device={device!r} is no device that is here: {', '.join(here)}",
-            fix="Give one of these, or leave it out: then Keras takes a GPU where it sees one",
+            f"device={device!r} is no device that is here: {str(error).splitlines()[0]}",
+            fix="Give one such as 'cpu:0' or 'gpu:0', or leave it out: then Keras takes a GPU where it sees one",
             method="",
-        )
+        ) from error
     return keras.device(device)  # type: ignore[no-any-return]
 
 
