@@ -1,9 +1,10 @@
 """Write core/src/tiffin/packages.json: what hints to install may name, and for what.
 
-All of it comes from the pyproject.toml of core and of the plugins: entry points, extras, and the table `[tool.tiffin]`, which
-says what else a package brings that users may miss: `commands`; `remotes`, as schemes of URLs; `records` of other tools, each
-as the file's name and a field that tells it from other files of the name. Core's has `drivers`: for each of its extras the
-schemes that it is for. Whoever adds a plugin, or changes these, runs this once more; tests compare.
+All of it comes from the pyproject.toml of core and of the plugins: entry points, extras, and the table `[tool.tiffin]`,
+which says what else a package brings that users may miss: `backends` of runners; `commands`; `remotes`, as schemes of
+URLs; `records` of other tools, each as the file's name and a field that tells it from other files of the name. Core's
+has `drivers`: for each of its extras the schemes that it is for. Whoever adds a plugin, or changes these, runs this
+once more; tests compare.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def brought() -> dict[str, dict[str, str]]:
     core, *plugins = packages()
     extras = core.pyproject["project"]["optional-dependencies"]
     found: dict[str, dict[str, str]] = {
-        kind: {} for kind in ("adapters", "commands", "drivers", "modules", "plugins", "records", "remotes")
+        kind: {} for kind in ("adapters", "backends", "commands", "drivers", "modules", "plugins", "records", "remotes")
     }
     for extra, schemes in core.pyproject["tool"]["tiffin"]["drivers"].items():
         assert extra in extras, f"core has no extra {extra!r}"

@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import subprocess
 import venv
 from pathlib import Path
+from typing import Any
 
 from environment import install, uv
 from servers import Missing
 from workspace import ROOT
 
-PEERS = {"modelpack": ["modelpack-client>=0.1,<0.2"]}
+PEERS = {
+    "modelpack": ["modelpack-client>=0.1,<0.2"],
+    "kserve": ["kserve>=0.15"],
+    "kubernetes-validate": ["kubernetes-validate>=1.31"],
+}
 """Name → what is installed."""
 
 
@@ -26,6 +32,25 @@ def peer_python(name: str) -> Path:
     if not (folder / "made").exists():
         raise Missing(f"the environment of {name} is not there; try: python tools/peers.py")
     return folder / "bin" / "python"
+
+
+def ask_peer(name: str, *arguments: str | Path, **options: Any) -> str:
+    """Run a peer's Python, and return what it prints.
+
+    Args:
+        name: the peer.
+        arguments: of its Python.
+        options: as for `subprocess.run`.
+
+    Raises:
+        Missing: it has not been made.
+    """
+    done = subprocess.run(
+        [peer_python(name), *arguments], capture_output=True, text=True, check=False, timeout=120, **options
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed: str = done.stdout
+    return printed
 
 
 def make_peer(name: str) -> None:

@@ -135,3 +135,11 @@ def test_a_back_end_whose_plugin_is_not_there_is_not_known() -> None:
     with pytest.raises(RunnerError, match="There is no runner back end 'noting'") as error:
         Runner(Doubling, backend="noting")
     assert "noting" not in error.value.why
+
+
+def test_a_back_end_of_a_package_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only for names of packages of Tiffin's own."""
+    monkeypatch.setattr("tiffin.runners._runner.ask_plugins", lambda: None)
+    monkeypatch.delitem(backends, "ray", raising=False)
+    with pytest.raises(RunnerError, match=r"no runner back end 'ray'.*Try: pip install tiffin-ray"):
+        Runner(Doubling, backend="ray")

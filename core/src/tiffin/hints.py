@@ -8,9 +8,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Literal
 
-Kind = Literal["adapters", "commands", "drivers", "modules", "plugins", "records", "remotes"]
-"""What can be missing. Adapters, plugins and modules go by their names, commands by their words ("models sign"), drivers and
-remotes by the scheme of URLs, and what reads another tool's record by that file's name and a field of it ("FILE: FIELD")."""
+Kind = Literal["adapters", "backends", "commands", "drivers", "modules", "plugins", "records", "remotes"]
+"""What can be missing. Adapters, back ends, plugins and modules go by their names, commands by their words ("models
+sign"), drivers and remotes by the scheme of URLs, and what reads another tool's record by that file's name and a
+field of it ("FILE: FIELD")."""
 
 UPGRADE = "Try: pip install --upgrade tiffin"
 """What to try where something was made by a later version."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from peers import peer_python
+from peers import ask_peer
 from registries import Registry
 from servers import Missing, program
 from stepwise import FILES, Version, make_version, pull, push
@@ -88,12 +88,9 @@ else:
 def modelpack(*arguments: object) -> str:
     """Run the ModelPack client of somebody else's."""
     try:
-        command = [peer_python("modelpack"), "-c", MODELPACK, *map(str, arguments)]
+        ask_peer("modelpack", "-c", MODELPACK, *map(str, arguments))
     except Missing as missing:
         pytest.skip(str(missing))
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_modelpack_client_pulls_what_was_pushed(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+if importlib.util.find_spec("tiffin_ray") is None:
+    collect_ignore_glob = ["test_*.py"]  # as with every heavy framework: the slow tier has it
 
 # Actors import the runnables of the tests, and so do the tests.
 sys.path.insert(0, str(Path(__file__).parent))

@@ -9,6 +9,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import numpy as np
+
 from tiffin.runners import Runnable, running_calls
 
 
@@ -48,7 +50,7 @@ class Numbers(Runnable):
     def sleep(self) -> None:
         time.sleep(60)
 
-    @Runnable.method
+    @Runnable.method(idempotent=False)
     def end(self) -> None:
         os._exit(3)
 
@@ -79,4 +81,14 @@ class Doubler:
     """A model without a framework."""
 
     def predict(self, x: Any) -> Any:
-        return x * 2
+        return np.asarray(x) * 2
+
+    def process(self, x: Any) -> int:
+        return os.getpid()
+
+
+class Tripler(Doubler):
+    """Its next version."""
+
+    def predict(self, x: Any) -> Any:
+        return np.asarray(x) * 3

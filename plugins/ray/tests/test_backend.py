@@ -24,7 +24,7 @@ from tiffin.exceptions import (
     UnsendableError,
     WorkerDiedError,
 )
-from tiffin.runners import Runner, WorkerSpec
+from tiffin.runners import Runner, ScalingRule, WorkerSpec
 from tiffin_ray import RayBackend
 
 FEW = {"num_cpus": 0.1}
@@ -115,6 +115,36 @@ def test_a_method_that_hangs_is_given_up_with_its_actor(cluster: Any, environmen
         with pytest.raises(MethodTimeoutError):
             runner.sleep.run()
         assert runner.scale.run(np.arange(2)).tolist() == [0, 2]
+
+
+def test_a_spare_takes_over_from_an_actor_that_died(cluster: Any, environment: dict[str, Any]) -> None:
+    """It has loaded and waits, so nobody waits for that."""
+    backend = RayBackend(actor_options=FEW, runtime_env=environment)
+    with Runner(Numbers, backend=backend, spares=1) as runner:
+        while not runner.metrics()["spares"]:
+            runner.scale.run(np.arange(2))
+        spare = runner.engine.spares._waiting[0][1]
+        with pytest.raises(WorkerDiedError):
+            runner.end.run()
+        assert runner.scale.run(np.arange(2)).tolist() == [0, 2]
+        assert runner.engine.seats[0].worker is spare
+
+
+def test_a_runner_has_more_actors_while_calls_wait(cluster: Any, environment: dict[str, Any]) -> None:
+    """And hands over to another runner, whose actors are others."""
+    backend = RayBackend(actor_options=FEW, runtime_env=environment)
+    rule = ScalingRule(wait=0.001, after=0.01, calm=3600, interval=0.01)
+    runner = Runner(Numbers, backend=backend, workers=2, min_workers=1, max_batch_size=1, scaling=rule).start()
+    assert runner.metrics()["workers"] == 1
+
+    async def call() -> None:
+        while runner.metrics()["workers"] < 2:
+            await asyncio.gather(*(runner.scale.async_run(np.ones((1, 2))) for _ in range(64)))
+
+    asyncio.run(call())
+    other = Runner(Numbers, backend=backend, runnable_init_params={"factor": 5})
+    with runner.hand_over(other):
+        assert runner.scale.run(np.ones(2)).tolist() == [5, 5]
 
 
 def test_each_worker_is_placed_where_it_belongs(cluster: Any, environment: dict[str, Any]) -> None:

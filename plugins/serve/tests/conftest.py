@@ -153,7 +153,7 @@ from tiffin import hookimpl
 @hookimpl
 def context_info():
     names = "Drifting", "Held", "Plus", "Sums", "Words", "Matcher", "Slow", "Teller", "Writer", "Open"
-    return {"types": [f"served_models.{name}" for name in names]}
+    return {"types": [f"served_models.{name}" for name in names], "distributions": ["served-adapter"]}
 
 
 @hookimpl

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,10 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 ROWS = "[[1, 2, 3]]"
 SUMS = "/models/sums/predict"
+
+
+def counted(url: str, line: str) -> float:
+    """Return the value of a line of /metrics."""
+    text = httpx.get(url + "/metrics").text
+    assert text.count("# TYPE tiffin_http_answers_total") == text.count("# TYPE tiffin_calls_total") == 1
+    return sum(float(told.rpartition(" ")[2]) for told in text.splitlines() if told.startswith(f"{line} "))
 
 
 def wait_for(pid: int) -> None:
@@ -39,6 +48,7 @@ def test_several_processes_serve_one_address(serving: Callable[..., Any], server
     with one.called(SUMS, ROWS, callers=8) as calls:
         calls.further(200)
     assert calls.statuses == {200: calls.sent}
+    assert counted(one.url, f'tiffin_http_answers_total{{path="{SUMS}",status="200"}}') == calls.sent
     assert httpx.get(one.url + "/readyz").json()["ready"] is True
     told = one.status()
     assert {child["title"]: child["pid"] for child in told["processes"]}.items() <= tree.items()
@@ -47,6 +57,35 @@ def test_several_processes_serve_one_address(serving: Callable[..., Any], server
     assert one.process.wait(60) == 0
     for pid in tree.values():
         wait_for(pid)
+
+
+@pytest.mark.parametrize("options", [["--no-hosts"], ["--no-hosts", "--grpc-port", "PORT"]])
+def test_what_is_counted_is_that_of_all_processes_that_have_models_of_their_own(
+    serving: Callable[..., Any], options: list[str]
+) -> None:
+    """Answers, and what the runners did, whichever process is asked."""
+    if "PORT" in options:
+        triton = pytest.importorskip(
+            "tritonclient.grpc", reason="tritonclient[grpc] is not installed; make setup brings it"
+        )
+        with socket.create_server(("127.0.0.1", 0)) as held:
+            options = [*options[:-1], str(held.getsockname()[1])]
+    one = serving("sums:1", "--workers", "2", *options)
+    assert {title.partition(" ")[0] for title in one.tree()} == {"api", *(["grpc"] if len(options) > 1 else [])}
+    with one.called(SUMS, ROWS, callers=8) as calls:
+        calls.further(200)
+    assert calls.statuses == {200: calls.sent}
+    made = len(one.tree())  # each has called its model once before it served
+    if len(options) > 1:
+        tensor = triton.InferInput("rows", [1, 3], "FP64")
+        tensor.set_data_from_numpy(np.array([[1.0, 2.0, 3.0]]))
+        with triton.InferenceServerClient(f"127.0.0.1:{options[-1]}") as client:
+            assert client.infer("sums", [tensor]).as_numpy("output").tolist() == [6.0]
+        made += 1
+    for _ in range(4):
+        assert counted(one.url, f'tiffin_http_answers_total{{path="{SUMS}",status="200"}}') == calls.sent
+        assert counted(one.url, 'tiffin_calls_total{runner="sums:1",method="predict"}') == calls.sent + made
+        assert counted(one.url, 'tiffin_runner_workers{runner="sums:1"}') == len(one.tree())
 
 
 @pytest.mark.slow

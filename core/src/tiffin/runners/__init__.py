@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from tiffin.runners._runnable import Runnable, RunnableMethod
     from tiffin.runners._runner import Runner
+    from tiffin.runners._scaling import ScalingRule
     from tiffin.runners._stored import make_runnable
     from tiffin.runners._unmerged import UnmergedHandle
     from tiffin.sharing import AttachedMethod, AttachedRunner
@@ -65,6 +66,7 @@ __all__ = [
     "Runnable",
     "RunnableMethod",
     "Runner",
+    "ScalingRule",
     "UnmergedHandle",
     "Worker",
     "WorkerSpec",
@@ -102,6 +104,7 @@ _MODULES = {
     "Runnable": "tiffin.runners._runnable",
     "RunnableMethod": "tiffin.runners._runnable",
     "Runner": "tiffin.runners._runner",
+    "ScalingRule": "tiffin.runners._scaling",
     "UnmergedHandle": "tiffin.runners._unmerged",
     "Worker": "tiffin.calls",
     "WorkerSpec": "tiffin.calls",

@@ -8,6 +8,7 @@ from typing import Any
 
 from tiffin.calls import Backend
 from tiffin.exceptions import RunnerError
+from tiffin.hints import install_hint
 from tiffin.plugins import registry as plugins
 from tiffin.runners._local import LocalBackend
 from tiffin.runners._resources import available_processors
@@ -56,9 +57,12 @@ def find_backend(backend: str | Backend) -> Backend:
         raise RunnerError(
             f"There is no runner back end {backend!r}",
             why=f"Known here: {', '.join(sorted([*backends, 'auto']))}",
-            fix=f"Did you mean {close[0]!r}?"
-            if close
-            else "Install the plugin that brings it, or register it with register_backend",
+            fix=install_hint(backend, "backends")
+            or (
+                f"Did you mean {close[0]!r}?"
+                if close
+                else "Install what brings it, or register it with register_backend"
+            ),
             runner="",
         )
     return make()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiffin.batching import Batch, Chunk
@@ -44,6 +44,8 @@ class Crew:
         self._spares = spares
         self._armed = math.inf
         self._told_moves = 0
+        self.in_lanes: Callable[[], Collection[Seat]] = tuple
+        """Returns the seats in whose workers async or streaming calls run."""
 
     # The core. Only in the engine's own threads
 
@@ -214,6 +216,8 @@ class Crew:
         self._tell(rejections)
         if broken:
             self._replace(seat)
+        elif seat.resting:
+            self._let_go(seat)
         return following
 
     def _next(self, slot: Slot, batch: Batch, now: float) -> Batch | None:
@@ -278,14 +282,66 @@ class Crew:
         seat.usable = False
         for slot in seat.slots:
             self._engine.core.remove_worker(slot)
-        if self._engine.backend.inline or seat.restarting or self._engine.state == STOPPED:
+        if self._engine.backend.inline or seat.restarting or seat.resting or self._engine.state == STOPPED:
             return False
         seat.restarting = True
         return True
 
+    # Workers that are wanted, and those that are not
+
+    @property
+    def wanted(self) -> int:
+        """How many workers there are to be."""
+        return sum(not seat.resting for seat in self._engine.seats)
+
+    def want(self, number: int) -> None:
+        """Have so many workers from here on, at least one. Does not wait until they are there, or gone."""
+        for seat in self._engine.seats[:number]:
+            if seat.resting:
+                self._wake(seat)
+        for seat in self._engine.seats[number:]:
+            if not seat.resting:
+                with self._engine.lock:
+                    seat.resting, seat.usable = True, False
+                    for slot in seat.slots:
+                        self._engine.core.remove_worker(slot)
+                threading.Thread(target=self._let_go, args=(seat,), name=f"{seat.spec.name}-rest", daemon=True).start()
+
+    def _wake(self, seat: Seat) -> None:
+        with self._engine.lock:
+            if self._engine.state != RUNNING:
+                return
+            seat.resting = False
+            if seat.restarting:
+                return  # whoever starts or ends it goes on
+            if seat.worker.healthy:  # it has not ended yet
+                self._count_on(seat)
+                return
+            seat.restarting = True
+        for slot in seat.slots:
+            if slot.thread is None:
+                self.start_thread(slot, None, None)
+        threading.Thread(target=self._start_another, args=(seat,), name=f"{seat.spec.name}-wake", daemon=True).start()
+
+    def _let_go(self, seat: Seat) -> None:
+        """End the worker of a seat that rests, unless something still runs in it: whoever ends that comes here again."""
+        with self._engine.lock:
+            busy = any((slot.batch or slot.pending) is not None for slot in seat.slots) or seat in self.in_lanes()
+            if busy or not seat.resting or seat.restarting or self._engine.state != RUNNING:
+                return
+            seat.restarting = True
+        seat.worker.close(None)
+        with self._engine.lock:
+            if seat.resting:
+                seat.restarting = False
+                return
+        self._start_another(seat)
+
     def mend(self) -> None:
         """Replace workers that died while no batch was in them. Does not wait for it."""
         for seat in self._engine.seats:
+            if seat.resting and seat.worker.healthy:
+                threading.Thread(target=self._let_go, args=(seat,), name=f"{seat.spec.name}-rest", daemon=True).start()
             if seat.usable and not seat.worker.healthy:
                 with self._engine.lock:
                     mine = self._engine.state == RUNNING and not seat.worker.healthy and self._give_up(seat)
@@ -305,6 +361,10 @@ class Crew:
 
     def _start_another(self, seat: Seat) -> None:
         while not self._engine.stopping.is_set():
+            with self._engine.lock:
+                if seat.resting:  # not wanted any more
+                    seat.restarting = False
+                    return
             spare = self._spares.take(seat.spec)
             worker = seat.worker = spare or self._engine.backend.create_worker(seat.spec)
             try:
@@ -326,19 +386,28 @@ class Crew:
                 self._engine.stopping.wait(wait)
                 continue
             with self._engine.lock:
-                seat.usable, seat.restarting, seat.failures = True, False, 0
-                self._engine.sick = None
-                for slot in seat.slots:
-                    if not self._engine.core.workforce.knows(slot):
-                        self._engine.core.add_worker(slot, seat.station)
-                now = self._engine.clock()
-                self._take_in(now)
-                self._hand_out(now)
+                wanted = not seat.resting
+                if wanted:
+                    seat.restarting, seat.failures = False, 0
+                    self._count_on(seat)
                 rejections = self._engine.core.collect()
             self._tell(rejections)
-            if self._engine.stopping.is_set():
+            if not wanted or self._engine.stopping.is_set():
                 worker.kill()
-            return
+            if wanted:
+                return
+            worker.close(0)
+
+    def _count_on(self, seat: Seat) -> None:
+        """Give batches to a worker that is there. Under the lock."""
+        seat.usable = True
+        self._engine.sick = None
+        for slot in seat.slots:
+            if not self._engine.core.workforce.knows(slot):
+                self._engine.core.add_worker(slot, seat.station)
+        now = self._engine.clock()
+        self._take_in(now)
+        self._hand_out(now)
 
     def start_thread(self, slot: Slot, start: ThreadWaiter | None, timeout: float | None) -> None:
         slot.thread = threading.Thread(target=self._pull, args=(slot, start, timeout), name=str(slot), daemon=True)

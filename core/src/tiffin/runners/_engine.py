@@ -61,6 +61,7 @@ class Engine:
         max_queue_rows: rows that may wait.
         warm_up: called with each new worker before it gets any batch.
         spares: workers that wait, started and warmed up, for another one to die.
+        least: workers to begin with; `None` for all.
         clock: a monotonic clock, seconds.
 
     Attributes:
@@ -83,6 +84,7 @@ class Engine:
         max_queue_rows: int,
         warm_up: Callable[[Any], None] = lambda worker: None,
         spares: int = 0,
+        least: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -100,6 +102,7 @@ class Engine:
         self._specs = [replace(spec, runner=self.identity) for spec in specs]
         self.stopping = threading.Event()
         self.spares = Spares(name, backend, self._specs, spares, warm_up, self.stopping)
+        self._least = len(specs) if least is None else least
         self.crew = Crew(self, warm_up, self.spares)
         self._prompt = any(method.max_latency != math.inf for method in self.core.methods.values())
         self._smallest = min((method.max_batch_size for method in self.core.methods.values()), default=1)
@@ -128,8 +131,10 @@ class Engine:
             self.desk.start()
             self.seats = [Seat(spec, self.backend.create_worker(spec)) for spec in self._specs]
             self.slots = [slot for seat in self.seats for slot in seat.slots]
-            starts = [ThreadWaiter() for _ in self.seats]
-            for seat, start in zip(self.seats, starts, strict=True):
+            starts = [ThreadWaiter() for _ in self.seats[: self._least]]
+            for seat in self.seats[self._least :]:
+                seat.resting = True
+            for seat, start in zip(self.seats, starts, strict=False):
                 self.crew.start_thread(seat.slots[0], start, timeout)
                 if self.backend.inline:
                     start.wait(None)  # of two threads that import a framework at once, one may find half of it

@@ -57,6 +57,7 @@ class Lanes:
         self._free: dict[Seat, list[int]] = {}
         self._threads = 0
         self._busy = 0
+        engine.crew.in_lanes = self.taken
 
     def enter(self, call: LaneCall) -> None:
         """Run a call as soon as a lane is free.
@@ -87,6 +88,11 @@ class Lanes:
         if engine.state == STOPPED:
             call.end(engine.refusal())
             engine.unmerged.pop(call, None)
+
+    def taken(self) -> list[Seat]:
+        """Return the seats in whose workers calls run."""
+        with self._lock:
+            return [seat for seat, free in self._free.items() if len(free) < self._per_worker]
 
     def _hire(self) -> None:
         """Start threads, up to the lanes there are, for the calls that wait. At the desk."""

@@ -24,6 +24,7 @@ from tiffin.runners._ports import Life, ThreadPort
 from tiffin.runners._resources import ResourceStrategy, available_processors, environment_of, share_resources
 from tiffin.runners._runnable import Runnable, RunnableMethod
 from tiffin.runners._runner_options import DEFAULT_BATCH_SIZE, check_forms, check_name, refuse_arguments
+from tiffin.runners._scaling import Scaler, ScalingRule
 from tiffin.runners._service import RunnerService
 from tiffin.runners._unmerged import UnmergedHandle
 from tiffin.sharing import AttachedRunner, Listener, attach, offer_methods
@@ -43,6 +44,8 @@ class Runner:
             "auto" is "process" for what holds the GIL for long, by its class's `HOLDS_GIL`, where there are several
             processors, else "local"; `explain` says which, and why.
         workers: copies of the runnable, 1 or more.
+        min_workers: copies that there are at least, and more, up to `workers`, while calls wait for long; `None` for all.
+        scaling: when there are more, and when fewer. Both for back ends in other processes.
         threads: threads that call each copy; more than 1 only if the runnable supports multi-threading.
         max_batch_size: rows in one batch at most, 1 or more; `None` for the default. A larger call is split and put
             together again.
@@ -73,6 +76,8 @@ class Runner:
         name: str | None = None,
         backend: str | Backend = "local",
         workers: int = 1,
+        min_workers: int | None = None,
+        scaling: ScalingRule | None = None,
         threads: int = 1,
         max_batch_size: int | None = DEFAULT_BATCH_SIZE,
         max_latency_ms: float | None = None,
@@ -114,6 +119,10 @@ class Runner:
         self._check(declared, configs, warm_up or {})
         for option, value in (("workers", workers), ("threads", threads), ("max_concurrency", max_concurrency)):
             _require(isinstance(value, int) and value >= 1, f"{option}={value!r}", "It is a whole number, 1 or more")
+        fits = min_workers is None or (isinstance(min_workers, int) and 1 <= min_workers <= workers)
+        _require(
+            fits, f"min_workers={min_workers!r}", f"It is a whole number, from 1 to the number of workers ({workers})"
+        )
         _require(isinstance(spares, int) and spares >= 0, f"spares={spares!r}", "It is a whole number, 0 or more")
         if threads > 1:
             self._check_threads(declared)
@@ -121,9 +130,9 @@ class Runner:
         unmerged = any(about.kind != "call" for about in declared.values())
         found, place = choose_backend(backend, runnable)
         _require(
-            not (spares and found.inline),
-            f"spares={spares!r} for workers in this process",
-            "They die with the process: leave it out, or give backend='process'",
+            not ((spares or min_workers) and found.inline),
+            f"{f'spares={spares!r}' if spares else f'min_workers={min_workers!r}'} for workers in this process",
+            "They live and die with the process: leave it out, or give backend='process'",
         )
         # A method bound to one thread leaves no other to wait with the next call.
         ahead = 1 if found.takes_ahead and not any(about.thread_affine for about in declared.values()) else 0
@@ -157,8 +166,10 @@ class Runner:
             max_queue_rows=max_queue_rows,
             warm_up=partial(_warm, declared, dict(warm_up or {})),
             spares=spares,
+            least=min_workers,
             clock=clock,
         )
+        self._scaler = Scaler(self.engine, scaling or ScalingRule(), min_workers or workers, max_concurrency)
         self.engine.on_ran, self.engine.place = watchers, place
         self.lanes = Lanes(self.engine, max_concurrency, max_queue_rows)
         self._listeners: list[Listener] = []
@@ -226,6 +237,7 @@ class Runner:
             RunnerError: a worker could not be started, or the runner has been started before.
         """
         self.engine.start(timeout)
+        self._scaler.start()
         return self
 
     def init_local(self, quiet: bool = False) -> Runner:

@@ -77,18 +77,20 @@ class Seat:
         worker: the present one.
         usable: whether batches may be given to it.
         restarting: whether a thread is replacing the worker.
+        resting: whether no worker is wanted here at present.
         failures: restarts in a row that failed.
         slots: its places to run.
         station: what its slots share, for the batching core.
     """
 
-    __slots__ = ("failures", "restarting", "slots", "spec", "station", "usable", "worker")
+    __slots__ = ("failures", "restarting", "resting", "slots", "spec", "station", "usable", "worker")
 
     def __init__(self, spec: WorkerSpec, worker: Worker) -> None:
         self.spec = spec
         self.worker = worker
         self.usable = False
         self.restarting = False
+        self.resting = False
         self.failures = 0
         self.station = Station(spec.threads)
         first_ahead = spec.threads + spec.extra_slots

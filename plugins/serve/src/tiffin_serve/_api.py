@@ -47,7 +47,7 @@ class Api:
             self._offer, self._application = Shelf(), Application(limits)
             await self._show(facts["versions"], facts["places"])
             lines, see = _lines(self._offer), "/models, /docs, /readyz, /metrics"
-        if plan.workers > 1:
+        if plan.doors > 1:
             self._application.count = self._count
         gate = Gate(**plan.gate)
         gate.close_in(self._application)

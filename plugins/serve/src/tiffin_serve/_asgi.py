@@ -16,19 +16,24 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class AsgiRequest(Request):
     """A request as ASGI gives it."""
 
-    __slots__ = ("_receive",)
+    __slots__ = ("_receive", "_scope")
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive, limits: Limits) -> None:
         headers: dict[str, str] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
-        super().__init__(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, limits)
-        self._receive = receive
-        self.client = ":".join(map(str, scope.get("client") or ()))
+        super().__init__(scope["method"], scope["path"], headers, limits)
+        self._scope, self._receive = scope, receive
 
-    async def receive(self, stated: bool) -> bytes:
-        """Return the body, counting what comes: not every server holds a body to the length that its head states."""
-        return await super().receive(False)
+    @property
+    def query(self) -> str:
+        """The query, as it came."""
+        return str(self._scope["query_string"].decode("latin-1"))
+
+    @property
+    def client(self) -> str:
+        """The address that it came from; empty where the server does not say."""
+        return ":".join(map(str, self._scope.get("client") or ()))
 
     async def parts(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -58,6 +59,7 @@ class Serve(click.Command):
     help="Where models run: local, in the process that has the model, process, in further ones, or auto.",
 )
 @click.option("--copies", default=1, show_default=True, type=_COUNT, help="Copies of each model.")
+@click.option("--min-copies", type=_COUNT, help="Begin with so many, and have more, up to --copies, while calls wait.")
 @click.option(
     "--spares", default=0, show_default=True, type=click.IntRange(min=0, max=1), help="Copies that wait for one to die."
 )
@@ -103,6 +105,11 @@ class Serve(click.Command):
     "--drain", default=30.0, show_default=True, type=_SECONDS, help="Seconds that open requests have after that."
 )
 @click.option("--reload", is_flag=True, help="Start a service anew when a file of it changes.")
+@click.option(
+    "--containerfile",
+    is_flag=True,
+    help="Serve nothing: print a Containerfile whose image serves these models, by their versions and those of their record.",
+)
 @gate_options
 @click.pass_context
 def serve_command(
@@ -120,6 +127,9 @@ def serve_command(
     'tiffin serve stop' ends it; each has --help.
     """
     service = bool(list(filter(is_service, targets)))
+    if given["containerfile"]:
+        _print_containerfile(context, targets, service, port, given)
+        return
     if service:
         _refuse_beside_a_service(context, targets)
     elif given["reload"]:
@@ -155,8 +165,9 @@ def serve_command(
 def _plan(targets: tuple[str, ...], service: bool, gate: Gate, given: dict[str, Any]) -> Plan:
     options: dict[str, Any] = {"max_latency_ms": given["max_latency_ms"], "backend": given["backend"]}
     options["workers"] = given["copies"]
-    if given["max_batch_size"] is not None:
-        options["max_batch_size"] = given["max_batch_size"]
+    for option, name in (("max_batch_size", "max_batch_size"), ("min_workers", "min_copies")):
+        if given[name] is not None:
+            options[option] = given[name]
     several = given["workers"] > 1 or given["grpc_port"] is not None
     hosts = not service and (several if given["hosts"] is None else given["hosts"])
     if given["spares"] and not hosts and given["backend"] != "local":
@@ -193,11 +204,56 @@ def _share(text: str) -> tuple[str, float]:
     return tag, share
 
 
+_EXTRAS = {"grpc_port": "grpc", "trace": "opentelemetry"}
+"""Options that need an extra → which."""
+
+
+def _print_containerfile(
+    context: click.Context, targets: tuple[str, ...], service: bool, port: int, given: dict[str, Any]
+) -> None:
+    from tiffin_serve._containerfile import containerfile
+
+    if service or given["reload"]:
+        raise click.UsageError("--containerfile is for models: only you know what the file of a service needs", context)
+    tried = [tag.partition("=")[0] for tag in (*given["shadows"], *given["canaries"])]
+    said = ["--host", "0.0.0.0", "--port", str(port), *_said(context)]  # whom it lets in, the container says
+    extras = [extra for name, extra in _EXTRAS.items() if context.params[name]]
+    if given["server"] == "uvicorn":
+        extras.append("uvicorn")
+    ports = [one for one in (port, given["grpc_port"]) if one is not None]
+    for line in containerfile(targets, tried, said, extras, ports):
+        say(line)
+
+
+def _said(context: click.Context) -> Iterator[str]:
+    """Yield the options of the command line as they were given, without those that a container says for itself.
+
+    Raises:
+        click.UsageError: one names a file of this machine.
+    """
+    for option in context.command.params:
+        told = context.get_parameter_source(str(option.name)) is click.core.ParameterSource.COMMANDLINE
+        if not told or not isinstance(option, click.Option) or option.name in ("containerfile", "host", "port"):
+            continue
+        value = context.params[str(option.name)]
+        if isinstance(option.type, click.Path):
+            raise click.UsageError(
+                f"{option.opts[0]} names a file of this machine: give it to the container, which adds it to its own",
+                context,
+            )
+        if option.is_flag:
+            yield option.opts[0] if value else option.secondary_opts[0]
+            continue
+        for one in value if option.multiple else [value]:
+            yield from (option.opts[0], str(one))
+
+
 _OF_MODELS = (
     *(
         "hosts",
         "backend",
         "copies",
+        "min_copies",
         "spares",
         "max_batch_size",
         "max_latency_ms",

@@ -53,14 +53,18 @@ _HEAD_ROOM = 1 << 20
 class GrpcRequest(Request):
     """A call, as a request in REST."""
 
-    __slots__ = ("_body",)
+    __slots__ = ("_body", "_client")
 
     def __init__(
         self, method: str, path: str, headers: dict[str, str], body: bytes, client: str, limits: Limits
     ) -> None:
-        super().__init__(method, path, "", headers, limits)
-        self._body = body
-        self.client = client
+        super().__init__(method, path, headers, limits)
+        self._body, self._client = body, client
+
+    @property
+    def client(self) -> str:
+        """The address that it came from."""
+        return self._client
 
     async def parts(self) -> AsyncIterator[bytes]:
         """Yield the body."""

@@ -7,6 +7,7 @@ from tiffin_serve._application import Application, json_response
 from tiffin_serve._json_forms import JSON, write_json
 from tiffin_serve._requests import Request, Response
 from tiffin_serve._running import Offer, is_ready
+from tiffin_serve._summing import sum_texts
 
 METRICS = [("content-type", "text/plain; version=0.0.4; charset=utf-8")]
 
@@ -23,7 +24,7 @@ def add_health(application: Application, offer: Offer) -> None:
 
     async def metrics(request: Request) -> Response:
         assert application.count is not None
-        text = metrics_text(*await offer.metrics()) + await application.count()
+        text = sum_texts([metrics_text(*await offer.metrics()), await application.count()])
         return Response(200, text.encode(), METRICS)
 
     async def count() -> str:

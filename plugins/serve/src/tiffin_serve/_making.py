@@ -30,6 +30,9 @@ def make_application(
 
 def fill(application: Application, shelf: Shelf, oip_root: str = "/v2", *, openai: bool = False) -> None:
     """Give an application without endpoints those of what is served now; see `make_application`."""
+    application.watch.exact = any(
+        method.latency is not None for one in shelf.versions.values() for method in one.methods.values()
+    )
     add_health(application, shelf)
     add_calls(application, shelf)
     root = oip_root.strip("/")

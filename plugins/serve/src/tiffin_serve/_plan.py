@@ -54,6 +54,11 @@ class Plan:
     drain: float = 30.0
     reload: bool = False
 
+    @property
+    def doors(self) -> int:
+        """How many processes take calls: those of HTTP, and one of gRPC behind them."""
+        return self.workers + (self.grpc_port is not None)
+
     def plain(self) -> dict[str, Any]:
         """Return it as plain values, to be made anew by `Plan(**values)`."""
         return asdict(self)

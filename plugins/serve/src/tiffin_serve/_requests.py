@@ -55,40 +55,49 @@ class Request:
     Attributes:
         method: in capitals.
         path: without the query, and without escapes.
-        query: the query, as it came.
         headers: by their names in lower case.
         reading: whether the body is being read.
         since: when its head came, at the latest, as `time.monotonic()`.
         ended: why nobody works at it any more, where that is so.
-        client: the address that it came from; empty where the server does not say.
+        closed: what the server raises where the body breaks off.
     """
 
     __slots__ = (
         "_id",
         "_trace_parent",
-        "client",
         "ended",
         "headers",
         "limits",
         "method",
         "path",
-        "query",
         "reading",
         "since",
     )
 
-    def __init__(self, method: str, path: str, query: str, headers: Headers, limits: Limits) -> None:
+    closed: type[Exception] | tuple[type[Exception], ...] = ()
+
+    def __init__(self, method: str, path: str, headers: Headers, limits: Limits) -> None:
         self.method = method
         self.path = path
-        self.query = query
         self.headers = headers
         self.limits = limits
         self.reading = False
         self.since = 0.0
         self.ended: RequestError | None = None
-        self.client = ""
         self._id = ""
         self._trace_parent: str | None = None
+
+    # Both are asked for by few, and some servers make them when they are asked.
+
+    @property
+    def query(self) -> str:
+        """The query, as it came."""
+        return ""
+
+    @property
+    def client(self) -> str:
+        """The address that it came from; empty where the server does not say."""
+        return ""
 
     @property
     def said_id(self) -> str:
@@ -102,6 +111,12 @@ class Request:
         if not self._id:
             self._id = self.said_id or f"{_SEED}{next(_NUMBERS):08x}"
         return self._id
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there is neither an id nor a trace parent to go with its calls."""
+        get = self.headers.get
+        return get("x-request-id") is None and not self._trace_parent and get("traceparent") is None
 
     @property
     def trace_parent(self) -> str:
@@ -127,19 +142,22 @@ class Request:
         self.reading = True
         try:
             body = await self.receive(stated is not None)
+        except self.closed as error:
+            raise broken_off() from error
         finally:
             self.reading = False
         coding = self.headers.get("content-encoding")
         return body if coding is None else decompress(body, coding, self.limits)
 
-    async def receive(self, stated: bool) -> bytes:
+    def receive(self, stated: bool) -> Awaitable[bytes]:
         """Return the body as it came.
 
         Args:
             stated: whether its length was stated, so that it is known to be within the limit.
         """
-        if stated:
-            return b"".join([part async for part in self.parts()])
+        return self._gather()
+
+    async def _gather(self) -> bytes:
         parts, size = [], 0
         async for part in self.parts():
             size += len(part)

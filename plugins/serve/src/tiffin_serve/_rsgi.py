@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # public, and without an __all__
@@ -14,22 +14,28 @@ from tiffin_serve._requests import Request, StreamedResponse, broken_off
 class RsgiRequest(Request):
     """A request as granian gives it."""
 
-    __slots__ = ("_protocol",)
+    __slots__ = ("_protocol", "_scope")
+    closed = ProtocolClosed
 
     def __init__(self, scope: Any, protocol: Any, limits: Any) -> None:
-        super().__init__(scope.method, scope.path, scope.query_string, scope.headers, limits)
-        self._protocol = protocol
-        self.client = scope.client
+        super().__init__(scope.method, scope.path, scope.headers, limits)
+        self._scope, self._protocol = scope, protocol
 
-    async def receive(self, stated: bool) -> bytes:
+    @property
+    def query(self) -> str:
+        """The query, as it came."""
+        return str(self._scope.query_string)
+
+    @property
+    def client(self) -> str:
+        """The address that it came from."""
+        return str(self._scope.client)
+
+    def receive(self, stated: bool) -> Awaitable[bytes]:
         """Return the body as it came: at once, where granian holds it to a stated length."""
-        if not stated:
-            return await super().receive(False)
-        try:
-            body: bytes = await self._protocol()
-        except ProtocolClosed as error:
-            raise broken_off() from error
-        return body
+        # Not a coroutine around another one: each request would pay for it.
+        whole: Awaitable[bytes] = self._protocol() if stated else super().receive(False)
+        return whole
 
     async def parts(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""

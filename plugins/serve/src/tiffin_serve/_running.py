@@ -31,10 +31,10 @@ class Offer(Protocol):
     draining: bool
 
     async def metrics(self) -> Sequence[Mapping[str, Any]]:
-        """Return the counters of runners that it shares with other processes, or has alone, as `Runner.metrics`."""
+        """Return the counters of runners that it shares with other processes, as `Runner.metrics`."""
 
     def counts(self) -> str:
-        """Return what this process alone has counted, in Prometheus' text format."""
+        """Return what this process alone has counted, its own runners' counters too, in Prometheus' text format."""
 
     def states(self) -> Mapping[str, bool]:
         """Return which of its parts have answered a call and take more."""
@@ -101,9 +101,9 @@ class Method:
             request: with the caller's id and trace parent, if there are any.
             explain: whether to answer with `Explained`; not for streams.
         """
-        said, trace = request.said_id, request.trace_parent
-        if not (explain or said or trace):
+        if not explain and request.says_nothing:
             return self
+        said, trace = request.said_id, request.trace_parent
         facts: CallFacts = {"explain": explain and not self.streams, "request_id": said, "trace_parent": trace}
         if self._seconds is not None:
             facts["timeout"] = self._seconds

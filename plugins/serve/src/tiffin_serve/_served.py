@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tiffin import Model, Runner, Tag
 from tiffin.exceptions import RunnerError
+from tiffin.runners import metrics_text
 from tiffin_serve._application import Handler
 from tiffin_serve._checking import check_answers
 from tiffin_serve._running import Method, call_once, make_methods, start_runner, stop_runner
@@ -72,9 +73,8 @@ class Served:
             await asyncio.to_thread(self.attached.close)
 
     async def metrics(self) -> Mapping[str, Any] | None:
-        """Return the runner's counters, as `Runner.metrics`; `None` where the host does not answer."""
-        if self.attached is None:
-            return self.runner.metrics()
+        """Return the counters of the host's runner, as `Runner.metrics`; `None` where it does not answer."""
+        assert self.attached is not None
         try:
             return await asyncio.to_thread(self.attached.metrics) if self.up else None
         except RunnerError:
@@ -149,13 +149,14 @@ class Shelf:
         return [one for one in self.versions.values() if id(one) in named]
 
     async def metrics(self) -> list[Mapping[str, Any]]:
-        """Return the counters of every runner that answers."""
-        told = await asyncio.gather(*(one.metrics() for one in self.versions.values()))
+        """Return the counters of every host's runner that answers."""
+        told = await asyncio.gather(*(one.metrics() for one in self.versions.values() if one.attached is not None))
         return [counters for counters in told if counters is not None]
 
     def counts(self) -> str:
-        """Return what is tried, in Prometheus' text format."""
-        return self.tally.text()
+        """Return what runners of this process did and what is tried, in Prometheus' text format."""
+        alone = (one.runner.metrics() for one in self.versions.values() if one.attached is None)
+        return metrics_text(*alone) + self.tally.text()
 
     def states(self) -> dict[str, bool]:
         """Return which versions have answered a call, and take more."""

@@ -9,7 +9,7 @@ def sum_texts(texts: Iterable[str]) -> str:
     """Return metrics in Prometheus' text format, the values of equal lines added up.
 
     Args:
-        texts: of counters and histograms; each as `Traffic.text` writes it.
+        texts: of counters, histograms, and gauges that count something; each as `Traffic.text` writes it.
     """
     families: dict[str, dict[str, float]] = {}
     for text in texts:

@@ -189,7 +189,7 @@ class Supervisor:
     async def _start(self) -> None:
         if self.plan.hosts:
             await asyncio.gather(*(self._open_version(tag) for tag in self._tags()))
-        self._apis = [self._new_api(number) for number in range(self._doors)]
+        self._apis = [self._new_api(number) for number in range(self.plan.doors)]
         told = await asyncio.gather(
             *(child.start(self._facts(number), self._held) for number, child in enumerate(self._apis))
         )
@@ -198,7 +198,7 @@ class Supervisor:
             self._lines.insert(-1, f"    gRPC on port {self.plan.grpc_port}: the Open Inference Protocol")
         self._held.listen(BACKLOG)
         await asyncio.gather(*(self._open(child) for child in self._apis))
-        for number in range(self._doors):
+        for number in range(self.plan.doors):
             self._keep(self._keep_api(number))
         if any(target.follows for target in self.targets):
             self._keep(self._follow())
@@ -216,11 +216,6 @@ class Supervisor:
             await asyncio.gather(*(version.end(seconds) for version in self._versions.values()))
 
     # API processes
-
-    @property
-    def _doors(self) -> int:
-        """How many processes take calls: those of HTTP, and one of gRPC behind them."""
-        return self.plan.workers + (self.plan.grpc_port is not None)
 
     def _new_api(self, number: int) -> Child:
         return Child("api", f"api {number}" if number < self.plan.workers else "grpc", self._answer)

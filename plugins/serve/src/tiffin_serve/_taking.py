@@ -79,7 +79,13 @@ class ArrayTaker:
             array = _array_of(value, text)
         except ValueError:
             refuse(self.words, "lists of different lengths")
-        if array.dtype.kind == "f" and self.dtype in (None, array.dtype) and not (b"true" in text or b"false" in text):
+        dtype = array.dtype
+        if (
+            (dtype is self.dtype or (self.dtype is None and dtype.kind == "f"))
+            and dtype.kind == "f"
+            and text.find(b"true") < 0  # `in` takes twice as long
+            and text.find(b"false") < 0
+        ):
             return self._shaped(array)  # nearly all of them
         if array.dtype.kind not in "biufUO" or _mixes(value, array.dtype.kind, text):
             refuse(self.words, "values that are not all numbers, all truth values, or all texts")
@@ -102,7 +108,8 @@ class ArrayTaker:
 
     def _shaped(self, array: np.ndarray, where: str = "inputs") -> Any:
         if self._width is not None:
-            if array.ndim != 2 or array.shape[1] != self._width:
+            shape = array.shape
+            if len(shape) != 2 or shape[1] != self._width:
                 refuse(self.words, f"shape {array.shape}", where)
         elif self.shape is not None and not (
             array.ndim == len(self.shape)
@@ -351,7 +358,11 @@ def _array_of(value: Any, text: bytes) -> np.ndarray:
     Raises:
         ValueError: the lists are of different lengths.
     """
-    # Few and short texts, as in the usual request for numbers, waste little.
+    # No texts but the key, as in the usual request for numbers.
+    quotes = text.count(b'"')
+    if not quotes or (quotes == 2 and text.startswith(b'{"inputs"')):
+        return np.array(value)
+    # Few and short ones waste little.
     quoted = text.split(b'"', 2 * _FEW_TEXTS) if b"\\" not in text else []
     few = quoted and len(quoted) <= 2 * _FEW_TEXTS and max(map(len, quoted[1::2]), default=0) <= _FEW_TEXTS
     if few or type(value) is not list or _waste(value) <= 0:

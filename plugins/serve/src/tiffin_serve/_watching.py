@@ -16,12 +16,16 @@ INTERVAL = 0.25
 class Watch:
     """Cancels requests for which nobody waits, and those whose body is late.
 
-    A request is in `open` from its head to its answer: (its task) → (itself, the loop's time when it came).
+    A request is in `open` from its head to its answer, by its task.
+
+    Attributes:
+        exact: whether a request's time is that of its head, also where it waited while the loop was busy.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.open: dict[asyncio.Task[Any], tuple[Request, float]] = {}
+        self.exact = False
+        self.open: dict[asyncio.Task[Any], Request] = {}
         self._watched: dict[asyncio.Task[Any], asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._turning = self._followed = False
@@ -29,20 +33,24 @@ class Watch:
 
     def enter(self, request: Request) -> asyncio.Task[Any]:
         """Note that the current task answers a request; return the task, for `leave`."""
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
-        loop = task.get_loop()
+        request.since = self._begun(loop) if self.exact else time.monotonic()
+        self.open[task] = request
+        if self._timer is None:
+            self._timer = loop.call_later(INTERVAL, self._look, loop)
+        return task
+
+    def _begun(self, loop: asyncio.AbstractEventLoop) -> float:
+        """Return when the heads came that are looked at in this turn of the loop, at the latest."""
         if not self._turning:
             # What comes while the loop works waits until its next turn: so the heads of this one came during the last.
             self._turning, now = True, time.monotonic()
             self._since = self._turn if self._followed else now
             self._turn = now
             loop.call_soon(self._turned)
-        request.since = self._since
-        self.open[task] = request, loop.time()
-        if self._timer is None:
-            self._timer = loop.call_later(INTERVAL, self._look, loop)
-        return task
+        return self._since
 
     def _turned(self) -> None:
         """Note that the loop has begun another turn; whatever came during the last is answered in this one."""
@@ -67,8 +75,9 @@ class Watch:
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(INTERVAL, self._look, loop) if self.open else None
-        now = loop.time()
-        for task, (request, since) in self.open.items():
+        now = time.monotonic()
+        for task, request in self.open.items():
+            since = request.since
             if now - since < INTERVAL:
                 break  # those after it came later
             if request.reading:

@@ -104,5 +104,5 @@ const found = operations(told).filter(({ described }) => described["x-tiffin"]);
 const main = document.getElementById("main");
 main.append(...[...group(found)].map(([name, calls]) => section(name, calls)));
 if (!found.length) main.append(make("section", {}, make("p", {}, "Nothing is served here.")));
-main.append(make("p", { class: "soft" }, "Numbers are those of the last two seconds, of one process of the server."));
+main.append(make("p", { class: "soft" }, "Numbers are those of the last two seconds, of all processes of the server."));
 follow(found);

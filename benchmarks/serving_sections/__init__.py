@@ -1,0 +1,1 @@
+"""The sections of benchmarks/serving.py, the servers that they measure, and the client that asks them."""
