@@ -90,6 +90,14 @@ class Server:
         """Return its processes whose command line has a text."""
         return [pid for pid in self.pids() if text in Path(f"/proc/{pid}/cmdline").read_text()]
 
+    def settle(self, text: str, count: int) -> None:
+        """Return once it has so many processes whose command line has a text, and none of them does anything."""
+        before, found = -1.0, 0
+        while found < count or self.worked() - before > 0.05:
+            before = self.worked()
+            time.sleep(0.5)
+            found = len(self.named(text))
+
     def worked(self) -> float:
         """Return the seconds that processors have worked for it so far."""
         files = [file for pid in self.pids() for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
@@ -99,7 +107,7 @@ class Server:
         """End it, and all that it has started."""
         self.process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(20)
+            self.process.wait(3)
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
             head, found, body = self._head.partition(b"\r\n\r\n")
             if not found:
                 return
-            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            length = head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
             self._status, self._head, self.body = int(head[9:12]), b"", body
             self._left = int(length) - len(body)
         if self._left:
@@ -197,11 +197,15 @@ async def gaps(port: int, request: bytes, seconds: float) -> dict[str, Any]:
 
 
 async def once(port: int, request: bytes) -> str:
-    """Return the body of one answer, or the beginning of it."""
+    """Return the body of one answer, or the beginning of it; nothing where there is none."""
     answered = asyncio.get_running_loop().create_future()
-    [connection] = await _connect(port, request, 1, lambda *_: answered.set_result(None))
+    try:
+        [connection] = await _connect(port, request, 1, lambda *_: answered.set_result(None))
+    except OSError:
+        return ""
     connection.send()
     await answered
+    connection.transport.abort()
     return connection.body[:500].decode(errors="replace")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from measuring.workers import clean_environment
@@ -44,23 +43,13 @@ def measure(bench: Bench) -> list[Finding]:
         ):
             with bench.tiffin("m1", *options) as server:
                 bench.closed(server, bench.question("tiffin", "M1"), 32)
-                size = max(map(_resident, _wait_for(server, word)))
+                server.settle(word, 1)
+                size = max(map(_resident, server.named(word)))
             note = f"{size:.0f} MiB of {alone:.0f}"
             found.append(Finding(f"{title}, of a Python that has the model", size / alone, most=1.1, note=note))
         assert holder.stdin is not None
         holder.stdin.close()
     return found
-
-
-def _wait_for(server: Server, word: str) -> list[int]:
-    """Return the processes whose command line has a word, once there are any that do nothing more."""
-    pids: list[int] = []
-    before = -1.0
-    while not pids or server.worked() - before > 0.01:
-        before = server.worked()
-        time.sleep(0.5)
-        pids = server.named(word)
-    return pids
 
 
 def _mib(server: Server) -> float:

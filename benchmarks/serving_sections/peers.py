@@ -16,6 +16,8 @@ from serving_sections.bench import Bench, Question, Server, free_port
 from serving_sections.findings import Finding
 
 CONNECTIONS = 128
+WARM, LONG = 5.0, 2.0
+"""Seconds for which a peer is asked before it is measured, and in which it is: some answer a hundred at once, and seldom."""
 LEAST = {("M1", True): 15.0, ("M1", False): 8.0, ("M2", True): 8.0, ("M2", False): 4.0}
 """(model, whether the peer is BentoML) → how many times as many answers there should be."""
 BACKENDS = {"M1": "local", "M2": "process"}
@@ -75,7 +77,10 @@ def measure(bench: Bench) -> list[Finding]:
             print(f"  {name} is left out: it cannot be installed here ({error})")
             continue
         for model in ("M1", "M2"):
-            found.append(_beside(bench, name, peer, python, model))
+            try:
+                found.append(_beside(bench, name, peer, python, model))
+            except RuntimeError as error:
+                print(f"  {name} is left out with {model}: {error}")
     return found
 
 
@@ -90,7 +95,7 @@ def _beside(bench: Bench, name: str, peer: Peer, python: Path, model: str) -> Fi
         bench.running(peer.command(python, port, folder), port, **variables) as server,
     ):
         bench.ready(server, asked)
-        bench.closed(server, asked, CONNECTIONS)
+        bench.closed(server, asked, CONNECTIONS, WARM)
         rounds = [(_rate(bench, tiffin, own), _rate(bench, server, asked)) for _ in range(bench.rounds)]
     times = statistics.median(mine / its for mine, its in rounds)
     mine, its = (statistics.median(column) for column in zip(*rounds, strict=True))
@@ -99,7 +104,7 @@ def _beside(bench: Bench, name: str, peer: Peer, python: Path, model: str) -> Fi
 
 
 def _rate(bench: Bench, server: Server, question: Question) -> float:
-    return float(bench.closed(server, question, CONNECTIONS)["rate"])
+    return float(bench.closed(server, question, CONNECTIONS, LONG)["rate"])
 
 
 def _question(bench: Bench, peer: Peer, model: str) -> Question:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -52,20 +50,12 @@ def _moved(bench: Bench) -> Finding:
     with bench.tiffin("m1:prod", "--hosts", "--spares", "1") as server:
         bench.check(server, bench.question("tiffin", "M1"))
         for wanted in (second, first, second):
-            while "waiting" not in _states(server):
-                time.sleep(0.1)
+            server.settle("tiffin-serve spare", 1)
             began = time.perf_counter()
             tiffin.models.set_alias(wanted.tag, "prod")
             statuses = _ask_until(server, bench.question("tiffin", "M1"), str(wanted.tag))
             taken.append(time.perf_counter() - began)
     return Finding("a moved alias, with a spare", min(taken), "s", most=1.5, note=f"statuses meanwhile: {statuses}")
-
-
-def _states(server: Server) -> list[str]:
-    """Return what the server's processes do."""
-    command = [sys.executable, "-m", "tiffin", "serve", "status", "--json", "--port", str(server.port)]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return [child["state"] for child in told["processes"]]
 
 
 def _ask_until(server: Server, question: Question, tag: str) -> dict[int, int]:
@@ -90,7 +80,7 @@ def _killed(bench: Bench) -> list[Finding]:
     ):
         with bench.tiffin("m1", *options) as server:
             bench.check(server, bench.question("tiffin", "M1"))
-            time.sleep(3)  # until the spare is there
+            server.settle(word.rpartition(" ")[0] or word, 2)
             told = _gap(bench, server, lambda server=server, word=word: os.kill(server.named(word)[0], signal.SIGKILL))  # type: ignore[misc]
         note = f"statuses: {told['statuses']}"
         found.append(Finding(f"kill -9 of {title}: without an answer", told["longest"], "s", most=1.0, note=note))

@@ -10,7 +10,7 @@ import pytest
 from ray_runnables import Numbers
 
 import tiffin
-from tiffin.exceptions import ConfigError, RunnerOptionError
+from tiffin.exceptions import ConfigError, RunnerOptionError, WorkerDiedError
 from tiffin.runners import Runner, WorkerSpec
 from tiffin_ray import RayBackend, recorded_environment
 
@@ -86,3 +86,21 @@ def test_settings_that_are_none_are_refused(store_home: Path, line: str, words: 
     (store_home / "config.toml").write_text(f"[ray]\n{line}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=words):
         Runner(Numbers, backend="ray")
+
+
+def test_a_program_that_has_left_the_cluster_starts_no_other_one_by_ending_its_runner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray starts a cluster for any call of an actor; the actors of the old one have ended with it."""
+    import ray
+
+    worker: Any = RayBackend().create_worker(spec())
+    worker._ready, worker._actor = True, object()
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    assert worker.healthy
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    assert not worker.healthy
+    worker.close(1)
+    worker.kill()
+    with pytest.raises(WorkerDiedError, match="cannot take calls"):
+        worker.run("scale", (), {})

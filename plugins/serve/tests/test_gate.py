@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import io
-import ipaddress
 import json
 import os
 import ssl
@@ -106,40 +104,12 @@ def test_requests_are_spans_whose_parent_is_the_callers(client: Callable[..., An
     assert (second.parent, second.status.is_ok) == (None, False)
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate of 127.0.0.1 that vouches for itself, and its key."""
-    pytest.importorskip("cryptography", reason="cryptography is not installed; make setup brings it")
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "cert.pem").write_bytes(made.public_bytes(pem))
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "key.pem").write_bytes(private)
-    return folder / "cert.pem", folder / "key.pem"
-
-
 @pytest.mark.parametrize("server", ["granian", "uvicorn"])
 def test_a_server_speaks_tls_asks_for_tokens_and_keeps_a_log(
-    serving: Callable[..., Any], tmp_path: Path, server: str
+    serving: Callable[..., Any], certificate: tuple[Path, Path], tmp_path: Path, server: str
 ) -> None:
     """All options of the command at once, by a client that checks the certificate."""
-    cert, key = certificate(tmp_path)
+    cert, key = certificate
     tokens, log = tmp_path / "tokens", tmp_path / "log"
     tokens.write_text("one\n\ntwo\n", encoding="utf-8")
     tokens.chmod(0o600)

@@ -83,6 +83,21 @@ def test_tritonclient_asks_infers_and_reads_by_grpc(connect: Callable[..., Any])
     assert one.process.wait(60) == 0
 
 
+def test_grpc_speaks_tls_where_http_does(
+    serving: Callable[..., Any], certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """With the same certificate, which the client checks; without TLS nobody gets in."""
+    cert, key = certificate
+    port = free_port()
+    serving("sums:1", "--grpc-port", str(port), "--certificate", str(cert), "--key", str(key))
+    with triton.InferenceServerClient(f"127.0.0.1:{port}", ssl=True, root_certificates=str(cert)) as client:
+        assert client.is_model_ready("sums")
+    with triton.InferenceServerClient(f"127.0.0.1:{port}") as plain:
+        with pytest.raises(triton.InferenceServerException) as refused:
+            plain.is_server_live()
+        assert refused.value.status() == "StatusCode.UNAVAILABLE"
+
+
 def test_grpc_asks_for_tokens_as_http_does(connect: Callable[..., Any], tmp_path: Path) -> None:
     """As metadata of a call."""
     tokens = tmp_path / "tokens"

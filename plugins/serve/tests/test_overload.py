@@ -42,6 +42,27 @@ def test_a_call_that_would_be_turned_away_is_refused_before_its_body_is_read(
     assert one.post("/models/sums/predict", [[1, 2, 3]]).json() == [6.0]
 
 
+@pytest.mark.parametrize("path", ["/models/sums/predict", INFER])
+def test_a_call_whose_time_was_over_when_it_was_looked_at_is_refused_before_its_body_is_read(
+    client: Callable[..., Any], loop: Callable[..., Any], path: str
+) -> None:
+    """503, and not the cost of an answer that comes too late: else whoever waits behind it is too late as well."""
+    one = client("sums:prod", max_latency_ms=1000.0)
+
+    class Late(Request):
+        __slots__ = ()
+
+        async def body(self) -> bytes:
+            raise AssertionError("the body is read")
+
+    late = Late("POST", path, {}, one.application.limits)
+    late.since = time.monotonic() - 1.5
+    answer = loop(one.application.answer(late))
+    assert answer.status == 503
+    assert ("retry-after", "1") in answer.headers
+    assert b"1.5" in answer.body
+
+
 def test_the_limit_of_latency_counts_from_the_head(client: Callable[..., Any], loop: Callable[..., Any]) -> None:
     """What has waited too long before it gets to the runner is not run."""
     one = client("sums:prod", max_latency_ms=60_000.0)

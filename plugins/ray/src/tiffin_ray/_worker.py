@@ -154,7 +154,7 @@ class RayWorker:
             ended = True
             raise self._timed_out(method, timeout or 0.0) from None
         finally:
-            if not ended and not self._given_up:
+            if not ended and self.healthy:
                 with contextlib.suppress(WorkerDiedError):
                     try:
                         self._get(actor.cancel.remote(slot), timeout, when)
@@ -163,13 +163,13 @@ class RayWorker:
 
     def cancel(self, slot: int) -> None:
         """Tell the method that runs in a slot that nobody waits for it; see `Worker.cancel`."""
-        if self._ready and not self._given_up:
+        if self.healthy:
             self._actor.cancel.remote(slot)
 
     @property
     def healthy(self) -> bool:
         """Whether the actor is started and can take calls."""
-        return self._ready and not self._given_up
+        return self._ready and not self._given_up and _connected()
 
     def close(self, timeout: float | None = None) -> None:
         """Let running calls end, then end the actor; end it at once after `timeout` seconds. Repeatable."""
@@ -177,7 +177,7 @@ class RayWorker:
         self._give_up("it was closed")
         if self._actor is None:
             return
-        if not given_up and timeout != 0:
+        if not given_up and timeout != 0 and _connected():
             with contextlib.suppress(WorkerDiedError):
                 try:
                     self._get(self._actor.finish.remote(), timeout, "while it was closed")
@@ -193,15 +193,14 @@ class RayWorker:
     def _end_actor(self) -> None:
         import ray
 
-        # Without a connection there is no actor either: those of a program end with it.
-        if self._actor is not None and ray.is_initialized():
+        if self._actor is not None and _connected():
             ray.kill(self._actor)
 
     def _usable(self) -> Any:
         if not self.healthy:
             raise WorkerDiedError(
                 f"The worker {self.name} cannot take calls",
-                why=f"The reason: {self._given_up or 'it is not started'}",
+                why=f"The reason: {self._given_up or 'it is not started, or the program has left the cluster'}",
                 runner=self._spec.name,
                 worker=self.name,
                 exit_code=None,
@@ -267,6 +266,13 @@ class RayWorker:
     def _give_up(self, reason: str) -> None:
         if not self._given_up:
             self._given_up = reason
+
+
+def _connected() -> bool:
+    """Return whether this process is in a cluster. When it leaves, its actors end; and a call would start another cluster."""
+    import ray
+
+    return bool(ray.is_initialized())
 
 
 def _wants(options: Mapping[str, Any]) -> str:

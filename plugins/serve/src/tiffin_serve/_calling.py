@@ -57,7 +57,7 @@ def make_handler(one: Served, method: Method) -> Any:
     taker, within = method.taker, method.latency is not None
 
     async def call(request: Request) -> Response:
-        method.check_open()
+        method.check_open(request.since)
         text = await request.body()
         value = read_json(text)
         named = type(value) is dict and "inputs" in value

@@ -35,7 +35,7 @@ class GranianDoor:
 
     def __init__(self, application: Application, held: socket.socket, tls: Tls = None) -> None:
         from granian._granian import SocketHolder
-        from granian.constants import Interfaces
+        from granian.constants import HTTPModes, Interfaces
         from granian.http import HTTP1Settings
         from granian.server.embed import Server
 
@@ -50,6 +50,8 @@ class GranianDoor:
         self._server = OnHeld(
             RsgiApplication(application),
             interface=Interfaces.RSGI,
+            # While it finds out which HTTP is spoken no time limit holds: whoever says nothing would stay for ever.
+            http=HTTPModes.http1,
             websockets=False,
             backlog=BACKLOG,
             backpressure=limits.connections,

@@ -138,7 +138,7 @@ def _infer(one: Served, method: Method, name: str) -> Handler:
     tag, within = ("tiffin-model", str(one.tag)), method.latency is not None
 
     async def infer(request: Request) -> Response:
-        method.check_open()
+        method.check_open(request.since)
         body = await request.body()
         text, binary = _parts(body, request.headers.get(LENGTH))
         asked = read_json(text)

@@ -118,16 +118,27 @@ class Method:
         # Not a coroutine around a coroutine: each call would pay for it.
         self.run: Callable[[Any], Awaitable[Any]] = self._run_by_name if self.by_name else self.call
 
-    def check_open(self) -> None:
+    def check_open(self, since: float) -> None:
         """Refuse a call that would be turned away whatever it brings: before its body is read, which costs the most.
+
+        Args:
+            since: when its head came, as `time.monotonic()`.
 
         Raises:
             RequestError: it would be; with the seconds after which to try again.
         """
         if self._gated and (gate := self._handle.gate) is not None:
             raise as_request_error(gate)
-        if self._closed_until and time.monotonic() < self._closed_until:
-            raise as_request_error(self._refusal)
+        if self.latency is None:
+            return
+        now = time.monotonic()
+        if now < self._closed_until:
+            raise self._refusal.with_traceback(None)  # else each raise adds to what it holds
+        if now - since >= self.latency:
+            # It costs as much as one that is answered, unless it ends here; and where heads wait, others wait behind it.
+            what = f"The call waited for {now - since:.3f} s before anything was done for it"
+            why = f"It has to be answered within {self.latency:g} s, and more come than can be"
+            raise RequestError(503, what, why=why, headers={"retry-after": "1"})
 
     async def _run_within(self, argument: Any, since: float) -> Any:
         assert self.latency is not None
