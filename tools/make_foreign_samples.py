@@ -34,6 +34,9 @@ TOOLS = {
         "onnx==1.23.2",
         "onnxruntime==1.32.0",
         "torch==2.13.0",
+        "tensorflow-cpu==2.21.0",
+        "keras==3.15.1",
+        "flax==0.12.8",
         *SHARED,
     ],
 }
@@ -138,7 +141,7 @@ FRAMEWORKS = """
 import json, os, shutil, sys
 from pathlib import Path
 
-import bentoml, catboost, lightgbm, mlflow, numpy as np, onnx, onnxruntime, torch, xgboost
+import bentoml, catboost, flax, jax, keras, lightgbm, mlflow, numpy as np, onnx, onnxruntime, tensorflow as tf, torch, xgboost
 from onnx import helper, numpy_helper
 
 plugins = Path(sys.argv[1])
@@ -147,12 +150,12 @@ rows = np.random.default_rng(7).normal(size=(60, 3)).astype("float32")
 classes = (rows[:, 0] + rows[:, 1] > 0).astype(int)
 
 
-def keep(folder, name, saved, model, method, answer, mlflow_options=None):
+def keep(folder, name, saved, model, method, answer, mlflow_options=None, **more):
     # A model by both tools: BentoML's archive, MLflow's folder as a zip, and what the model answers.
     target = plugins / folder / "tests" / "data"
     target.mkdir(parents=True, exist_ok=True)
     if saved is not None:
-        getattr(bentoml, saved).save_model(f"{name}:v1", model, signatures={method: {"batchable": True}}).export(
+        getattr(bentoml, saved).save_model(f"{name}:v1", model, signatures={method: {"batchable": True}}, **more).export(
             str(target / f"{name}.bentomodel")
         )
     if mlflow_options is not None:
@@ -190,6 +193,28 @@ layer = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU()).eval()
 answer = layer(torch.from_numpy(rows[:5])).detach()
 keep("torch", "layer", "pytorch", layer, "__call__", answer, {"serialization_format": "pickle"})
 keep("torch", "script", "torchscript", torch.jit.script(layer), "__call__", answer)
+
+keras.utils.set_random_seed(7)
+net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, "tanh")])
+keep("keras", "net", "keras", net, "predict", net.predict(rows[:5], verbose=0), {})
+
+
+class Product(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.weights = tf.Variable(tf.reshape(tf.range(9.0), (3, 3)))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="rows")])
+    def __call__(self, rows):
+        return rows @ self.weights
+
+
+product = Product()
+keep("tensorflow", "product", "tensorflow", product, "__call__", product(rows[:5]), {})
+
+dense = flax.linen.Dense(2)
+variables = dense.init(jax.random.key(7), rows[:1])
+keep("flax", "dense", "flax", dense, "__call__", dense.apply(variables, rows[:5]), state=variables)
 """
 
 MLFLOW = '''

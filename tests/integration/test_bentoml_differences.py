@@ -364,6 +364,56 @@ def test_catboosts_parameters_are_kept_as_they_were_given() -> None:
     assert model.load().get_params() == given
 
 
+@pytest.mark.slow
+@differs("bentoml.keras.load_model", "bentoml.keras.save_model")
+def test_keras_models_of_one_input_are_batchable_unasked() -> None:
+    """In Keras' own format; on a device that an option names."""
+    assert "tiffin-keras" in install_hint("keras")
+    pytest.importorskip("keras")
+    from tiffin_keras.conformance import dense
+
+    model = tiffin.keras.save_model("a", dense())
+    assert {name for name, one in model.info.signatures.items() if one.batchable} == {"predict", "__call__"}
+    assert tiffin.keras.load_model("a", device="cpu:0").output_shape == (None, 2)
+    for argument in ("tf_signatures", "tf_save_options", "include_optimizer"):
+        with pytest.raises(SignatureError, match=argument):
+            tiffin.keras.save_model("a", dense(), **{argument: True})
+
+
+@pytest.mark.slow
+@differs("bentoml.tensorflow.load_model", "bentoml.tensorflow.save_model")
+def test_signatures_of_tensorflow_are_those_of_the_model(tmp_path: Path) -> None:
+    """Those of a folder too, whatever it was written with."""
+    assert "tiffin-tensorflow" in install_hint("tensorflow")
+    tf = pytest.importorskip("tensorflow")
+    from tiffin_tensorflow.conformance import module
+
+    assert set(tiffin.tensorflow.save_model("a", module()).info.signatures) == {"__call__", "explain"}
+    assert tiffin.tensorflow.load_model("a", device="cpu:0")(np.ones((1, 4), "float32")).shape == (1, 3)
+    made = module()
+    tf.saved_model.save(made, str(tmp_path / "folder"), signatures={"score": made.__call__})
+    assert "score" in tiffin.tensorflow.save_model("b", tmp_path / "folder").info.signatures
+    for argument in ("tf_signatures", "tf_save_options"):
+        with pytest.raises(SignatureError, match=argument):
+            tiffin.tensorflow.save_model("a", made, **{argument: True})
+
+
+@pytest.mark.slow
+@differs("bentoml.flax.load_model", "bentoml.flax.save_model")
+def test_a_module_of_flax_comes_with_its_variables() -> None:
+    """Bound to them."""
+    assert "tiffin-flax" in install_hint("flax")
+    pytest.importorskip("flax")
+    from tiffin_flax.conformance import bound
+
+    model = tiffin.flax.save_model("a", bound())
+    assert model.info.signatures["__call__"].batchable
+    module, variables = tiffin.flax.load_model("a", device="cpu").unbind()
+    assert module.apply(variables, np.ones((1, 4), "float32")).shape == (1, 3)
+    with pytest.raises(SignatureError, match="init"):
+        tiffin.flax.load_model("a", init=False)
+
+
 @differs("bentoml.picklable_model.save_model")
 def test_what_cannot_be_called_has_no_signatures() -> None:
     """It is kept as data."""

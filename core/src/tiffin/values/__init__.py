@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from tiffin.values._class_names import is_called, loaded_class
 from tiffin.values._containers import (
     BatchContainer,
@@ -13,9 +15,13 @@ from tiffin.values._containers import (
 from tiffin.values._kind import Inseparable, Unsendable, ValueKind
 from tiffin.values._kind_registry import KindRegistry, find_kind, from_numpy, make_ready, register_kind, registry
 
+if TYPE_CHECKING:
+    from tiffin.values._dense import DenseKind
+
 __all__ = [
     "BatchContainer",
     "ContainerRegistry",
+    "DenseKind",
     "Inseparable",
     "KindRegistry",
     "Unsendable",
@@ -31,3 +37,12 @@ __all__ = [
     "register_kind",
     "registry",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # A worker process does without it until an adapter's kinds are asked for.
+    if name == "DenseKind":
+        from tiffin.values._dense import DenseKind
+
+        return DenseKind
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
