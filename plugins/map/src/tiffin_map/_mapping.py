@@ -35,6 +35,8 @@ _UNKNOWN_WIDTH = 2048
 """Bytes that a row counts for where its columns have texts, or lists of any length."""
 PART_ROWS = 1 << 18
 ROW_NUMBER = "row"
+_AHEAD = 4
+"""Calls at once for each copy of the model: what waits there keeps it busy while a part is written."""
 _CHANCE = 100
 """Bad rows by which a job may be beyond twice its share before its end: they may come together."""
 
@@ -141,7 +143,7 @@ def map(
             scorer = Scorer(call, feeder, keep, most, row_number, apart=backend != "local")
             pieces = reader.read(done * part_rows, batch_rows)
             run.progress.start("Scoring", None if (rows := reader.count()) is None else rows - done * part_rows)
-            run.all(batches(pieces, done * part_rows, batch_rows), scorer.score, 2 * copies)
+            run.all(batches(pieces, done * part_rows, batch_rows), scorer.score, _AHEAD * copies)
         run.end(reader.end)
         if changed := files.changed():
             raise MapError(

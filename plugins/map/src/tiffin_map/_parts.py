@@ -22,6 +22,8 @@ BAD_ROWS = "_bad_rows.jsonl"
 BAD_PART = "_bad-"
 """How the files begin with the rows that one part lacks."""
 
+_LOOKED_AT = 4096
+"""Rows by which it is told whether a column's values repeat."""
 _LONGEST = 64 << 10
 """Characters of a bad row's input that are kept."""
 
@@ -199,7 +201,17 @@ def _write_all(file: Any, data: bytes) -> None:
 def _write_parquet(table: pa.Table, file: Any) -> None:
     from pyarrow import parquet
 
-    parquet.write_table(table, _Whole(file))
+    # To look for equal values takes most of the time of writing, and numbers of rows have none.
+    few = [name for name, column in zip(table.column_names, table.columns, strict=True) if _repeats(column)]
+    parquet.write_table(table, _Whole(file), use_dictionary=few)
+
+
+def _repeats(column: Any) -> bool:
+    """Tell whether a column's values seem to come again and again."""
+    if pa.types.is_nested(column.type) or pa.types.is_dictionary(column.type):
+        return bool(pa.types.is_dictionary(column.type))
+    some = column.slice(0, _LOOKED_AT)
+    return 2 * len(some.unique()) <= len(some)
 
 
 def _write_arrow(table: pa.Table, file: Any) -> None:
