@@ -81,6 +81,14 @@ def test_models_list_of_a_filled_store_imports_only_what_it_needs(
     assert top_level(modules) <= {"tiffin", "click"}
 
 
+def test_commands_of_plugins_import_no_package_that_computes(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All plugins are asked for a command that core has not, and most of them are not meant."""
+    found = imported_by(LIST.replace('"models", "list"', '"--help"'), tmp_path, monkeypatch)
+    assert top_level(found) & {"numpy", "pandas", "pyarrow", "sklearn", "torch", "granian", "uvloop", "ray"} == set()
+
+
 def test_a_worker_process_imports_little_before_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each worker pays for it at each start: at most 25 modules of Tiffin, and of other packages numpy, which frames need."""
     program = f"import {WORKER_MAIN}, tiffin; tiffin.Runnable"

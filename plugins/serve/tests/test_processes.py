@@ -39,6 +39,14 @@ def wait_for(pid: int) -> None:
     os.close(descriptor)
 
 
+def test_the_supervisor_has_no_numpy_and_no_server(serving: Callable[..., Any]) -> None:
+    """It lives as long as everything else, and what it does not import takes no memory and has no faults."""
+    one = serving("sums", "--workers", "2")
+    assert httpx.post(one.url + SUMS, content=ROWS).json() == [6.0]
+    maps = Path(f"/proc/{one.process.pid}/maps").read_text(encoding="utf-8")
+    assert [name for name in ("_multiarray_umath", "_granian", "uvloop") if name in maps] == []
+
+
 @pytest.mark.parametrize("server", ["granian", "uvicorn"])
 def test_several_processes_serve_one_address(serving: Callable[..., Any], server: str) -> None:
     """Each takes connections; a model has one host, to which they attach; SIGTERM ends all with 0."""

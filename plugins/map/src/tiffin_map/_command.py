@@ -7,9 +7,7 @@ from typing import Any
 import click
 
 from tiffin.cli import complete_tag, output_option, progress_bar, say, show_data
-from tiffin_map._feeding import FORMS
-from tiffin_map._mapping import PART_ROWS, ROW_NUMBER, map
-from tiffin_map._parts import BAD_ROWS, WRITERS
+from tiffin_map._defaults import BAD_ROWS, FORMATS, FORMS, PART_ROWS, ROW_NUMBER
 
 _COUNT = click.IntRange(min=1)
 
@@ -61,7 +59,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     "written",
     default="parquet",
     show_default=True,
-    type=click.Choice(sorted(WRITERS)),
+    type=click.Choice(sorted(FORMATS)),
     help="Of the output.",
 )
 @click.option("--row-number", default=ROW_NUMBER, show_default=True, help="The column of rows' numbers; '' for none.")
@@ -90,6 +88,8 @@ def map_command(
     A run that was ended goes on where it was when it is started again. Rows that cannot be scored are written to
     _bad_rows.jsonl in the output, with their numbers and errors.
     """
+    from tiffin_map._mapping import map  # not above: other commands load this module, too
+
     tag, method = _split(target)
     options["columns"] = options["columns"] or None
     with progress_bar("rows") as progress:

@@ -10,9 +10,6 @@ import pyarrow as pa
 
 from tiffin_map._errors import MapError
 
-FORMS = ("array", "frame", "list", "arrow")
-"""What a method may be given: a numpy array, a pandas frame, a list (of values, or of dicts), an Arrow table."""
-
 PREDICTION = "prediction"
 """The name of a column for what has no name of its own."""
 
@@ -24,7 +21,7 @@ class Feeder:
         schema: what is read.
         columns: the columns that the method is given, in its order; `None` for those of its spec, or all.
         spec: what the method takes, as `tiffin.signatures.plain_spec` has it; `None` where that is not known.
-        form: one of `FORMS`; `None` to choose by the spec, and without one by the columns.
+        form: one of `tiffin_map._defaults.FORMS`; `None` to choose by the spec, and without one by the columns.
 
     Attributes:
         columns: the columns that the method is given.

@@ -8,8 +8,9 @@ from typing import Any
 
 import attrs
 
+from tiffin_map._defaults import BAD_ROWS, FORMATS
 from tiffin_map._errors import MapError
-from tiffin_map._parts import BAD_PART, BAD_ROWS, JOB, SUMMARY, WRITERS, Output
+from tiffin_map._parts import BAD_PART, JOB, SUMMARY, Output
 
 _WORDS = {
     "format": "the format",
@@ -104,7 +105,7 @@ def begin(output: Output, job: Mapping[str, Any], tag: str, *, overwrite: bool) 
 
 def _own(names: set[str]) -> list[str]:
     """Return the files that a job has written; its record last, so that what is left is known until the end."""
-    endings = tuple(f".{ending}" for ending in WRITERS)
+    endings = tuple(f".{ending}" for ending in FORMATS)
     found = [name for name in names if name in (SUMMARY, BAD_ROWS) or name.startswith(BAD_PART)]
     found += [name for name in names if name.startswith("part-") and name.endswith(endings)]
     return [*found, *({JOB} & names)]

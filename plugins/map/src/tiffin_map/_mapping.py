@@ -19,8 +19,9 @@ from tiffin.places import Progress, Silent
 from tiffin.runners import RunnableMethod, available_processors
 from tiffin.showing import close_names
 from tiffin.signatures import plain_spec
+from tiffin_map._defaults import FORMS, PART_ROWS, ROW_NUMBER
 from tiffin_map._errors import MapError, TooManyBadRowsError
-from tiffin_map._feeding import FORMS, Feeder, columns_of
+from tiffin_map._feeding import Feeder, columns_of
 from tiffin_map._files import Source, open_source
 from tiffin_map._job import Summary, begin
 from tiffin_map._parts import SUMMARY, Output
@@ -33,8 +34,6 @@ _BATCH_BYTES = 8 << 20
 """Bytes of a call's rows at most, where nobody says how many."""
 _UNKNOWN_WIDTH = 2048
 """Bytes that a row counts for where its columns have texts, or lists of any length."""
-PART_ROWS = 1 << 18
-ROW_NUMBER = "row"
 _AHEAD = 4
 """Calls at once for each copy of the model: what waits there keeps it busy while a part is written."""
 _CHANCE = 100

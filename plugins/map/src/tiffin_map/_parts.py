@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 
 from tiffin.places import file_system, is_url, open_target, redact, to_path, told
+from tiffin_map._defaults import BAD_ROWS, FORMATS
 from tiffin_map._errors import MapError
 from tiffin_map._reading import BadRow
 from tiffin_map._scoring import Scored
 
 JOB = "_job.json"
 SUMMARY = "_summary.json"
-BAD_ROWS = "_bad_rows.jsonl"
 BAD_PART = "_bad-"
 """How the files begin with the rows that one part lacks."""
 
@@ -34,7 +34,7 @@ class Output:
     Args:
         path: a local path, or a URL that fsspec opens.
         params: options of the URL's driver.
-        format: one of `WRITERS`.
+        format: one of `tiffin_map._defaults.FORMATS`.
 
     Raises:
         MapError: there is no such format.
@@ -42,8 +42,8 @@ class Output:
     """
 
     def __init__(self, path: str, params: Mapping[str, Any] | None, format: str) -> None:
-        if format not in WRITERS:
-            raise MapError(f"Output cannot be written as {format!r}", fix=f"Formats are: {', '.join(WRITERS)}")
+        if format not in FORMATS:
+            raise MapError(f"Output cannot be written as {format!r}", fix=f"Formats are: {', '.join(FORMATS)}")
         self._path = to_path(path).rstrip("/") if is_url(path) else to_path(path)
         self.shown = redact(self._path)
         self._params = params
@@ -283,10 +283,7 @@ class _Whole:
         return False
 
 
-WRITERS: Mapping[str, Callable[[pa.Table, Any], None]] = {
-    "parquet": _write_parquet,
-    "csv": _write_csv,
-    "jsonl": _write_jsonl,
-    "arrow": _write_arrow,
-}
+WRITERS: Mapping[str, Callable[[pa.Table, Any], None]] = dict(
+    zip(FORMATS, (_write_parquet, _write_csv, _write_jsonl, _write_arrow), strict=True)
+)
 """Format → what writes a table."""

@@ -6,7 +6,6 @@ import json
 from enum import Enum
 from typing import Any
 
-import numpy as np
 import orjson
 
 from tiffin_serve._errors import RequestError
@@ -71,10 +70,6 @@ def write_json(value: Any) -> bytes:
 
 def _plain(value: Any) -> Any:
     """Return what is written in place of a value that the encoder does not know."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")  # of pydantic
     if hasattr(value, "__attrs_attrs__"):
@@ -89,7 +84,7 @@ def _plain(value: Any) -> Any:
         return value.to_dicts()  # a frame of polars
     for method in ("tolist", "to_list"):
         if hasattr(value, method):
-            return getattr(value, method)()
+            return getattr(value, method)()  # an array, a number of numpy's, a tensor, a series
     if hasattr(value, "toarray"):
         return value.toarray()  # a sparse matrix
     raise TypeError(f"an object of class {type(value).__qualname__}")
@@ -97,6 +92,8 @@ def _plain(value: Any) -> Any:
 
 def _holds_no_number(value: Any) -> bool:
     """Tell whether there is NaN or an infinity in a value, as opposed to None."""
+    import numpy as np  # not above: whoever only asks a server for its state loads this module, too
+
     if isinstance(value, float):
         return value != value or value in (float("inf"), float("-inf"))
     if isinstance(value, (np.ndarray, np.generic)):
