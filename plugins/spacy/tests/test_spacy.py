@@ -1,8 +1,7 @@
-"""Pipelines come back; what their configuration names is known, or needs trust."""
+"""Pipelines come back; a stranger's needs trust."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,49 +61,20 @@ def test_a_folder_is_taken_by_name(nlp: Any, tmp_path: Path) -> None:
     assert saved.load().pipe_names == nlp.pipe_names
 
 
-def test_a_stranger_s_pipeline_of_spacys_own_loads_unasked(nlp: Any, tmp_path: Path) -> None:
-    """Its configuration names only what is on the list."""
+def test_a_stranger_s_pipeline_needs_trust(nlp: Any, tmp_path: Path) -> None:
+    """Whatever its configuration names: spaCy calls that, and what it refers to in other sections as well."""
     moved = elsewhere(tiffin.save("m", nlp), tmp_path)
-    assert models.inspect(moved.tag, store=models.ModelStore(tmp_path / "store")).verdict == "runs no code"
-    assert [entity.text for entity in moved.load()("Hier ist Tiffin").ents] == ["Tiffin"]
+    with pytest.raises(UntrustedModelError):
+        moved.load()
+    assert [entity.text for entity in moved.load(trust=True)("Hier ist Tiffin").ents] == ["Tiffin"]
 
 
-def test_a_component_of_ones_own_needs_trust(nlp: Any, tmp_path: Path) -> None:
-    """And has to be registered where it is loaded."""
+def test_a_component_of_ones_own_has_to_be_registered_where_it_is_loaded(nlp: Any) -> None:
+    """Where it is not, spaCy's error says so."""
     spacy.Language.component("own_one", func=own)
     nlp.add_pipe("own_one")
     saved = tiffin.save("m", nlp)
-    assert saved.path_of("others.json").read_text(encoding="utf-8") == '[\n "factory = own_one"\n]'
     assert saved.load()("x").cats == {"own": 1.0}
-    moved = elsewhere(saved, tmp_path)
-    with pytest.raises(UntrustedModelError):
-        moved.load()
-    assert moved.load(trust=True)("x").cats == {"own": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ('factory = "sentencizer"', 'factory = "evil"'),
-        ('factory = "sentencizer"', 'source = "json"'),
-        ('"spacy.Tokenizer.v1"', '"spacy.zh.ChineseTokenizer"'),
-        ('lang = "de"', 'lang = "de.punctuation"'),
-        ("before_creation = null", 'before_creation = {"@callbacks": "spacy.copy_from_base_model.v1"}'),
-    ],
-)
-def test_a_stranger_s_configuration_names_no_others(before: str, after: str, nlp: Any, tmp_path: Path) -> None:
-    """Where its record does not say that it has others, it is refused before spaCy reads it."""
-    from tiffin_spacy import load
-
-    saved = tiffin.save("m", nlp)
-    shutil.copytree(saved.path, tmp_path / "m", copy_function=shutil.copyfile)
-    (tmp_path / "m").chmod(0o700)
-    config = tmp_path / "m" / "pipeline" / "config.cfg"
-    text = config.read_text(encoding="utf-8")
-    assert before in text
-    config.write_text(text.replace(before, after), encoding="utf-8")
-    with pytest.raises(StoreError, match="its record does not say so"):
-        load(tmp_path / "m", {"exclude": ""})
 
 
 def test_a_damaged_folder_is_an_error(nlp: Any, tmp_path: Path) -> None:
@@ -112,7 +82,7 @@ def test_a_damaged_folder_is_an_error(nlp: Any, tmp_path: Path) -> None:
     from tiffin_spacy import load
 
     (tmp_path / "pipeline").mkdir()
-    with pytest.raises(StoreError, match=r"spaCy cannot read .*pipeline.*config\.cfg"):
+    with pytest.raises(StoreError, match=r"spaCy cannot read .*pipeline"):
         load(tmp_path, {"exclude": ""})
     nlp.to_disk(tmp_path / "pipeline")
     (tmp_path / "pipeline" / "tokenizer").write_bytes(b"x")
@@ -131,4 +101,4 @@ def test_what_mlflow_wrote_is_read(nlp: Any, tmp_path: Path) -> None:
     record = {"flavors": {"python_function": general, "spacy": flavor}, "mlflow_version": "3.17.2"}
     (folder / "MLmodel").write_text(yaml.safe_dump(record), encoding="utf-8")
     model = models.import_model(folder, name="m", store=models.ModelStore(tmp_path / "store"))
-    assert model.load().pipe_names == nlp.pipe_names
+    assert model.load(trust=True).pipe_names == nlp.pipe_names

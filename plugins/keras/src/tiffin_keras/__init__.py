@@ -1,6 +1,6 @@
 """Tiffin's adapter for Keras 3: models in its own format, on any of its back ends.
 
-Loading a file that names only what is Keras' own runs no code of it; layers of one's own and lambdas are code.
+Keras makes what a file says, however large, and some layers read files that they name or run code: a stranger's needs trust.
 """
 
 from __future__ import annotations
@@ -47,14 +47,12 @@ def save(model: Any, path: Path, options: Mapping[str, Any]) -> Saved:
 
 
 @hookimpl
-def load(path: Path, options: Mapping[str, Any], trusted: bool, custom_objects: Mapping[str, Any], read: Any) -> Any:
-    """Read the model by Keras; where it is not trusted, once core has judged what it names, and in Keras' safe mode."""
+def load(path: Path, options: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> Any:
+    """Read the model by Keras; what is not Keras' own comes from beside it, or is given."""
     _config.choose_backend(options["backend"])
     from . import _models
 
-    if not trusted:
-        read(_config.file_in(path).name)
-    return _models.read(path, options["device"], custom_objects if trusted else {}, safe=not trusted)
+    return _models.read(path, options["device"], custom_objects)
 
 
 @hookimpl

@@ -9,14 +9,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tiffin.exceptions import SignatureError
-from tiffin.inspection import Inspection, Tape, Unfollowable, open_archive, parse_pickle
+from tiffin.inspection import Inspection, Unfollowable, open_archive
 from tiffin.plugins import ForeignModel
 
 FILE, UNPACKED = "model.keras", "config.json"
@@ -37,6 +36,7 @@ _CODE = {
     "FlaxLayer": "a layer whose module is in the file",
 }
 """Names of classes that are code, or load it, whatever module they are said to be of."""
+_ALWAYS = "Keras makes layers as large as the file says, and reads other files that it names"
 _PLAIN = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"})
 _MOST = 64 << 20
 _MOST_MEMBERS = 100_000
@@ -116,20 +116,18 @@ def others(text: str) -> dict[str, str]:
 
 
 def inspect(file: Path) -> Inspection:
-    """Return what a file names that is not Keras' own; where that is nothing, a tape of its configuration's text."""
-    tape = Tape()
+    """Return what a file names that is not Keras' own, and what else its loading does; whatever it names, it needs trust."""
     names: list[str] = []
-    problems: list[str] = []
+    problems = [_ALWAYS]
     try:
         text = config_of(file)
         kinds = {str(described.get("class_name")) for described in objects(text)}
         problems += [f"It has {said} ({name})" for name, said in _CODE.items() if name in kinds]
         # Of Python's functions Keras takes those that it has itself, and no other.
         names = [name for key, name in others(text).items() if name != f"builtins.{key}" or not key.isidentifier()]
-        parse_pickle(tape, memoryview(pickle.dumps(text)))
     except Unfollowable as error:
         problems.append(f"The file cannot be followed: {error}")
-    return Inspection("keras", tuple(sorted(names)), tuple(problems), None if names or problems else tape)
+    return Inspection("keras", tuple(sorted(names)), tuple(problems))
 
 
 def _is_kerass(module: str) -> bool:

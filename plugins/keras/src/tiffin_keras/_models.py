@@ -65,14 +65,13 @@ def _parts(model: Any) -> Iterator[tuple[str, Any]]:
             yield keras.saving.get_registered_name(type(one)), type(one)
 
 
-def read(folder: Path, device: str, custom_objects: Mapping[str, Any], *, safe: bool) -> Any:
-    """Return the model of a folder.
+def read(folder: Path, device: str, custom_objects: Mapping[str, Any]) -> Any:
+    """Return the model of a folder. Runs code that is in it.
 
     Args:
         folder: where its files are.
         device: where its weights are put, as "gpu:0"; "" leaves that to Keras.
         custom_objects: of a user's, by name; those that the model names are asked for.
-        safe: whether nothing in the files may run.
 
     Raises:
         StoreError: a file is missing or damaged, or names what is not there.
@@ -82,12 +81,12 @@ def read(folder: Path, device: str, custom_objects: Mapping[str, Any], *, safe: 
         wanted = _config.others(_config.config_of(file))
     except (OSError, Unfollowable) as error:
         raise _unreadable(file, error) from error
-    objects = pickling.load(folder) if not safe and (folder / "model.pkl").exists() else {}
+    objects = pickling.load(folder) if (folder / "model.pkl").exists() else {}
     objects |= {name: custom_objects[name] for name in sorted(wanted) if name in custom_objects}
     with on(device):
         try:
             return keras.saving.load_model(
-                file if file.name == _config.FILE else folder, custom_objects=objects, safe_mode=safe
+                file if file.name == _config.FILE else folder, custom_objects=objects, safe_mode=False
             )
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, EOFError, NameError) as error:
             raise _unreadable(file, error) from error

@@ -1,7 +1,7 @@
 """Tiffin's adapter for spaCy: pipelines in spaCy's own folders, which hold no pickle.
 
-A folder's configuration names functions that spaCy is to call. Those of spaCy's own that do no more than build a pipeline are
-on a closed list: a pipeline of others needs trust.
+A folder's configuration names functions that spaCy calls, by the names that any installed package has registered, and may put
+one together of several places. So a stranger's needs trust.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from tiffin import AdapterInfo, hookimpl
 from tiffin.plugins import ForeignModel, ForeignReading
 
 _FOLDER = "pipeline"
-_OTHERS = "others.json"
-"""Lists what a pipeline has that is not on the list; a model with this file needs trust."""
 
 
 @hookimpl
@@ -27,7 +25,7 @@ def context_info() -> AdapterInfo:
         distributions=["spacy"],
         signatures={"__call__": {"batchable": False}, "pipe": {"batchable": True}},
         options={"exclude": ""},
-        code_files=[_OTHERS],
+        code_files=[f"{_FOLDER}/config.cfg"],
         code_readers={},
         holds_gil=True,
     )
@@ -36,17 +34,17 @@ def context_info() -> AdapterInfo:
 @hookimpl
 def save(model: Any, path: Path) -> None:
     """Write the pipeline as spaCy does; a folder is copied."""
-    from . import _config
+    from . import _pipelines
 
-    _config.write(model, path / _FOLDER, path / _OTHERS)
+    _pipelines.write(model, path / _FOLDER)
 
 
 @hookimpl
 def load(path: Path, options: Mapping[str, Any]) -> Any:
-    """Read the pipeline, once all that its configuration names is known or trusted."""
-    from . import _config
+    """Read the pipeline."""
+    from . import _pipelines
 
-    return _config.read(path / _FOLDER, path / _OTHERS, options["exclude"])
+    return _pipelines.read(path / _FOLDER, options["exclude"])
 
 
 @hookimpl
