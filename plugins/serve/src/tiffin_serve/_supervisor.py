@@ -41,7 +41,8 @@ class Target:
 
     Attributes:
         asked: the tag.
-        tag: the full tag of the version that it means now.
+        tag: the full tag of the version that processes are told to serve.
+        serves: the one that all of them serve; another than `tag` while they change.
         follows: whether it is an alias, which may move.
         refused: the version that it was to move to and that did not do; empty where there is none.
         trouble: why it did not.
@@ -53,7 +54,7 @@ class Target:
 
     def __init__(self, asked: str, beside: str = "", share: float = 0.0) -> None:
         self.asked, self.beside, self.share, self.shadow = asked, beside, share, bool(beside) and not share
-        self.tag = str(tiffin.get(asked).tag)
+        self.tag = self.serves = str(tiffin.get(asked).tag)
         parsed = Tag.parse(asked)
         self.follows = parsed.version is not None and parsed.version in tiffin.models.aliases(parsed.name)
         self.refused = self.trouble = self.passed = ""
@@ -63,7 +64,7 @@ class Target:
         """Return what it is, as plain values."""
         return {
             "asked": self.asked,
-            "serves": self.tag,
+            "serves": self.serves,
             "since": self.since,
             "follows": self.follows,
             "trouble": self.trouble,
@@ -351,6 +352,7 @@ class Supervisor:
                     await self._tell("show", **self._shown())
                 await self._retire()
                 raise
+            target.serves = tag
             target.refused = target.trouble = ""
             target.since = time.time()
             await self._retire()
