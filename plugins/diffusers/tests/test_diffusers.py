@@ -118,6 +118,16 @@ def test_a_folder_that_is_not_in_order_is_told(damage: str, tmp_path: Path) -> N
         loaded(folder)
 
 
+def test_a_kernel_that_a_component_names_is_refused(tmp_path: Path) -> None:
+    """The library would fetch it, and run it; parts of a configuration name kernels, too."""
+    folder = folder_of(tmp_path / "noise")
+    file = folder / "unet" / "config.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**content, "part": {"attn_implementation": "someone/kernel"}}), encoding="utf-8")
+    with pytest.raises(StoreError, match="names code to fetch"):
+        loaded(folder)
+
+
 def test_a_folder_is_taken_by_name_and_what_bentomls_module_wrote(tmp_path: Path) -> None:
     """The latter lies one level down."""
     import tiffin_diffusers

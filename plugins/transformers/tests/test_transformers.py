@@ -346,6 +346,28 @@ def test_code_in_a_folder_runs_only_where_its_user_says_so(tmp_path: Path, monke
     assert not Path("ran").exists()
 
 
+@pytest.mark.parametrize("form", ["{}--own.Own", "{}/own.Own"])
+def test_a_folder_that_names_code_elsewhere_is_refused(form: str, tmp_path: Path) -> None:
+    """A stranger's record may say trust_remote_code, and its folder bring no code that trust would be asked for."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()", encoding="utf-8")
+    folder = folder_of(conformance.model(), tmp_path / "bert")
+    named = form.format(other)
+    change(folder, "config.json", model_type="own", architectures=["Own"], auto_map={"AutoConfig": named})
+    with pytest.raises(StoreError, match=r"auto_map in config\.json names code that is elsewhere"):
+        loaded(folder, trust_remote_code=True)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_kernel_that_a_part_of_a_configuration_names_is_refused(tmp_path: Path) -> None:
+    """Models of several parts have a configuration for each."""
+    folder = folder_of(conformance.model(), tmp_path / "bert")
+    change(folder, "config.json", text_config={"attn_implementation": "someone/kernel"})
+    with pytest.raises(StoreError, match="names code to fetch"):
+        loaded(folder)
+
+
 def test_a_strangers_model_loads_and_a_processor_needs_trust(tmp_path: Path) -> None:
     """A folder of weights and settings runs nothing; a processor's names classes that are made with its arguments."""
     model = tiffin.save("bert", conformance.model())

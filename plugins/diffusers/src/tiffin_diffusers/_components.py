@@ -68,6 +68,7 @@ def read(path: Path, options: Mapping[str, Any]) -> Any:
         stranger = unknown(index)
         if stranger:
             raise _unreadable(path, f"{INDEX} names {stranger}, which is no class of diffusers' or transformers' own")
+        _check_kernels(path)
         kind = getattr(diffusers, index["_class_name"])
         named = {} if dtype is None else {"torch_dtype": dtype}
         made = kind.from_pretrained(str(path), local_files_only=True, use_safetensors=True, **named)
@@ -80,6 +81,21 @@ def read(path: Path, options: Mapping[str, Any]) -> Any:
     for component in made.components.values():
         placed(component, {**options, "dtype": ""})
     return made
+
+
+def _check_kernels(path: Path) -> None:
+    """Refuse components whose configuration, or a part of it, names code of a repository to compute attention with."""
+    for file in sorted(path.glob("*/config.json")):
+        pending: list[Any] = [read_json(file)]
+        while pending:
+            value = pending.pop()
+            if isinstance(value, list):
+                pending += value
+            elif isinstance(value, dict):
+                pending += value.values()
+                named = {key: one for key, one in value.items() if key.endswith("_implementation") and "/" in str(one)}
+                if named:
+                    raise _unreadable(path, f"{file.parent.name}/{file.name} names code to fetch: {named}")
 
 
 def _check_weights(folder: Path, component: Any) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def _part(path: Path, part: str, name: str, options: Mapping[str, Any]) -> Any:
         kind = getattr(transformers, _parts.AUTO[part])
     if kind is None:
         raise _unknown(path, part, name)
+    _check_names(path, trusting)
     named: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trusting}
     try:
         return _model(kind, path, options, named) if part == "model" else kind.from_pretrained(str(path), **named)
@@ -86,8 +88,6 @@ def _model(kind: Any, path: Path, options: Mapping[str, Any], named: dict[str, A
         raise _unreadable(path, f"{kind.__name__} is of the type {wanted!r}, and the files of {config['model_type']!r}")
     if (path / "adapter_config.json").exists():
         raise _unreadable(path, "it has an adapter of PEFT, which names a model that is elsewhere: merge the two first")
-    if "/" in json.dumps(config.get("attn_implementation")) and not options["trust_remote_code"]:
-        raise _unreadable(path, f"attn_implementation={config['attn_implementation']!r} names code to fetch")
     model, said = kind.from_pretrained(
         str(path), use_safetensors=True, output_loading_info=True, dtype=dtype_of(options) or "auto", **named
     )
@@ -95,6 +95,35 @@ def _model(kind: Any, path: Path, options: Mapping[str, Any], named: dict[str, A
         missing = sorted(said["missing_keys"])
         raise _unreadable(path, f"{len(missing)} weights of {kind.__name__} are missing, {missing[0]!r} among them")
     return placed(model, options)
+
+
+def _check_names(path: Path, trusting: bool) -> None:
+    """Refuse configurations that name code outside the folder, whose files nobody has been asked to trust.
+
+    Raises:
+        StoreError: one of them does.
+    """
+    for file in sorted(path.rglob("*config*.json")):
+        for key, value in _fields(_json(file)):
+            if key == "auto_map":
+                named = [one for _, one in _fields({"": value}) if isinstance(one, str)]
+                elsewhere = [one for one in named if "--" in one or not re.fullmatch(r"[\w-]+\.\w+", one)]
+                if elsewhere:
+                    raise _unreadable(path, f"auto_map in {file.name} names code that is elsewhere: {elsewhere[0]!r}")
+            elif key.endswith("_implementation") and "/" in json.dumps(value) and not trusting:
+                raise _unreadable(path, f"{key}={value!r} in {file.name} names code to fetch")
+
+
+def _fields(content: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each field of dicts within dicts and lists; an item of a list goes by the name of nothing."""
+    pending = [content]
+    while pending:
+        value = pending.pop()
+        items = value.items() if isinstance(value, dict) else (("", one) for one in value)
+        for key, item in items:
+            yield key, item
+            if isinstance(item, (dict, list)):
+                pending.append(item)
 
 
 def _json(file: Path) -> dict[str, Any]:
