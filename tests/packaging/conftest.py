@@ -12,8 +12,9 @@ from workspace import locked, packages
 
 USED = ["core", "picklable", "sklearn"]
 """The packages that the main job is run with; the wheels of all are built and looked into."""
-TOOLS = ["editable", "test", "serve"]
-"""What tutorials use besides: the dependency groups that one builds and tests its package with, and the server of another."""
+TOOLS = ["editable", "test", "serve", "map", "data"]
+"""What tutorials use besides: the dependency groups that one builds and tests its package with, the server of another, and
+jobs over tables."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Tiffin's adapter for Keras 3: models in its own format, on any of its back ends.
+"""Tiffin's adapter for Keras 3: models in its own format.
 
 Keras makes what a file says, however large, and some layers read files that they name or run code: a stranger's needs trust.
 """
