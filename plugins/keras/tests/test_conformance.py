@@ -36,10 +36,6 @@ class TestConformance(AdapterChecks):
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.xfail(
-    run=False,  # the kit takes minutes there
-    reason="On JAX answers to several threads at once differ; on PyTorch 25 checks of 93 fail.",
-)
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_it_does_on_another_back_end(backend: str, tmp_path: Path) -> None:
     """The whole kit passes there, too."""

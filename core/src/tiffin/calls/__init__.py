@@ -30,6 +30,7 @@ from tiffin.calls._interfaces import (
     WorkerSpec,
 )
 from tiffin.calls._streaming import Event, Items, Stream
+from tiffin.calls._timed_out import timed_out
 from tiffin.calls._timers import Timer, Timers
 from tiffin.calls._waiters import Explained, ThreadWaiter
 
@@ -64,4 +65,5 @@ __all__ = [
     "handed",
     "running_calls",
     "take_in_hand",
+    "timed_out",
 ]

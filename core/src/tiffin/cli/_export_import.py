@@ -79,7 +79,7 @@ def _show_report(report: ImportReport) -> None:
     for one in report.came:
         click.echo(f"Imported {one.model.tag} from {shown(one.path)}")
         for phrase in one.lost:
-            click.echo(f"  not kept: {phrase}")
+            click.echo(f"  not kept: {shown(phrase, 2000)}")
     for left in report.left:
         click.echo(f"Left {shown(left.path)}: {shown(left.reason, 2000)}")
     partial = sum(bool(one.lost) for one in report.came)

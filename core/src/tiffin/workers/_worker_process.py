@@ -19,7 +19,7 @@ from functools import partial
 from typing import IO, Any
 
 from tiffin import pickling, plugins
-from tiffin.calls import Worker, WorkerSpec, handed
+from tiffin.calls import Worker, WorkerSpec, handed, timed_out
 from tiffin.exceptions import FrameError, MethodTimeoutError, PicklingError, RunnerNotReadyError, WorkerDiedError
 from tiffin.surroundings import absolute
 from tiffin.wire import (
@@ -346,14 +346,7 @@ class ProcessWorker:
     def _timed_out(self, method: str, timeout: float) -> MethodTimeoutError:
         # An answer may still come, and would be taken for that of the next call.
         self._give_up(f"{method!r} ran longer than {timeout} s")
-        logger.warning("worker %s: %r ran longer than %s s; the worker is given up", self.name, method, timeout)
-        return MethodTimeoutError(
-            f"{method!r} ran longer than {timeout} s in the worker {self.name}, which is given up",
-            fix="Allow the method more time, or find out what it waits for",
-            runner=self._spec.name,
-            method=method,
-            timeout=timeout,
-        )
+        return timed_out(self.name, method, timeout, self._spec.name)
 
     def _died(self, when: str, cause: BaseException) -> WorkerDiedError:
         reason = self._given_up

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import threading
 import types
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from tiffin.exceptions import SignatureError, StoreError
 from tiffin.inspection import Unfollowable
 
 from . import _config
+
+_guard = threading.Lock()
+_locks: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
+"""Model → what those take turns by who run it: it may be prepared for several."""
 
 
 def backend() -> str:
@@ -56,7 +61,10 @@ def _parts(model: Any) -> Iterator[tuple[str, Any]]:
     metrics = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
     held = [getattr(model, "optimizer", None), *keras.tree.flatten([getattr(model, "loss", None), metrics])]
     for layer in model._flatten_layers():
-        held += [layer, *keras.tree.flatten(list(vars(layer).values()))]
+        held.append(layer)
+        for value in vars(layer).values():  # not flattened by Keras, which sorts keys, and some are layers
+            several = value.values() if isinstance(value, dict) else value
+            held += several if isinstance(value, (list, tuple, dict)) else [value]
     for one in held:
         if isinstance(one, types.FunctionType):
             yield one.__name__, one
@@ -137,7 +145,8 @@ class Running:
 
     def __init__(self, model: Any, device: str) -> None:
         self._model, self._device = model, device
-        self._lock = threading.Lock()  # `predict` keeps the function that it has compiled, and its steps, on the model
+        with _guard:  # `predict` keeps the function that it has compiled, and its steps, on the model
+            self._lock = _locks.setdefault(model, threading.Lock())
         self.__signature__ = inspect.signature(model.call)
 
     def __getattr__(self, name: str) -> Any:
@@ -147,7 +156,9 @@ class Running:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the model, as for inference."""
-        with on(self._device), _without_gradients():
+        # On JAX, `predict` takes the weights off the model while it runs.
+        turn = self._lock if backend() == "jax" else contextlib.nullcontext()
+        with turn, on(self._device), _without_gradients():
             return keras.tree.map_structure(keras.ops.convert_to_numpy, self._model(*args, **kwargs))
 
     def predict(self, x: Any, **settings: Any) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tiffin import pickling, plugins
-from tiffin.calls import WorkerSpec, handed
+from tiffin.calls import WorkerSpec, handed, timed_out
 from tiffin.exceptions import MethodTimeoutError, RunnerNotReadyError, WorkerDiedError
 from tiffin.wire import Agreement, decode_value, encode_call, rebuild_error
 from tiffin_ray._actor import Actor, Message, news_of, packed, writable
@@ -254,14 +254,7 @@ class RayWorker:
     def _timed_out(self, method: str, timeout: float) -> MethodTimeoutError:
         # An answer may still come, and would be taken for that of the next call.
         self._give_up(f"{method!r} ran longer than {timeout} s")
-        logger.warning("worker %s: %r ran longer than %s s; the worker is given up", self.name, method, timeout)
-        return MethodTimeoutError(
-            f"{method!r} ran longer than {timeout} s in the worker {self.name}, which is given up",
-            fix="Allow the method more time, or find out what it waits for",
-            runner=self._spec.name,
-            method=method,
-            timeout=timeout,
-        )
+        return timed_out(self.name, method, timeout, self._spec.name)
 
     def _give_up(self, reason: str) -> None:
         if not self._given_up:
